@@ -19,7 +19,6 @@ import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import runbook.Http;
-import runbook.Http.Deadline;
 import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.Screen.Mark;
@@ -250,9 +249,10 @@ public final class Progress {
 
     /** Looks until it has seen enough, or it is time; gives what it saw last. */
     static <T> T until(Supplier<T> look, Predicate<T> enough, Duration within, Function<T, Duration> between) {
-        Deadline end = Deadline.in(within);
+        long end = System.nanoTime() + within.toNanos();
         T seen = look.get();
-        while (!enough.test(seen) && between.apply(seen).compareTo(end.left()) < 0 && pause(between.apply(seen))) {
+        while (!enough.test(seen) && System.nanoTime() + between.apply(seen).toNanos() < end
+                && pause(between.apply(seen))) {
             seen = look.get();
         }
         return seen;
