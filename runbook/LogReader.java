@@ -132,15 +132,23 @@ public final class LogReader {
         public void take(byte[] data, int count) {
             synchronized (LogReader.this) {
                 bytes += count;
+                int start = 0;
                 for (int i = 0; i < count; i++) {
                     if (data[i] == '\n') {
+                        append(data, start, i);
                         line();
                         length = 0;
-                    } else if (length < LONGEST_LINE) {
-                        line[length++] = data[i];
+                        start = i + 1;
                     }
                 }
+                append(data, start, count);
             }
+        }
+
+        private void append(byte[] data, int start, int end) {
+            int more = Math.min(end - start, LONGEST_LINE - length);
+            System.arraycopy(data, start, line, length, more);
+            length += more;
         }
 
         /** No more will come. */
@@ -730,6 +738,10 @@ public final class LogReader {
             }
             if (minute.isEmpty() || i < colon + 6) {
                 return NO_TIME;
+            }
+            if (i < last && data[i] == 'Z') {
+                named = ZoneOffset.UTC;
+                return millis + 1_000 * minute.get().toEpochSecond(named);
             }
             Matcher written = ZONE.matcher(text(data, i, Math.min(last, i + 7)));
             if (!written.lookingAt()) {
