@@ -134,13 +134,8 @@ public final class Text {
 
         /** The nearest of the names by edit distance, where one is near enough to be meant. */
         public static Optional<String> to(String wrong, Collection<String> names) {
-            return names.stream().sorted().filter(name -> near(wrong, name))
-                    .min(Comparator.comparingInt(name -> distance(wrong, name)));
-        }
-
-        private static boolean near(String wrong, String name) {
-            int half = Math.max(wrong.length(), name.length()) / 2;
-            return distance(wrong, name) <= Math.min(FARTHEST, half);
+            return names.stream().sorted().min(Comparator.comparingInt(name -> distance(wrong, name))).filter(name ->
+                    distance(wrong, name) <= Math.min(FARTHEST, Math.max(wrong.length(), name.length()) / 2));
         }
 
         /**
