@@ -28,7 +28,7 @@ public final class Chart {
     private static final int WIDTH = 960;
     private static final int MOST_MARKS = 40;
     private static final int MOST_MARK_ROWS = 8;
-    private static final int MANY_LETTERS = 160;
+    private static final int MANY_LETTERS = 140;
     private static final double BEGIN = 52;
     private static final double END = WIDTH - 18;
     private static final double TOP = 62;
@@ -291,8 +291,8 @@ public final class Chart {
                     WIDTH, y + 14, escape(title, 120), escape(said, 2_000));
             StringBuilder defs = new StringBuilder("<style>" + STYLE + "</style>\n<defs>");
             for (Tone tone : Tone.values()) {
-                defs.append(String.format("<pattern id=\"%s-%s\" width=\"8\" height=\"8\" patternUnits=\"userSpaceOnUse\">"
-                        + "<rect width=\"8\" height=\"8\" style=\"fill:var(--%2$s)\"/>"
+                defs.append(String.format("<pattern id=\"%s-%s\" width=\"8\" height=\"8\""
+                        + " patternUnits=\"userSpaceOnUse\"><rect width=\"8\" height=\"8\" style=\"fill:var(--%2$s)\"/>"
                         + "<path class=\"ink %2$s\" d=\"%s\"/></pattern>", id, tone.word(), tone.pattern));
             }
             return open + defs + "</defs>\n<rect class=\"ground\" width=\"100%\" height=\"100%\"/>\n";
@@ -311,18 +311,15 @@ public final class Chart {
             DateTimeFormatter label = utc(overDays() ? "MM-dd HH:mm" : step < 60 ? "HH:mm:ss" : "HH:mm");
             long first = Math.floorDiv(from.getEpochSecond(), step) * step + step;
             for (long at = first; at <= to.getEpochSecond(); at += step) {
-                double there = x(Instant.ofEpochSecond(at));
-                stroke("grid", there, TOP, there, floor + 5);
-                text("soft middle", Math.min(there, WIDTH - 30), floor + 19, label.format(Instant.ofEpochSecond(at)),
-                        20);
+                Instant tick = Instant.ofEpochSecond(at);
+                stroke("grid", x(tick), TOP, x(tick), floor + 5);
+                text("soft middle", Math.min(x(tick), WIDTH - 30), floor + 19, label.format(tick), 20);
             }
         }
 
         private void band(Band band, double top, double high) {
             String words = band.word + " " + DAY.format(band.from) + " to " + DAY.format(band.to);
-            put("<g><title>%s</title>", escape(words, 120));
-            pattern(band.tone, x(band.from), top, Math.max(2, x(band.to) - x(band.from)), high);
-            put("</g>%n");
+            pattern(band.tone, x(band.from), top, Math.max(2, x(band.to) - x(band.from)), high, words);
         }
 
         private void named(Band band) {
@@ -386,8 +383,8 @@ public final class Chart {
                 String value = number(peak * i / steps) + (i == 0 ? "" : lane.unit);
                 text("soft end", BEGIN - 6, level + 4, peak > 0 ? value : "", 12);
             }
-            text("soft middle", (BEGIN + END) / 2, (top + floor) / 2 + 4, seen.isEmpty() ? "no data in this time" : "",
-                    40);
+            String nothing = seen.isEmpty() ? "no data in this time" : "";
+            text("soft middle", (BEGIN + END) / 2, (top + floor) / 2 + 4, nothing, 40);
             for (int i = 0; i < drawn.size(); i++) {
                 line(drawn.get(i), i, peak > 0 ? lane.height / peak : 0, floor, drawn.size() == 1);
             }
@@ -430,7 +427,7 @@ public final class Chart {
             Map<String, Tone> tones = new LinkedHashMap<>();
             Stream<Band> strips = lanes.stream().flatMap(lane -> lane.strip.stream());
             Stream.concat(bands.stream(), strips).forEach(band -> tones.put(band.word, band.tone));
-            tones.forEach((word, tone) -> key(word, (at, row) -> pattern(tone, at, row - 11, 22, 14)));
+            tones.forEach((word, tone) -> key(word, (at, row) -> pattern(tone, at, row - 11, 22, 14, word)));
             marks.stream().map(Mark::shape).distinct().sorted()
                     .forEach(shape -> key(shape.words, (at, row) -> shape(shape, at + 11, row - 4, "")));
             for (Lane lane : lanes) {
@@ -481,9 +478,9 @@ public final class Chart {
             put("<line class=\"%s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>", kind, x1, y1, x2, y2);
         }
 
-        private void pattern(Tone tone, double left, double top, double wide, double high) {
-            put("<rect fill=\"url(#%s-%s)\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>",
-                    id, tone.word(), left, top, wide, high);
+        private void pattern(Tone tone, double left, double top, double wide, double high, String words) {
+            put("<rect fill=\"url(#%s-%s)\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\">"
+                    + "<title>%s</title></rect>%n", id, tone.word(), left, top, wide, high, escape(words, 120));
         }
 
         private void text(String kind, double left, double base, String words, int most) {

@@ -291,15 +291,6 @@ public final class Message {
         /** The environment variable that holds the webhook's address. */
         public static final String VARIABLE = "SLACK_WEBHOOK_URL";
 
-        private static final Map<String, String> ADVICE = Map.of(
-                "invalid_token", ": the webhook was revoked: make a new one",
-                "no_service", ": the webhook was removed: make a new one",
-                "no_team", ": the workspace is gone: make a new webhook",
-                "channel_is_archived", ": its channel is archived",
-                "channel_not_found", ": its channel is gone",
-                "action_prohibited", ": an administrator restricts posting to it",
-                "invalid_payload", ": it did not understand the message");
-
         /**
          * What became of a message: Slack said {@code ok}, or what came back and what to do, in words that are safe to
          * print, with the seconds to wait before trying again, when Slack said so.
@@ -332,7 +323,9 @@ public final class Message {
             }
             String said = Text.safe(reply.text().replace(webhook.getRawPath(), "[masked]"), 80);
             boolean accepted = reply.status() == 200 && said.equals("ok");
-            String why = "Slack refused it: HTTP " + reply.status() + " " + said + ADVICE.getOrDefault(said, "");
+            // Slack's own word says whether the webhook, its channel or its workspace is gone.
+            String mend = Set.of(403, 404, 410).contains(reply.status()) ? ": make a new webhook" : "";
+            String why = "Slack refused it: HTTP " + reply.status() + " " + said + mend;
             return new Posted(accepted, accepted ? "" : why, reply.number("retry-after"));
         }
     }

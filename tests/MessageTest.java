@@ -181,8 +181,8 @@ class MessageTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = ';', value = {
-        "404;no_service;make a new one",
-        "403;invalid_token;revoked",
+        "404;no_service;no_service: make a new webhook",
+        "403;invalid_token;make a new webhook",
         "410;channel_is_archived;archived",
         "200;<html>Log in</html>;HTTP 200",
         "429;rate_limited;HTTP 429",
