@@ -1,6 +1,7 @@
 package runbook.redact;
 
 import java.io.ByteArrayOutputStream;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -13,6 +14,7 @@ import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -43,11 +45,8 @@ public final class Redactor {
     // Entries are immutable, so that threads may share them without a lock; the last of two in one place stays.
     private final StandIn[] cache = new StandIn[CACHED];
 
-    private record StandIn(int hash, String id, String value, byte[] bytes) {
-        boolean isOf(int other, Span span) {
-            return hash == other && value.equals(span.value) && id.equals(span.id);
-        }
-    }
+    /** @param owner the row that takes the value, or the id of what needs none */
+    private record StandIn(Object owner, String value, byte[] bytes) { }
 
     /** A redactor by this policy. */
     public Redactor(Policy policy) {
@@ -90,9 +89,7 @@ public final class Redactor {
 
     /** The bytes without secrets and personal data; for what is held in memory anyway. */
     public byte[] bytes(byte[] bytes) {
-        ByteArrayOutputStream out = new ByteArrayOutputStream(bytes.length + 64);
-        new Finder(this).clean(bytes, bytes.length, 0, bytes.length, out, new HashMap<>());
-        return out.toByteArray();
+        return new Finder(this).clean(bytes, bytes.length, 0, bytes.length, new HashMap<>());
     }
 
     private static MessageDigest sha256() {
@@ -190,18 +187,17 @@ public final class Redactor {
     /**
      * What is to be replaced: in the text itself, whatever layer it was found in.
      *
-     * @param value what was found; null for what is left out without a stand-in
      * @param quote what has to stand around the stand-in: a bare number becomes a word, and JSON wants words quoted
      */
-    record Span(int start, int end, String id, Same same, String value, byte[] quote) {
-        private Span at(int from, int to) {
-            return new Span(from, to, id, same, null, new byte[0]);
-        }
-
+    record Span(int start, int end, String id, byte[] standIn, byte[] quote) {
         // One as long as both, under the name of the longer, or of the one that was decoded more often.
         private Span and(Span other) {
             Span named = other.end - other.start >= end - start ? other : this;
-            return new Span(start, Math.max(end, other.end), named.id, named.same, named.value, named.quote);
+            return new Span(start, Math.max(end, other.end), named.id, named.standIn, named.quote);
+        }
+
+        private int size() {
+            return standIn.length + 2 * quote.length;
         }
     }
 
@@ -216,7 +212,6 @@ public final class Redactor {
         private static final byte[] LEFT_OUT =
                 "[left out: it could not be redacted]".getBytes(StandardCharsets.UTF_8);
         private static final Pattern SCHEME = Pattern.compile(Rules.SCHEME);
-        private static final Pattern STAND_IN = Pattern.compile("[a-z-]+-[0-9a-f]{6}");
         private static final Pattern ENDS_NAME = Pattern.compile("[ \\t]*+[:=]");
         private static final Pattern ELEMENT = Pattern.compile("[^\\s\"'`,;:=()\\[\\]{}<>|&]++");
         private static final Pattern NEXT_LINE = Pattern.compile("\\s++(?=[\"'\\[{\\])}]|\\z)");
@@ -242,70 +237,32 @@ public final class Redactor {
         }
 
         /**
-         * Writes {@code bytes[from, to)} cleaned and counts what was taken out. What lies around it, up to {@code
-         * length}, is looked at so that what straddles the borders is found; a find is written where it begins. The
-         * lines that something was taken out of are looked through again, as long as anything is found in them; one
-         * that still holds something after three times is left out.
+         * {@code bytes[from, to)} cleaned; counts what was taken out. What lies around it, up to {@code length}, is
+         * looked at so that what straddles the borders is found; a find is written where it begins. The lines that
+         * something was taken out of are looked through again, as long as anything is found in them; one that still
+         * holds something after three times is left out.
          */
-        void clean(byte[] bytes, int length, int from, int to, ByteArrayOutputStream out, Map<String, Long> counts) {
-            ByteArrayOutputStream changed = new ByteArrayOutputStream();
-            byte[] written = replace(bytes, from, to, find(bytes, length, redactor.again), counts, changed);
-            for (int round = 1; round <= ROUNDS + 1 && isLeft(changed); round++) {
-                List<Span> left = find(written, written.length, true);
-                List<Span> gone = round > ROUNDS ? lines(written, left) : left;
-                written = replace(written, 0, written.length, gone, counts, changed);
+        byte[] clean(byte[] bytes, int length, int from, int to, Map<String, Long> counts) {
+            Rewritten clean = new Rewritten(bytes, from, to, find(bytes, length, redactor.again), counts);
+            for (int round = 1; round <= ROUNDS + 1 && isLeft(clean.changed); round++) {
+                byte[] last = clean.bytes;
+                List<Span> left = find(last, last.length, true);
+                clean = new Rewritten(last, 0, last.length, round > ROUNDS ? lines(last, left) : left, counts);
             }
-            out.writeBytes(written);
+            return clean.bytes;
         }
 
-        private boolean isLeft(ByteArrayOutputStream changed) {
-            return changed.size() > 0 && !find(changed.toByteArray(), changed.size(), true).isEmpty();
-        }
-
-        // Puts the lines that something was taken out of into "changed": all others have been looked through already.
-        private byte[] replace(byte[] bytes, int from, int to, List<Span> found, Map<String, Long> counts,
-                ByteArrayOutputStream changed) {
-            ByteArrayOutputStream out = new ByteArrayOutputStream(to - from + 64);
-            List<Span> places = new ArrayList<>(found.size());
-            int done = from;
-            for (Span span : found) {
-                if (span.end > from && span.start < to) {
-                    out.write(bytes, done, Math.max(0, span.start - done));
-                    places.add(span.at(out.size(), out.size()));
-                    if (span.start >= from) {
-                        out.writeBytes(span.quote);
-                        out.writeBytes(span.value == null ? LEFT_OUT : standIn(span));
-                        out.writeBytes(span.quote);
-                        counts.merge(span.id, 1L, Long::sum);
-                    }
-                    done = Math.min(Math.max(done, span.end), to);
-                }
-            }
-            out.write(bytes, done, Math.max(0, to - done));
-            byte[] written = out.toByteArray();
-            changed.reset();
-            for (Span line : lines(written, places)) {
-                changed.write(written, line.start, line.end - line.start);
-                changed.write('\n');
-            }
-            return written;
+        private boolean isLeft(byte[] changed) {
+            return changed.length > 0 && !find(changed, changed.length, true).isEmpty();
         }
 
         // The lines that these stand in, each once, as something to leave out.
         private static List<Span> lines(byte[] bytes, List<Span> found) {
             List<Span> lines = new ArrayList<>();
-            int end = -1;
             for (Span span : found) {
-                if (span.start > end) {
-                    int start = span.start;
-                    while (start > 0 && bytes[start - 1] != '\n') {
-                        start--;
-                    }
-                    end = span.end;
-                    while (end < bytes.length && bytes[end] != '\n') {
-                        end++;
-                    }
-                    lines.add(span.at(start, end));
+                if (lines.isEmpty() || span.start > lines.get(lines.size() - 1).end) {
+                    lines.add(new Span(Rewritten.lineStart(bytes, span.start), Rewritten.lineEnd(bytes, span.end), span.id,
+                            LEFT_OUT, NONE));
                 }
             }
             return lines;
@@ -332,21 +289,16 @@ public final class Redactor {
             return settled();
         }
 
-        private void whole(int start, int end, String id) {
-            span(start, end, id, Same.AS_WRITTEN, NONE);
-        }
-
         // Of finds that overlap one as long as all of them remains.
         private List<Span> settled() {
-            spans.removeIf(span -> span.id.equals(STAYS));
-            spans.sort(Comparator.comparingInt(Span::start));
             List<Span> settled = new ArrayList<>(spans.size());
+            spans.sort(Comparator.comparingInt(Span::start));
             for (Span span : spans) {
                 int last = settled.size() - 1;
-                if (last < 0 || span.start >= settled.get(last).end) {
-                    settled.add(span);
-                } else {
+                if (last >= 0 && span.start < settled.get(last).end && !span.id.equals(STAYS)) {
                     settled.set(last, settled.get(last).and(span));
+                } else if (!span.id.equals(STAYS)) {
+                    settled.add(span);
                 }
             }
             return settled;
@@ -355,18 +307,28 @@ public final class Redactor {
         /** Tries a rule where one of its triggers ends. */
         private void match(Trigger trigger, int last) {
             Row row = trigger.row();
+            int first = trigger.start(last);
             if (row.isNamed()) {
-                int start = trigger.start(last);
-                if (last >= contextsFrom && trigger.counts(text, start)) {
-                    took(row, named(row, start + trigger.size() - 1));
+                if (last >= contextsFrom && counts(trigger, first, last)) {
+                    took(row, named(row, last));
                 }
             } else if (last >= (row.rule.id().equals(context) ? contextsFrom : formsFrom)) {
                 Matcher form = matcher(row.form());
-                int from = row.back == null ? trigger.start(last) : back(row.back, last);
+                int from = row.back == null ? first : back(row.back, last);
                 if (form.region(from, text.length()).lookingAt() && row.passes(form)) {
                     formed(row, form, last);
                 }
             }
+        }
+
+        /** Whether a name counts: not within a word, but for a part of its own in camelCase. */
+        private boolean counts(Trigger name, int first, int last) {
+            if (name.whole() && first > 0 && isLetter(text.charAt(first - 1))) {
+                String rest = text.substring(first + 1, last);
+                return text.charAt(first - 1) >= 'a' && text.charAt(first) <= 'Z'
+                        && rest.equals(rest.toLowerCase(Locale.ROOT));
+            }
+            return name.before() == null || isAt(name.before(), first, first);
         }
 
         private void formed(Row row, Matcher form, int last) {
@@ -374,34 +336,26 @@ public final class Redactor {
             int start = Math.max(form.start(group), formsFrom);
             int end = form.end(group);
             boolean byContext = row.byContext(form);
-            if (last < contextsFrom) {
-                formsFrom = !byContext && within(row, start, end) ? end : formsFrom;
-            } else if (end > last && value(row, start, end, NONE)) {
+            boolean known = last < contextsFrom && (byContext || isWithin(start));
+            if (!known && end > last && value(row, start, end, NONE)) {
                 took(row, form.end());
                 formsFrom = byContext ? formsFrom : form.end();
             }
         }
 
+        // A part of what its context gave away is no more than that, as is what begins with a stand-in.
+        private boolean isWithin(int start) {
+            int from = layer.start(start);
+            int i = spans.size() - 1;
+            while (i >= 0 && spans.get(i).start >= from && !spans.get(i).id.equals(STAYS)) {
+                i--;
+            }
+            return i >= 0 && spans.get(i).end > from;
+        }
+
         private void took(Row row, int end) {
             context = end > contextsFrom ? row.rule.id() : context;
             contextsFrom = Math.max(contextsFrom, end);
-        }
-
-        // What its context gave away, and has a form of its own, is called by that, and may be longer than it seemed.
-        // What stands between such values is taken for itself.
-        private boolean within(Row row, int start, int end) {
-            int from = layer.start(start);
-            int to = layer.end(end);
-            boolean free = true;
-            for (int i = spans.size() - 1; i >= 0 && spans.get(i).end > from; i--) {
-                Span span = spans.get(i);
-                if (span.start == from && span.end <= to && start < layer.runsFrom && !span.id.equals(STAYS)) {
-                    spans.set(i, new Span(from, to, row.rule.id(), row.same, text.substring(start, end), span.quote));
-                    return true;
-                }
-                free &= span.start >= to;
-            }
-            return free && value(row, start, end, NONE);
         }
 
         private Matcher matcher(Pattern pattern) {
@@ -428,24 +382,63 @@ public final class Redactor {
         /** Takes what follows a field's name: a sign, and one value or several in brackets. Gives its end, or -1. */
         private int named(Row row, int from) {
             Value kind = row.rule.value().get();
-            Matcher sign = matcher(kind.sign());
-            if (!sign.region(from, text.length()).lookingAt() || sign.end() == text.length()) {
+            int at = sign(kind, from);
+            if (at < 0 || at == text.length()) {
                 return -1;
             }
-            int at = sign.end();
             char c = text.charAt(at);
-            boolean quoted = sign.start(1) >= 0 && text.charAt(sign.start(1)) == '"';
-            quote = quoted ? Arrays.copyOfRange(plain, layer.start(sign.start(1)), layer.end(sign.end(1))) : NONE;
             if (c == '[' || c == '{' || c == '(' && kind != Value.PHONE) {
                 return container(row, at);
             }
             if (isQuote(c)) {
                 return taken(row, at + 1, closing(at, text.length()), NONE);
             }
-            if (isAt(CDATA, at, text.length())) {
+            if (c == '<' && isAt(CDATA, at, text.length())) {
                 return taken(row, matcher(CDATA).start(1), matcher(CDATA).end(1), NONE);
             }
             return isAt(kind.bare(), at, text.length()) ? taken(row, at, matcher(kind.bare()).end(), quote) : -1;
+        }
+
+        // Where the value begins that a sign leads to, or -1. Nearly all are plain ones, for which a pattern is too slow.
+        private int sign(Value kind, int from) {
+            int close = isQuote(charAt(from)) ? from + 1 : from;
+            int sign = afterBlanks(close);
+            int at = afterBlanks(sign + 1);
+            if ((charAt(sign) != '=' && charAt(sign) != ':') || !isPlain(at)) {
+                Matcher pattern = matcher(kind.sign());
+                if (!pattern.region(from, text.length()).lookingAt()) {
+                    return -1;
+                }
+                close = Math.max(pattern.end(1), from);
+                at = pattern.end();
+            }
+            boolean quoted = close > from && text.charAt(close - 1) == '"';
+            quote = quoted ? Arrays.copyOfRange(plain, layer.start(close - 1), layer.end(close)) : NONE;
+            return at;
+        }
+
+        /** Whether what begins here is surely the value itself, not something that languages put around one. */
+        private boolean isPlain(int from) {
+            int at = from;
+            while (isLetter(charAt(at)) || charAt(at) == '_' || at > from && Character.isDigit(charAt(at))) {
+                at++;
+            }
+            int next = charAt(at) == ' ' ? at + 1 : at;
+            return at > from ? "\"'`[({:.".indexOf(charAt(next)) < 0
+                    : isQuote(charAt(at)) || Character.isDigit(charAt(at)) || "+({[".indexOf(charAt(at)) >= 0;
+        }
+
+        // A line's end, where there is nothing more.
+        private char charAt(int at) {
+            return at < text.length() ? text.charAt(at) : '\n';
+        }
+
+        private int afterBlanks(int from) {
+            int at = from;
+            while (charAt(at) == ' ' || charAt(at) == '\t') {
+                at++;
+            }
+            return at;
         }
 
         private int taken(Row row, int start, int end, byte[] quotes) {
@@ -497,16 +490,21 @@ public final class Redactor {
             return c == '"' || c == '\'' || c == '`';
         }
 
+        private static boolean isLetter(char c) {
+            return (c | 32) >= 'a' && (c | 32) <= 'z';
+        }
+
         // At the end of the line, if nowhere else. In O'Neil's it is an apostrophe.
         private int closing(int open, int limit) {
             char quoted = text.charAt(open);
             int at = open + 1;
-            while (at < limit && text.charAt(at) != '\n' && !text.startsWith("\r\n", at)) {
-                boolean within = quoted == '\'' && at + 1 < limit && Character.isLetter(text.charAt(at + 1));
-                if (text.charAt(at) == quoted && !within) {
-                    return at;
+            while (at < limit) {
+                char c = text.charAt(at);
+                boolean within = quoted == '\'' && isLetter(charAt(at + 1));
+                if (c == '\n' || c == '\r' && charAt(at + 1) == '\n' || c == quoted && !within) {
+                    break;
                 }
-                at += text.startsWith("\\", at) && !text.startsWith("\n", at + 1) ? 2 : 1;
+                at += c == '\\' && charAt(at + 1) != '\n' ? 2 : 1;
             }
             return Math.min(at, limit);
         }
@@ -516,35 +514,56 @@ public final class Redactor {
             // A missing scheme is a finding of its own, so it stays.
             boolean mayHaveScheme = row.isNamed() && !row.rule.personal() && from < end;
             int start = mayHaveScheme && isAt(SCHEME, from, end) ? matcher(SCHEME).end() : from;
-            boolean stays = sparing && isStandIn(start, end);
-            if (end <= start || !stays && row.none(text.substring(start, end))) {
+            if (end > start && sparing && isStandIn(start, end)) {
+                spans.add(new Span(layer.start(start), layer.end(end), STAYS, NONE, NONE));
+                return true;
+            }
+            String value = end > start ? text.substring(start, end) : "";
+            if (value.isEmpty() || !isKnown(row, value) && row.none(value)) {
                 return false;
             }
-            span(start, end, stays ? STAYS : row.rule.id(), row.same, quotes);
+            if (start >= layer.runsFrom) {
+                whole(start, end, ENCODED);
+            } else {
+                byte[] standIn = standIn(row, row.rule.id(), row.same, value);
+                spans.add(new Span(layer.start(start), layer.end(end), row.rule.id(), standIn, quotes));
+            }
             return true;
         }
 
         private boolean isStandIn(int start, int end) {
             int dash = end - 7;
-            return dash > start && text.charAt(dash) == '-' && matcher(STAND_IN).region(start, end).matches()
-                    && redactor.ids.contains(text.substring(start, dash));
+            for (int i = dash + 1; i < end; i++) {
+                if (dash <= start || Character.digit(text.charAt(i), 16) < 0) {
+                    return false;
+                }
+            }
+            return text.charAt(dash) == '-' && redactor.ids.contains(text.substring(start, dash));
         }
 
-        private void span(int start, int end, String id, Same same, byte[] quotes) {
-            boolean whole = start >= layer.runsFrom && !id.equals(STAYS);
+        private void whole(int start, int end, String id) {
             int from = layer.start(start);
             int to = layer.end(end);
-            String value = whole ? new String(plain, from, to - from, StandardCharsets.ISO_8859_1)
-                    : text.substring(start, end);
-            spans.add(new Span(from, to, whole ? ENCODED : id, whole ? Same.AS_WRITTEN : same, value, quotes));
+            String is = start >= layer.runsFrom ? ENCODED : id;
+            String value = new String(plain, from, to - from, StandardCharsets.ISO_8859_1);
+            spans.add(new Span(from, to, is, standIn(is, is, Same.AS_WRITTEN, value), NONE));
         }
 
-        private byte[] standIn(Span span) {
-            int hash = span.value.hashCode() * 31 + span.id.hashCode();
-            StandIn cached = redactor.cache[hash & CACHED - 1];
-            if (cached == null || !cached.isOf(hash, span)) {
-                cached = new StandIn(hash, span.id, span.value, pseudonym(span.id, span.same.of(span.value)));
-                redactor.cache[hash & CACHED - 1] = cached;
+        private static int place(Object owner, String value) {
+            return value.hashCode() * 31 + owner.hashCode() & CACHED - 1;
+        }
+
+        private boolean isKnown(Object owner, String value) {
+            StandIn cached = redactor.cache[place(owner, value)];
+            return cached != null && cached.owner.equals(owner) && cached.value.equals(value);
+        }
+
+        private byte[] standIn(Object owner, String id, Same same, String value) {
+            int place = place(owner, value);
+            StandIn cached = redactor.cache[place];
+            if (cached == null || !cached.owner.equals(owner) || !cached.value.equals(value)) {
+                cached = new StandIn(owner, value, pseudonym(id, same.of(value)));
+                redactor.cache[place] = cached;
             }
             return cached.bytes;
         }
@@ -556,6 +575,63 @@ public final class Redactor {
             digest.update((byte) 0);
             byte[] code = digest.digest(value.getBytes(StandardCharsets.ISO_8859_1));
             return (id + "-" + HexFormat.of().formatHex(code, 0, 3)).getBytes(StandardCharsets.ISO_8859_1);
+        }
+    }
+
+    /** A text with stand-ins in it; and the lines that they were put into: all others have been looked through. */
+    private static final class Rewritten {
+        final byte[] bytes;
+        final byte[] changed;
+
+        Rewritten(byte[] old, int from, int to, List<Span> found, Map<String, Long> counts) {
+            ByteBuffer out = ByteBuffer.allocate(to - from + found.stream().mapToInt(Span::size).sum());
+            int[] places = new int[found.size()];
+            int number = 0;
+            int done = from;
+            for (Span span : found) {
+                if (span.end > from && span.start < to) {
+                    out.put(old, done, Math.max(0, span.start - done));
+                    places[number++] = out.position();
+                    if (span.start >= from) {
+                        out.put(span.quote).put(span.standIn).put(span.quote);
+                        counts.merge(span.id, 1L, Long::sum);
+                    }
+                    done = Math.min(Math.max(done, span.end), to);
+                }
+            }
+            out.put(old, done, to - done);
+            bytes = Arrays.copyOf(out.array(), out.position());
+            changed = lines(places, number);
+        }
+
+        private byte[] lines(int[] places, int number) {
+            ByteArrayOutputStream lines = new ByteArrayOutputStream();
+            int end = -1;
+            for (int i = 0; i < number; i++) {
+                if (places[i] > end) {
+                    int start = lineStart(bytes, places[i]);
+                    end = lineEnd(bytes, places[i]);
+                    lines.write(bytes, start, end - start);
+                    lines.write('\n');
+                }
+            }
+            return lines.toByteArray();
+        }
+
+        static int lineStart(byte[] bytes, int at) {
+            int start = at;
+            while (start > 0 && bytes[start - 1] != '\n') {
+                start--;
+            }
+            return start;
+        }
+
+        static int lineEnd(byte[] bytes, int at) {
+            int end = at;
+            while (end < bytes.length && bytes[end] != '\n') {
+                end++;
+            }
+            return end;
         }
     }
 }

@@ -18,6 +18,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import runbook.Settings.Problem;
 import runbook.Settings.Templates;
 
@@ -224,9 +225,25 @@ public final class Rules {
         }
     }
 
-    // (?d): only a line feed ends a line. Without it a "next line" (0x85) inside a UTF-8 letter would.
+    private static final Pattern SET = Pattern.compile("\\[\\^?(?:\\\\.|[^\\]\\\\])+\\]");
+    private static final Pattern RANGE =
+            Pattern.compile("\\\\x80-\\\\xff|(?<!\\\\)[A-Za-z0-9]-[A-Za-z0-9]|\\\\[wd]");
+
+    // (?d): only a line feed ends a line. Without it a "next line" (0x85) inside a UTF-8 letter would. Characters of a
+    // set are listed one by one: the JDK looks those up in a table, and asks for ranges one after the other.
     private static Pattern compiled(String form) {
-        return Pattern.compile("(?d)" + form);
+        return Pattern.compile("(?d)" + SET.matcher(form).replaceAll(set ->
+                Matcher.quoteReplacement(RANGE.matcher(set.group()).replaceAll(range -> listed(range.group())))));
+    }
+
+    private static String listed(String range) {
+        return switch (range) {
+            case "\\d" -> listed("0-9");
+            case "\\w" -> listed("0-9") + listed("A-Z") + listed("a-z") + "_";
+            case "\\x80-\\xff" -> listed("\u0080-\u00ff");
+            default -> IntStream.rangeClosed(range.charAt(0), range.charAt(2)).mapToObj(Character::toString)
+                    .collect(Collectors.joining());
+        };
     }
 
     private static Rules builtIn;
@@ -332,20 +349,6 @@ public final class Rules {
         /** Where it begins that ends with the byte at {@code last}. */
         int start(int last) {
             return Math.max(0, last + 1 - size);
-        }
-
-        /** Whether a name counts that begins at {@code start}. */
-        boolean counts(String text, int start) {
-            if (whole && start > 0 && isLetter(text.charAt(start - 1))) {
-                String rest = text.substring(start + 1, start + size - 1);
-                return text.charAt(start - 1) >= 'a' && text.charAt(start) <= 'Z'
-                        && rest.equals(rest.toLowerCase(Locale.ROOT));
-            }
-            return before == null || before.matcher(text).region(start, start).useTransparentBounds(true).lookingAt();
-        }
-
-        private static boolean isLetter(char c) {
-            return (c | 32) >= 'a' && (c | 32) <= 'z';
         }
     }
 

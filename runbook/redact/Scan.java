@@ -39,7 +39,7 @@ public final class Scan {
      */
     public void clean(byte[] data, int length, int from, int to, ByteArrayOutputStream out) {
         Map<String, Long> counts = new HashMap<>();
-        finder.clean(data, length, from, to, out, counts);
+        out.writeBytes(finder.clean(data, length, from, to, counts));
         tally.add(counts);
     }
 
