@@ -289,7 +289,8 @@ public final class Key {
     private static Map<String, String> assignments(String text) {
         Map<String, String> assigned = new LinkedHashMap<>();
         Matcher line = Pattern.compile("(?m)^[ \\t]*(?:export[ \\t]+)?([A-Za-z_]\\w*)[ \\t]*=[ \\t]*"
-                + "(\"[^\"\\r\\n]*\"|'[^'\\r\\n]*'|[^\\s\"'#=][^\\r\\n]*?)[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$").matcher(text);
+                + "(\"[^\"\\r\\n]*\"|'[^'\\r\\n]*'|[^\\s\"'#=][^\\r\\n]*?)[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$")
+                .matcher(text);
         while (line.find()) {
             assigned.put(line.group(1), line.group(2).replaceAll("^([\"'])(.*)\\1$", "$2"));
         }

@@ -305,7 +305,7 @@ class PostmortemTest extends PostmortemJournals {
         Path elsewhere = Tree.temporary("onset");
         Run.script("triage").args("--drill", "revoked-key").cwd(elsewhere).run();
         Incident opened = Incident.newest(elsewhere.resolve("klaviyo-incidents"), name -> true).orElseThrow();
-        String first = read(opened.journal().file()).replaceAll("(?s).*?first failure (?:[^ ]*T)?(..:..)Z.*", "$1");
+        String first = read(opened.journal().file()).replaceAll("(?s).*?last 15 min, since (..:..)Z.*", "$1");
         assertSays(good(script(elsewhere).args("handover", "--drill", "revoked-key").run()),
                 first + " UTC (the application's log, read by triage)");
         Run.script("triage").args("--drill", "revoked-key", "--paged-at", "1 min ago").cwd(elsewhere).run();

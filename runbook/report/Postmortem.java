@@ -174,12 +174,13 @@ public final class Postmortem {
                 .fill(values, Postmortem::form, text -> Text.safe(text, 160)).stripTrailing();
     }
 
-    /** When the next message is due, as the last one said; the first is due with the incident. */
+    /** When the next message is due, as the last one said; the first is due with what failed first. */
     private Optional<Instant> due() {
-        Incident.State state = Incident.State.of(evidence.events);
-        Optional<Event> told = state.told().stream().max(Comparator.comparing(Event::at));
-        return told.flatMap(last -> Timeline.time(last, "next"))
-                .or(() -> told.map(Event::at).or(state::began).map(at -> Message.due(evidence.events, at)));
+        Comparator<Event> time = Comparator.comparing(Event::at);
+        Optional<Event> told = Incident.State.of(evidence.events).told().stream().max(time);
+        Optional<Event> last = told.or(() -> evidence.events.stream().filter(Event::failing).min(time));
+        return told.flatMap(message -> Timeline.time(message, "next"))
+                .or(() -> last.map(event -> Message.due(evidence.events, event.at())));
     }
 
     // ---- the template's fields

@@ -7,7 +7,6 @@ import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.TreeMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
@@ -180,10 +179,8 @@ public final class Telling implements AutoCloseable {
             pending.decrementAndGet();
             // The journal says that people were told only of what Slack has accepted.
             String words = "internal message posted to Slack";
-            Map<String, Object> data = new TreeMap<>(
-                    Map.of("kind", "told", "of", of, "audience", "internal", "text", text));
-            message.next().ifPresent(at -> data.put("next", at));
-            memory.append(Event.ANNOUNCED, words, data);
+            memory.append(Event.ANNOUNCED, words, Map.of("kind", "told", "of", of, "audience", "internal", "text", text,
+                    "next", message.next().map(Instant::toString).orElse("")));
             say.accept("told", words);
             return true;
         });
