@@ -9,8 +9,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
-import java.lang.annotation.Retention;
-import java.lang.annotation.RetentionPolicy;
 import java.net.URI;
 import java.net.URLEncoder;
 import java.net.http.HttpClient;
@@ -24,7 +22,6 @@ import java.time.Duration;
 import java.time.LocalDate;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -35,15 +32,10 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.extension.ExtensionContext;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.Arguments;
-import org.junit.jupiter.params.provider.ArgumentsProvider;
-import org.junit.jupiter.params.provider.ArgumentsSource;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.junit.jupiter.params.support.AnnotationConsumer;
 import runbook.Key;
 import runbook.Klaviyo.Endpoint;
 import runbook.Klaviyo.Revision;
@@ -53,31 +45,6 @@ import runbook.sandbox.Sandbox;
 
 /** The sandbox refuses what Klaviyo refuses, line by line, and each scenario is what its name says. */
 class SandboxTest {
-    /** The rows of one table in {@code tests/sandbox-cases.txt}. */
-    @Retention(RetentionPolicy.RUNTIME)
-    @ArgumentsSource(CaseTable.class)
-    @interface Cases {
-        String value();
-    }
-
-    static final class CaseTable implements ArgumentsProvider, AnnotationConsumer<Cases> {
-        private static final int MOST_COLUMNS = 6;
-        private String name;
-
-        @Override
-        public void accept(Cases cases) {
-            name = cases.value();
-        }
-
-        @Override
-        public Stream<? extends Arguments> provideArguments(ExtensionContext context) throws IOException {
-            String text = Files.readString(Repository.file("tests/sandbox-cases.txt"));
-            String table = text.substring(text.indexOf("[" + name + "]\n") + name.length() + 3).split("\n\n")[0];
-            return table.lines().map(row -> Arguments.of(Arrays.copyOf(Arrays.stream(row.split("\\|")).map(String::strip)
-                    .map(cell -> cell.isEmpty() ? null : cell).toArray(), MOST_COLUMNS)));
-        }
-    }
-
     private static final HttpClient CLIENT = HttpClient.newHttpClient();
     private static final ControlledSandbox HEALTHY = ControlledSandbox.start("healthy", Duration.ZERO, 0);
 
@@ -164,7 +131,7 @@ class SandboxTest {
     // ---- what the API refuses
 
     @ParameterizedTest(name = "{1}, authorization {2}, revision {3}, {5}: {0}")
-    @Cases("requests")
+    @Cases("sandbox-cases.txt: requests")
     void refusesAndTakesWhatKlaviyoDoes(
             String answer, String target, String authorization, String revision, String says, String body) {
         String id = HEALTHY.keyId(HEALTHY.newKey());
@@ -198,7 +165,7 @@ class SandboxTest {
     // ---- what it answers
 
     @ParameterizedTest(name = "{0}: {2} × {1} with {3}")
-    @Cases("resources")
+    @Cases("sandbox-cases.txt: resources")
     void answersWithWhatWasAskedFor(String path, String type, int count, String attributes) {
         JsonNode data = data(call(HEALTHY, path));
         assertEquals(count, data.size());
@@ -276,7 +243,7 @@ class SandboxTest {
     // ---- scenarios
 
     @ParameterizedTest(name = "{0}: {1}")
-    @Cases("wrong rows")
+    @Cases("sandbox-cases.txt: wrong rows")
     void aWrongRowOfATeamsOwnIsOneLineWithFileIdAndField(String table, String says) throws IOException {
         Path file = Files.writeString(folder.resolve("scenarios.json"), table);
         Run.Result result = triage("ours");
@@ -432,7 +399,7 @@ class SandboxTest {
     }
 
     @ParameterizedTest(name = "{0}: {1} series")
-    @Cases("queries")
+    @Cases("sandbox-cases.txt: queries")
     void prometheusAnswersWhatARunbookAsksAndRefusesTheRest(String query, Integer series) {
         HttpResponse<String> response = query(HEALTHY, query);
         JsonNode answer = json(response);
@@ -462,7 +429,7 @@ class SandboxTest {
     }
 
     @ParameterizedTest
-    @Cases("slack")
+    @Cases("sandbox-cases.txt: slack")
     void slackAnswersInItsOwnWords(String payload, String answer) {
         HttpResponse<String> response = post(HEALTHY.slackUrl(), payload);
         assertEquals(answer, response.statusCode() + " " + response.body());

@@ -16,7 +16,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -99,8 +98,12 @@ class WatchTest {
 
     /** What happened, in order; without gaps and blips, which a busy machine has as well, and what was told. */
     private static String kinds(List<Event> events) {
-        return events.stream().map(event -> event.data().path("kind").asText(event.event()))
-                .filter(kind -> !kind.matches("gap|blip|told|ran")).collect(Collectors.joining(" "));
+        return events.stream().map(WatchTest::kind).filter(kind -> !kind.matches("gap|blip|told|ran"))
+                .collect(Collectors.joining(" "));
+    }
+
+    private static String kind(Event event) {
+        return event.data().path("kind").asText(event.event());
     }
 
     private static List<JsonNode> json(Run.Result result, String type) {
@@ -206,16 +209,22 @@ class WatchTest {
     }
 
     @Test
-    void whatTheVendorWroteRoundsBeforeWatchOpenedAnIncidentIsInItsJournalOnceAndInOrder() throws Exception {
-        Run drill = Run.process("watch").cwd(folder).args("--drill", "outage", "--interval", "200ms");
-        try (Run.Running running = drill.start()) {
-            running.awaitOut(" degraded ").kill();
-        }
+    void whatWasNoticedBeforeWatchOpenedAnIncidentIsInItsJournalOnceAndInOrder() throws Exception {
+        Files.writeString(folder.resolve("scenarios.json"), """
+                {"late": {"description": "one failed look, a good one, and then no more", "api": [{"from": 0, "answers":
+                  ["unavailable", "ok"BAD]}],
+                  "page": {"name": "API errors", "impact": "major", "components": ["Klaviyo API"], "updates": [
+                    {"at": -300, "status": "investigating", "components": "major_outage", "body": "We look."},
+                    {"at": -60, "status": "identified", "components": "major_outage", "body": "We know."}]}}}""".replace("BAD", ", \"unavailable\"".repeat(30)));
+        ends(31, Run.script("watch").cwd(folder).args("--drill", "late", "--templates", folder.toString(), "--check",
+                "endpoint:events", "--interval", "200ms", "--max", "3s"));
         List<Event> events = drilled();
-        assertEquals("detected status-page status-page diagnosed degraded", kinds(events));
+        assertEquals("detected status-page status-page blip diagnosed degraded not-recovered",
+                events.stream().map(WatchTest::kind).collect(Collectors.joining(" ")));
         Instant first = time(events.get(1).data(), "vendorAt");
         Instant second = time(events.get(2).data(), "vendorAt");
         assertTrue(first.isBefore(second) && second.isBefore(events.get(0).at()), "the vendor's own times: " + events);
+        assertTrue(time(events.get(3).data(), "since").isBefore(time(events.get(5).data(), "since")), "when it was bad");
     }
 
     @Test
@@ -282,15 +291,18 @@ class WatchTest {
     // ---- what an earlier watch left, and time in which nobody looked
 
     @Test
-    void killedAndStartedAgainItGoesOnWithNothingTwiceAndNoRecoveryLost() throws Exception {
+    void killedAndStartedAgainItGoesOnWithNothingTwiceAndNoMessageAndNoRecoveryLost() throws Exception {
         begin("outage");
-        try (Run.Running running = process(NO_PAGE).start()) {
-            running.awaitOut(" degraded ").kill();
+        sandbox.refusePosts(1_000);
+        try (Run.Running running = posting(NO_PAGE).start()) {
+            running.awaitOut("not-told ").kill();
         }
-        try (Run.Running running = process(NO_PAGE).start()) {
-            running.awaitOut("goes-on +the journal says degraded since");
+        sandbox.refusePosts(0);
+        try (Run.Running running = posting(NO_PAGE).start()) {
+            running.awaitOut("goes-on +the journal says degraded since").awaitOut(" told ");
             Run.Result second = ends(31, NO_PAGE, "--max", "1s");
             assertTrue(second.out().contains("another watch keeps this incident's journal"), second.out());
+            assertEquals(List.of(1L, 1), List.of(announced(), sandbox.posts().size()), "posted by the next, once");
             sandbox.enter("healthy");
             running.awaitOut(" recovering ").kill();
         }
@@ -334,59 +346,29 @@ class WatchTest {
     // ---- who is told
 
     @Test
-    void whatSlackHadNotAcceptedWhenItWasKilledIsPostedByTheNextWatch() throws Exception {
-        begin("outage");
-        sandbox.refusePosts(1_000);
-        try (Run.Running running = posting(NO_PAGE).start()) {
-            running.awaitOut("not-told ").kill();
-        }
-        sandbox.refusePosts(0);
-        try (Run.Running running = posting(NO_PAGE, "--max", "20s").start()) {
-            running.awaitUntil("Slack has it", () -> sandbox.posts().size() == 1).awaitOut(" told ").kill();
-        }
-        assertEquals(1, announced());
-        ends(31, posting(NO_PAGE, "--max", "1s"));
-        assertEquals(1, sandbox.posts().size(), "and only once");
-    }
-
-    @Test
-    void whileItLastsPeopleAreToldAgainAndNotAfterIt() throws Exception {
-        begin("outage");
-        try (Run.Running running = posting(NO_PAGE, "--remind", "1s").start()) {
-            running.awaitUntil("two reminders", () -> sandbox.posts().size() >= 3);
-            heals(running);
-        }
-        List<String> posts = sandbox.posts();
-        assertTrue(posts.subList(0, 3).stream().allMatch(text -> text.contains("Status: INVESTIGATING")), posts.toString());
-        assertEquals(List.of(posts.size() - 1), resolved(posts), "the last one, once: " + posts);
-        assertEquals(posts.size(), announced());
-    }
-
-    private static List<Integer> resolved(List<String> posts) {
-        return IntStream.range(0, posts.size()).filter(at -> posts.get(at).contains("Status: RESOLVED")).boxed().toList();
-    }
-
-    @Test
-    void aPageThatWasGreenAndTurnedRedIsSoInTheResolvedMessage() throws Exception {
+    void whileItLastsPeopleAreToldAgainAlsoThatTheGreenPageTurnedRedAndNotAfterIt() throws Exception {
         begin("silent-outage");
-        try (Run.Running running = posting().start()) {
-            running.awaitOut(" degraded ");
+        try (Run.Running running = posting("--remind", "1s").start()) {
+            running.awaitUntil("two reminders", () -> sandbox.posts().size() >= 3);
             sandbox.statusPage("API unavailable", "critical", "identified", "major_outage", "Our API is down.");
             heals(running.awaitOut(" diagnosed +Klaviyo is down, and its status page says so"));
         }
         List<String> posts = sandbox.posts();
-        assertTrue(posts.get(0).contains("status page"), posts.get(0));
-        String resolved = posts.get(posts.size() - 1);
-        assertTrue(resolved.contains("Status: RESOLVED") && !resolved.contains("not yet acknowledged"), resolved);
+        List<String> resolved = posts.stream().filter(text -> text.contains("Status: RESOLVED")).toList();
+        assertTrue(posts.get(0).contains("status page") && posts.subList(0, 3).stream()
+                .allMatch(text -> text.contains("Status: INVESTIGATING")), posts.toString());
+        assertEquals(posts.subList(posts.size() - 1, posts.size()), resolved, "the last one, once");
+        assertFalse(resolved.get(0).contains("not yet acknowledged"), resolved.get(0));
+        assertEquals(posts.size(), announced());
         assertEquals(List.of("silent-outage", "klaviyo-outage"), journal().stream()
                 .map(event -> event.data().path("diagnosis").asText()).filter(id -> !id.isEmpty()).toList());
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"this incident's journal", "the last good state"})
-    void aKeyThatWasReplacedIsSaidAtOnceWhereverThatIsKnownFrom(String known) throws Exception {
+    @ValueSource(booleans = {true, false})
+    void aKeyThatWasReplacedIsSaidAtOnceWhereverThatIsKnownFrom(boolean incidents) throws Exception {
         begin("healthy");
-        if (known.contains("journal")) {
+        if (incidents) {
             incident.append(Event.now("rotate-key", Event.ROTATED, "key rotated: sha256 " + Key.of(sandbox.key())
                     .fingerprint() + " -> sha256 0badcafe", Map.of()));
         } else {
@@ -494,18 +476,23 @@ class WatchTest {
                     + "; echo ended with $?; stty -a | grep -o ' echo '; sleep 60");
             awaitScreen(socket, "DOWN for");
             assertTrue(tmux(socket, "display", "-p", "#{cursor_flag}#{alternate_on}").startsWith("01"));
-            for (int width : new int[] {60, 200, 80}) {
-                tmux(socket, "resize-window", "-x", Integer.toString(width), "-y", "24");
-                awaitScreen(socket, "(?m)Ctrl-C leaves[\\s\\S]*^✗ endpoint:events .{0," + (width - 18) + "}$");
-            }
+            // Wider, all of a line is there; narrower, it is cut where the terminal ends.
+            resize(socket, 200, "(?m)^✗ status-page .*rolled out");
+            resize(socket, 60, "(?m)^! status page: .{43}…$");
             tmux(socket, "send-keys", "C-c");
             String after = awaitScreen(socket, "ended with 130\\s+echo");
             assertTrue(after.contains("not called recovered"), after);
+            assertTrue(Pattern.compile("(?m)^! status page: .*\\n {2}\\S").matcher(after).find(), "folded anew: " + after);
             assertTrue(tmux(socket, "display", "-p", "#{cursor_flag}#{alternate_on}").startsWith("10"),
                     "cursor and screen are given back");
         } finally {
             tmux(socket, "kill-server");
         }
+    }
+
+    private static void resize(Path socket, int columns, String regex) throws InterruptedException {
+        tmux(socket, "resize-window", "-x", Integer.toString(columns), "-y", "24");
+        awaitScreen(socket, regex);
     }
 
     private static String awaitScreen(Path socket, String regex) throws InterruptedException {

@@ -394,7 +394,7 @@ final class FakeKlaviyo {
 
     // ---- refusals
 
-    /** Status and title of each code. What a retired revision gets is not documented: here what retired v1 calls got. */
+    /** Status and title of each code. What a retired revision gets is not documented: 410 is what v1 calls got. */
     private static final Map<String, String> ERRORS = Map.of("invalid", "400 Invalid input.",
             "not_authenticated", "401 Authentication credentials were not provided.",
             "authentication_failed", "401 Incorrect authentication credentials.",

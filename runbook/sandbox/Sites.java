@@ -345,7 +345,7 @@ final class Sites {
         Map<String, String> parameters = new LinkedHashMap<>();
         String query = Optional.ofNullable(request.getRequestURI().getRawQuery()).orElse("");
         Stream.of(query.split("&")).filter(pair -> !pair.isEmpty()).map(pair -> (pair + "=").split("=", 3))
-                .forEach(pair -> parameters.merge(decoded(pair[0]), decoded(pair[1]), (some, more) -> some + "," + more));
+                .forEach(pair -> parameters.merge(decoded(pair[0]), decoded(pair[1]), (a, b) -> a + "," + b));
         return parameters;
     }
 

@@ -48,7 +48,7 @@ public final class Memory implements AutoCloseable {
     private final History history;
     private final Consumer<String> complain;
     private final Set<String> complained = ConcurrentHashMap.newKeySet();
-    // What the vendor wrote before there was an incident, at most so much, for the journal of the one that is opened.
+    // What was noticed before there was an incident, at most so much, for the journal of the one that is opened.
     private final List<Happening> early = new ArrayList<>();
     private Optional<Incident> incident = Optional.empty();
     private FileChannel lock;
@@ -136,12 +136,12 @@ public final class Memory implements AutoCloseable {
 
     // ---- what is written
 
-    /** Opens an incident with its first failure, and what the vendor had written by then, where none is open. */
+    /** Opens an incident with its first failure, and what was noticed before it, where none is open. */
     void open(Happening failure) {
         if (incident.isEmpty()) {
             enter(Incident.named(base, Instant.now(), other -> other.equals(drill.orElse(""))));
             append(Event.DETECTED, failure.words(), Map.of("since", Instant.ofEpochMilli(failure.at())));
-            early.forEach(post -> write(post, false));
+            early.forEach(happening -> write(happening, false));
         }
     }
 
@@ -150,7 +150,7 @@ public final class Memory implements AutoCloseable {
      * time by which it is known.
      */
     Optional<Event> write(Happening happening, boolean post) {
-        if (incident.isEmpty() && happening.facts().containsKey("vendorAt") && early.size() < MOST_EARLY) {
+        if (incident.isEmpty() && early.size() < MOST_EARLY) {
             early.add(happening);
         }
         Map<String, Object> data = new TreeMap<>(happening.facts());

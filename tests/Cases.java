@@ -1,0 +1,40 @@
+import java.io.IOException;
+import java.lang.annotation.Retention;
+import java.lang.annotation.RetentionPolicy;
+import java.nio.file.Files;
+import java.util.Arrays;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.extension.ExtensionContext;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.ArgumentsProvider;
+import org.junit.jupiter.params.provider.ArgumentsSource;
+import org.junit.jupiter.params.support.AnnotationConsumer;
+
+/**
+ * A test's parameters are the rows of a table in a file of {@code tests/}: {@code sandbox-cases.txt: requests} is what
+ * stands there below {@code [requests]}, up to an empty line. Cells that are empty or left away are null.
+ */
+@Retention(RetentionPolicy.RUNTIME)
+@ArgumentsSource(Cases.Table.class)
+@interface Cases {
+    String value();
+
+    /** Reads one. */
+    final class Table implements ArgumentsProvider, AnnotationConsumer<Cases> {
+        private static final int MOST_COLUMNS = 6;
+        private String[] where;
+
+        @Override
+        public void accept(Cases cases) {
+            where = cases.value().split(": ");
+        }
+
+        @Override
+        public Stream<? extends Arguments> provideArguments(ExtensionContext context) throws IOException {
+            String text = Files.readString(Repository.file("tests/" + where[0]));
+            String table = text.substring(text.indexOf("[" + where[1] + "]\n") + where[1].length() + 3);
+            return table.split("\n\n")[0].lines().map(row -> Arguments.of(Arrays.copyOf(Stream.of(row.split("\\|"))
+                    .map(String::strip).map(cell -> cell.isEmpty() ? null : cell).toArray(), MOST_COLUMNS)));
+        }
+    }
+}
