@@ -71,9 +71,9 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
@@ -184,6 +184,7 @@ class Triage implements Callable<Integer> {
     private Screen.Launcher launcher;
     private Optional<Incident> incident = Optional.empty();
     private List<Event> journal = List.of();
+    private boolean writable;
     private boolean opened;
 
     @Override
@@ -202,14 +203,10 @@ class Triage implements Callable<Integer> {
         if (curl) {
             return curlCommands(settings);
         }
-        // Read beside the checks: it takes as long as a request or two.
-        CompletableFuture<Map<String, Wording>> wording = CompletableFuture.supplyAsync(() ->
-                Wording.all(shared.templates()), task -> new Thread(task, "diagnoses").start());
         if (accounts != null) {
-            return fleet(settings, read(wording));
+            return fleet(settings);
         }
-        boolean writable = findIncident();
-        Verdict verdict = Verdict.of(look(settings), read(wording));
+        Verdict verdict = look(settings);
         if (preflight) {
             return preflight(verdict);
         }
@@ -224,14 +221,6 @@ class Triage implements Callable<Integer> {
             shared.print(json(verdict));
         }
         return verdict.exitCode();
-    }
-
-    private static Map<String, Wording> read(CompletableFuture<Map<String, Wording>> wording) {
-        try {
-            return wording.join();
-        } catch (CompletionException e) {
-            throw (RuntimeException) e.getCause();
-        }
     }
 
     // ---- what to look at
@@ -259,19 +248,25 @@ class Triage implements Callable<Integer> {
                 + Text.Nearest.hint(name, Endpoint.KNOWN.stream().map(Endpoint::name).toList())));
     }
 
-    private Findings look(Settings settings) {
+    private Verdict look(Settings settings) {
         try (InputStream file = openLog(); Checks checks = new Checks(settings)) {
+            Supplier<Findings> asked = checks.reading(file).start(Checks.CHOICES);
+            // While the answers are awaited: what is known from before, and the words.
+            writable = findIncident();
             Checks.Before known = Checks.Before.of(shared.host(), settings, journal);
-            Findings found = checks.reading(file).run(Checks.CHOICES).with(known);
-            if (log != null || shared.sandbox().isEmpty() || !found.apiFails()) {
-                return found;
-            }
+            Map<String, Wording> wording = Wording.all(shared.templates());
+            Findings found = asked.get().with(known);
             // A drill brings a log of its own, to be looked at where something is wrong.
-            byte[] drills = shared.sandbox().get().applicationLog().getBytes(StandardCharsets.UTF_8);
-            return found.with(AppLog.look(new ByteArrayInputStream(drills)));
+            return Verdict.of(log != null || shared.sandbox().isEmpty() || !found.apiFails() ? found
+                    : found.with(drillsLog()), wording);
         } catch (IOException e) {
             throw new Problem("--log " + Text.safe(log, 80) + " cannot be read: " + Text.safe(Incident.why(e), 120));
         }
+    }
+
+    private AppLog drillsLog() {
+        byte[] lines = shared.sandbox().orElseThrow().applicationLog().getBytes(StandardCharsets.UTF_8);
+        return AppLog.look(new ByteArrayInputStream(lines));
     }
 
     private InputStream openLog() throws IOException {
@@ -575,11 +570,12 @@ class Triage implements Callable<Integer> {
     private record Result(String name, Verdict verdict, String reason) { }
 
     /** What does not depend on the account is looked at once; then all keys side by side, each with its own limits. */
-    private int fleet(Settings settings, Map<String, Wording> wording) {
+    private int fleet(Settings settings) {
         if (shared.drill().isPresent()) {
             throw new Problem("--accounts and --drill exclude each other: the sandbox has one account");
         }
         List<Account> all = readAccounts();
+        Map<String, Wording> wording = Wording.all(shared.templates());
         ExecutorService pool = Executors.newFixedThreadPool(ACCOUNTS_AT_ONCE);
         try (Checks checks = new Checks(settings)) {
             Findings once = checks.run(Set.of("status-page", "network"));

@@ -105,6 +105,11 @@ public final class Checks implements AutoCloseable {
      *              skipped
      */
     public Findings run(Set<String> names) {
+        return start(names).get();
+    }
+
+    /** Starts the same; the supplier waits for the last of them. */
+    public Supplier<Findings> start(Set<String> names) {
         Instant at = Instant.now();
         Asking asking = new Asking(settings, http, Http.Deadline.in(settings.probing().timeout()));
         // The API's answers are awaited longest: they are asked first.
@@ -121,10 +126,12 @@ public final class Checks implements AutoCloseable {
                 AppLog.UNREAD);
         CompletableFuture<Check> webhook = later(names.contains("webhook"), () -> OurSide.webhook(asking),
                 Check.skipped("webhook", NOT_ASKED));
-        Probes probes = asked.get();
-        Check route = OurSide.listed(webhook.join(), probes.endpoints, settings.target().webhook());
-        return new Findings(at, settings, status.join(), network.join(), probes.auth, probes.endpoints, app.join(),
-                errors.join(), read.join(), route, Before.NOTHING);
+        return () -> {
+            Probes probes = asked.get();
+            Check route = OurSide.listed(webhook.join(), probes.endpoints, settings.target().webhook());
+            return new Findings(at, settings, status.join(), network.join(), probes.auth, probes.endpoints, app.join(),
+                    errors.join(), read.join(), route, Before.NOTHING);
+        };
     }
 
     private <T> CompletableFuture<T> later(boolean chosen, Supplier<T> check, T otherwise) {
