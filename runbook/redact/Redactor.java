@@ -387,7 +387,9 @@ public final class Redactor {
                 return -1;
             }
             char c = text.charAt(at);
-            if (c == '[' || c == '{' || c == '(' && kind != Value.PHONE) {
+            if (text.startsWith("{{", at)) {
+                return -1;
+            } else if (c == '[' || c == '{' || c == '(' && kind != Value.PHONE) {
                 return container(row, at);
             }
             if (isQuote(c)) {
@@ -424,7 +426,7 @@ public final class Redactor {
                 at++;
             }
             int next = charAt(at) == ' ' ? at + 1 : at;
-            return at > from ? "\"'`[({:.".indexOf(charAt(next)) < 0
+            return at > from ? "\"'`[({:.".indexOf(charAt(next)) < 0 && !text.startsWith("rejected value [", from)
                     : isQuote(charAt(at)) || Character.isDigit(charAt(at)) || "+({[".indexOf(charAt(at)) >= 0;
         }
 

@@ -114,18 +114,22 @@ public final class Rules {
             + "|'(?=[^\\s\"'<>,;&)}\\]\\\\=:])|\\\\(?![\\\\nrt\"'u]))[^\\s\"'<>,;&)}\\]\\\\]++){0,32}+";
     // What closes a name: plurals name lists, and numbers follow. Group 1 is the quote that closes it.
     private static final String CLOSES = "(?:s(?=[\"'\\]]{0,2}[ \\t]*+[:=]>?[ \\t]*+[\\[({]))?+\\d{0,2}+("
-            + "[\"'`])?+(?:\\](?:\\[\\])?)?+";
+            + "[\"'`])?+(?::(?:\"[\\w\\\\]{1,80}\":)?(?:protected|private))?+(?:\\](?:\\[\\])?)?+";
     private static final String SUFFIX = "(?i:[_-]?(?:access|string|value|hash)?[_-]?(?:key|string|value))?+";
     private static final String VALUES = "(?i:value|val|v|text|content|data|stringvalue|string_value)";
     // What stands between a name and its value: a sign, with the value on the next line perhaps, or a tag's end, or,
     // after a name in quotes or as a function's argument, a comma, or another field of the same object.
-    private static final String ASSIGNS = "(?:[ \\t]*+(?:[=-]>|:=|={1,3}|:)[ \\t]*+(?:[|>][+-]?+(?=\\r?\\n))?+"
+    private static final String ASSIGNS = "(?:[ \\t]*+:?+[ \\t]*+\\r?\\n[ \\t]++" + VALUES + ":[ \\t]++"
+            + "|, ?" + VALUES + "=|</[\\w:.-]{1,40}>\\s{0,40}<(?:" + VALUES + "|string)(?:>\\s{0,40}<string)?>"
+            + "|[ \\t]*+(?:[=-]>|:=|={1,3}|:)[ \\t]*+(?:[|>][+-]?+(?=\\r?\\n))?+"
             + "(?:\\r?\\n[ \\t]++(?![\\w.$-]++[ \\t]*+[:=]|at )|\\r?\\n(?=[\"']))?+"
-            + "|;(?=[sidb]:)|(?<=[\"'`])[^{}<>\\n]{1,80}?(?<![A-Za-z])" + VALUES + "[\"']?+[ \\t]*+[:=]>?+[ \\t]*+"
-            + "|(?:(?<=[\"'])|(?<=<[\\w:.-]{1,60}))(?:\\s[^<>]{1,80})?>(?:[ \\t]*+\\r?\\n\\s*+)?+(?!\\s|<(?!!))"
-                    + "|[ \\t]*+,\\s{0,20}+(?=[\\[(]?[\"']))";
+            + "|;(?=[sidb]:)|(?<=[\"'`])(?:[^{}<>\\n]|(?<=,\\r?)\\n(?=[ \\t]*+[\"'])){1,80}?(?<![A-Za-z])" + VALUES
+                    + "[\"']?+[ \\t]*+[:=]>?+[ \\t]*+"
+            + "|(?:(?<=[\"'])|(?<=<[\\w:.-]{1,60}))(?:\\s[^<>]{1,80})?>(?:[ \\t]*+\\r?\\n[ \\t]++)?+(?!\\s|<(?!!))"
+                    + "|[ \\t]*+,\\s{0,20}+(?=[\\[(]?[bBuU]?[\"']))";
     // What languages put around a value.
-    private static final String WRAPS = "(?:[bBuUrRfL@&*]{1,2}(?=[\"'])|&(?=\\w)|[a-z]{1,8}\\(\\d{1,6}\\) (?="
+    private static final String WRAPS = "(?:rejected value (?=\\[)|(?:!!\\w{1,12}|&\\w{1,40}) ++(?=[\\w\"'])"
+            + "|[bBuUrRfL@&*]{1,2}(?=[\"'])|&(?=\\w)|[a-z]{1,8}\\(\\d{1,6}\\) (?="
             + "\")|[sidb]:(?:\\d{1,6}:)?"
             + "|[A-Za-z_][\\w.:]{0,30}+ ?(?=[\\[({]{1,2}[\"'])|(?:Some|Just|Optional|Option|Ok|Right|Secret|Sen"
                     + "sitive|List|Set|Array|String)\\w*+ ?(?=[\\[({])"
@@ -133,8 +137,11 @@ public final class Rules {
     /** What is no value, whatever the field is called. */
     private static final Pattern NOTHING = Pattern.compile(
             "(?i)null|nil|none|undefined|true|false|n/a|-|\\*+|x{3,}"
-                    + "|[\\[<(]?(?:redacted|filtered|masked|hidden|removed)[\\])>]?");
-    private static final int LONGEST_NOTHING = 12;
+                    + "|[\\[<(]?(?:redacted|filtered|masked|hidden|removed|protected)[\\])>]?"
+                    // Places that a statement, a template or a schema fills in.
+                    + "|\\?|:[a-z]\\w*|\\$\\d+|%s|%\\(\\w+\\)s|%[a-z_]+%|[$#]\\{[\\w.-]+(?::-?)?\\}?"
+                    + "|excluded\\.\\w+|!vault|#/[\\w/]+");
+    private static final int LONGEST_NOTHING = 32;
 
     /**
      * A row.
@@ -405,14 +412,14 @@ public final class Rules {
             number(after(List.of(), CLASS[0]));
         }
 
-        // Blanks in a name are a dash, an underscore or nothing.
+        // Blanks in a name may be a dash, an underscore or nothing.
         private void addName(Row row, String name) {
             int start = name.lastIndexOf(')') + 1;
             Pattern before = start == 0 ? null : Pattern.compile(name.substring(0, start));
             boolean whole = name.endsWith("^");
             String word = name.substring(start, name.length() - (whole ? 1 : 0));
             long after = row.rule.value.get() == Value.SECRET ? AFTER_SECRET : AFTER_NAME;
-            for (String blank : word.contains(" ") ? List.of("", "_", "-") : List.of("")) {
+            for (String blank : word.contains(" ") ? List.of("", "_", "-", " ") : List.of("")) {
                 add(row, word.replace(" ", blank), whole ? after & ~LETTER : after, whole, before);
             }
         }
