@@ -215,6 +215,8 @@ public final class Redactor {
         private static final Pattern ENDS_NAME = Pattern.compile("[ \\t]*+[:=]");
         private static final Pattern ELEMENT = Pattern.compile("[^\\s\"'`,;:=()\\[\\]{}<>|&]++");
         private static final Pattern NEXT_LINE = Pattern.compile("\\s++(?=[\"'\\[{\\])}]|\\z)");
+        // Words between a sign and the value: Spring's "rejected value [x]" and PHP's "name":protected]=>.
+        private static final Set<String> NO_VALUE = Set.of("rejected", "protected", "private");
         private static final Pattern CDATA = Pattern.compile("<!\\[CDATA\\[([^\\n]*?)\\]\\]>");
 
         private final Redactor redactor;
@@ -426,7 +428,7 @@ public final class Redactor {
                 at++;
             }
             int next = charAt(at) == ' ' ? at + 1 : at;
-            return at > from ? "\"'`[({:.".indexOf(charAt(next)) < 0 && !text.startsWith("rejected value [", from)
+            return at > from ? "\"'`[({:.".indexOf(charAt(next)) < 0 && !NO_VALUE.contains(text.substring(from, at))
                     : isQuote(charAt(at)) || Character.isDigit(charAt(at)) || "+({[".indexOf(charAt(at)) >= 0;
         }
 

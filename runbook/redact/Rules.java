@@ -232,7 +232,7 @@ public final class Rules {
         }
     }
 
-    private static final Pattern SET = Pattern.compile("\\[\\^?(?:\\\\.|[^\\]\\\\])+\\]");
+    private static final Pattern SET = Pattern.compile("(?<=(?:^|[^\\\\])(?:\\\\\\\\){0,9})\\[\\^?(?:\\\\.|[^\\]\\\\])+\\]");
     private static final Pattern RANGE =
             Pattern.compile("\\\\x80-\\\\xff|(?<!\\\\)[A-Za-z0-9]-[A-Za-z0-9]|\\\\[wd]");
 
