@@ -108,10 +108,10 @@ final class AppWatch {
                 State first = look();
                 return well.test(first) && Progress.pause(Progress.INTERVAL) ? look() : first;
             }, well, within, state -> Progress.INTERVAL);
-            Trouble.fail(!well.test(now), "not well within " + Durations.words(within) + ": "
+            Trouble.when(!well.test(now), "not well within " + Durations.words(within) + ": "
                     + now.fault(worst, right));
         }
-        Trouble.fail(!proven && now.key.isEmpty(), "nothing shows that it runs with the old key: its health tells no"
+        Trouble.when(!proven && now.key.isEmpty(), "nothing shows that it runs with the old key: its health tells no"
                 + " keyFingerprint, and a restart left no mark");
         return looking() ? Done.ok(now.words) : Done.warn(now.words);
     }
@@ -145,7 +145,7 @@ final class AppWatch {
             return Done.warn("nobody counts them: Prometheus has no " + COUNTER);
         }
         String seen = sum(now) + " in the last minute, " + sum(before) + " in the minute before the rotation";
-        Trouble.fail(sum(now) > most, "its errors rise: " + seen);
+        Trouble.when(sum(now) > most, "its errors rise: " + seen);
         return Done.ok(seen);
     }
 }

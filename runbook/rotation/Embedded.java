@@ -92,11 +92,11 @@ record Embedded(String whole, String value, int begin, int end) {
         Path folder = file.getParent();
         String me = System.getProperty("user.name");
         String owner = POSIX ? Files.getOwner(file).getName() : me;
-        Trouble.refuse(!Files.isWritable(folder), "no permission to write in " + folder
+        Trouble.when(!Files.isWritable(folder), "no permission to write in " + folder
                 + ", which replacing the file needs", "sudo chown \"$USER\" " + Text.word(folder.toString()));
-        Trouble.refuse(!owner.equals(me) && !me.equals("root"), name + " belongs to " + owner
+        Trouble.when(!owner.equals(me) && !me.equals("root"), name + " belongs to " + owner
                 + ": replacing it would change that", "sudo -u " + owner + " …the same command…");
-        Trouble.refuse(POSIX && (int) Files.getAttribute(file, "unix:nlink") > 1, name
+        Trouble.when(POSIX && (int) Files.getAttribute(file, "unix:nlink") > 1, name
                 + " is a hard link: the file's other names would keep the old key",
                 "find / -xdev -samefile " + Text.word(name) + "   # then make it a symbolic link");
     }
@@ -104,16 +104,16 @@ record Embedded(String whole, String value, int begin, int end) {
     // Bytes as they are: a dotenv file need not be UTF-8, and what is not ours must not change.
     private static Embedded assignment(Path file, String name, String variable) throws IOException {
         String quoted = Text.word(name);
-        Trouble.refuse(!Files.isRegularFile(file) || Files.size(file) > LARGEST, name + " is no dotenv file",
+        Trouble.when(!Files.isRegularFile(file) || Files.size(file) > LARGEST, name + " is no dotenv file",
                 "ls -l " + quoted);
         String text = Files.readString(file, StandardCharsets.ISO_8859_1);
         Matcher line = Pattern.compile("(?m)^[ \\t]*(?:export[ \\t]+)?" + Pattern.quote(variable) + "[ \\t]*=[ \\t]*"
                 + "(?:\"([^\"\\r\\n]*)\"|'([^'\\r\\n]*)'|([^\\s\"'#][^\\r\\n]*?|))[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$")
                 .matcher(text);
-        Trouble.refuse(!line.find(), name + " sets no " + variable, "echo " + variable + "= >> " + quoted);
+        Trouble.when(!line.find(), name + " sets no " + variable, "echo " + variable + "= >> " + quoted);
         int group = IntStream.rangeClosed(1, 3).filter(one -> line.group(one) != null).findFirst().orElseThrow();
         Embedded found = new Embedded(text, line.group(group), line.start(group), line.end(group));
-        Trouble.refuse(line.find(), name + " sets " + variable + " more than once: which one counts depends on who"
+        Trouble.when(line.find(), name + " sets " + variable + " more than once: which one counts depends on who"
                 + " reads it", "grep -n " + variable + " " + quoted + "   # remove all but one");
         return found;
     }
@@ -131,7 +131,7 @@ record Embedded(String whole, String value, int begin, int end) {
             try (FileChannel written = FileChannel.open(half, StandardOpenOption.WRITE)) {
                 written.force(true);
             }
-            Trouble.refuse(!attributes(tool, file).equals(attributes(tool, half)),
+            Trouble.when(!attributes(tool, file).equals(attributes(tool, half)),
                     name + " has an owner, access list or attributes that a new file would not have",
                     "ls -l " + Text.word(name) + "   # or write it by --to 'exec:…'");
             Files.move(half, file, StandardCopyOption.ATOMIC_MOVE);

@@ -92,7 +92,7 @@ final class Holding {
         String wrote = store.readable() ? rotation.keys.newPrint() : kept.wrote;
         String last = kept.touched ? "left " + words(wrote) + " there (before: " + words(kept.before) + ")"
                 : "saw " + words(kept.before) + " there";
-        Trouble.refuse(!ours, "holds " + now + ", and this rotation " + last
+        Trouble.when(!ours, "holds " + now + ", and this rotation " + last
                 + ": somebody else has set it meanwhile, and it stays", rotation.progress.anew());
     }
 
@@ -178,7 +178,7 @@ final class Holding {
         String wanted = rotation.keys.newPrint();
         Progress.until(() -> saw(store.read()), held -> held.holds(wanted), SETTLING, held -> Progress.INTERVAL);
         refuseStranger();
-        Trouble.fail(!holdsNew(), "gives back " + now + " instead of sha256 " + wanted);
+        Trouble.when(!holdsNew(), "gives back " + now + " instead of sha256 " + wanted);
         return Done.ok("holds the new key, sha256 " + wanted + now.versionWords());
     }
 
@@ -202,7 +202,7 @@ final class Holding {
                 note(true, "");
             }
             put(value, this::holdsOld);
-            Trouble.refuse(store.readable() && !saw(store.read()).holds(kept.before),
+            Trouble.when(store.readable() && !saw(store.read()).holds(kept.before),
                     "does not give back the old value, but " + now, "");
         }
         return Done.ok("holds the old value again" + (store.readable() ? ", " + words(kept.before) : ""));

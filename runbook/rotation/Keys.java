@@ -169,16 +169,16 @@ public final class Keys {
                 .filter(key -> !key.fingerprint().equals(progress.kept.newKey)).toList();
         String recorded = progress.kept.oldKey;
         replaces(!recorded.isEmpty() ? known(recorded) : known.stream().filter(Key::known).findFirst().or(this::own));
-        Trouble.refuse(writeOnly && old.isEmpty() && !progress.resumed,
+        Trouble.when(writeOnly && old.isEmpty() && !progress.resumed,
                 "a store cannot be read, so there would be no way back",
                 "give the key that it holds now: KLAVIYO_PRIVATE_KEY or --key-file");
         Set<String> sites = held.stream().flatMap(key -> key.site().stream()).collect(Collectors.toSet());
-        Trouble.refuse(sites.size() > 1, "the stores hold keys of several accounts: " + String.join(", ", sites),
+        Trouble.when(sites.size() > 1, "the stores hold keys of several accounts: " + String.join(", ", sites),
                 "leave those of the others out of --to");
         String words = old.map(key -> key.describe() + (standing.dead() ? "; it is dead: " + standing.words : ""))
                 .orElse("not known: neither a store nor KLAVIYO_PRIVATE_KEY has it");
         boolean told = wanted().isPresent() || old.flatMap(Key::site).isPresent();
-        Trouble.refuse(!told && !person, words + "; nothing tells which account it belongs to", UNKNOWN_ACCOUNT);
+        Trouble.when(!told && !person, words + "; nothing tells which account it belongs to", UNKNOWN_ACCOUNT);
         String asked = told ? "" : "; nothing tells its account: once there is a new key, you will be asked whether its"
                 + " account is yours";
         return told && old.isPresent() ? Done.ok(words) : Done.warn(words + asked);
@@ -209,33 +209,33 @@ public final class Keys {
     private Done form(Key key) {
         String fault = key.faults().stream().findFirst().orElse("it has more in it than a key");
         boolean exact = key.faults().isEmpty() && key.cleaned().reveal().equals(key.reveal()) && !key.token();
-        Trouble.refuse(!exact, "the new key is unfit: " + fault,
+        Trouble.when(!exact, "the new key is unfit: " + fault,
                 "copy it again from Klaviyo, only the part that starts with pk_");
         // A run that goes on knows by its record which one was old; the responder may have the new one at hand by now.
-        Trouble.refuse((progress.resumed ? old : own()).equals(fresh), "the new key is the old one", ANOTHER);
+        Trouble.when((progress.resumed ? old : own()).equals(fresh), "the new key is the old one", ANOTHER);
         return key.known() ? Done.ok(key.describe()) : Done.warn(key.describe() + ": no form known to this toolkit");
     }
 
     private Done authenticates(Key key) {
         Standing now = standing(key);
-        Trouble.refuse(now.dead(), "Klaviyo refuses the new key: " + now.words, ANOTHER);
-        Trouble.refuse(!now.valid(), "the new key could not be tested: " + now.words,
+        Trouble.when(now.dead(), "Klaviyo refuses the new key: " + now.words, ANOTHER);
+        Trouble.when(!now.valid(), "the new key could not be tested: " + now.words,
                 "run triage, and this again once Klaviyo answers");
         account = now.account;
         return Done.ok(now.words);
     }
 
     private Done account(Key key, Predicate<Account> confirm) {
-        Trouble.refuse(account.isEmpty(), "nothing tells which account the new key belongs to",
+        Trouble.when(account.isEmpty(), "nothing tells which account the new key belongs to",
                 "make a key that has accounts:read as well");
         Account is = account.get();
         // The site id inside a dead key tells too, if the new key's own shows that such ids can be trusted.
         boolean trusted = key.site().equals(Optional.of(is.id()));
         Optional<String> wanted = wanted().or(() -> old.flatMap(Key::site).filter(site -> trusted));
         String id = wanted.orElse(is.id());
-        Trouble.refuse(!id.equals(is.id()), "the new key belongs to account " + is.id() + ", not to " + id,
+        Trouble.when(!id.equals(is.id()), "the new key belongs to account " + is.id() + ", not to " + id,
                 "make the key while logged in to account " + id);
-        Trouble.refuse(wanted.isEmpty() && !confirm.test(is), "nothing tells which account the old key belongs to",
+        Trouble.when(wanted.isEmpty() && !confirm.test(is), "nothing tells which account the old key belongs to",
                 UNKNOWN_ACCOUNT);
         return Done.ok(is + (wanted.isEmpty() ? ", which you said is yours" : ""));
     }
@@ -253,7 +253,7 @@ public final class Keys {
         Map<String, String> answers = needed.stream().collect(Collectors.groupingBy(scope ->
                 has.map(all -> all.contains(scope) ? "fine" : "lacking").orElseGet(() -> probe(key, scope)),
                 Collectors.joining(", ")));
-        Trouble.refuse(answers.containsKey("lacking"), "the new key lacks " + answers.get("lacking"),
+        Trouble.when(answers.containsKey("lacking"), "the new key lacks " + answers.get("lacking"),
                 ANOTHER + ": scopes cannot be added to a key that exists");
         String fine = answers.getOrDefault("fine", "nothing");
         return !answers.containsKey("untold") ? Done.ok((has.isEmpty() ? "probed: " : "all of ") + fine)
@@ -281,7 +281,7 @@ public final class Keys {
     Done alive() {
         Standing now = Progress.until(() -> standing(fresh.orElseThrow()), one -> one.valid() || one.dead(),
                 wishes.verify(), one -> Progress.INTERVAL);
-        Trouble.fail(!now.valid(), "it does not authenticate any more: " + now.words);
+        Trouble.when(!now.valid(), "it does not authenticate any more: " + now.words);
         return Done.ok("still authenticates: " + now.words);
     }
 
@@ -332,7 +332,7 @@ public final class Keys {
 
     /** Undoes that, with the new key, where somebody has it. */
     Done enable(Optional<Key> given) {
-        Trouble.refuse(fresh.or(() -> given).isEmpty(),
+        Trouble.when(fresh.or(() -> given).isEmpty(),
                 "the old key was disabled, and there is no new key at hand to enable it with", "");
         enabled(fresh.or(() -> given).get(), progress.kept.disabled, true);
         disabled(null);

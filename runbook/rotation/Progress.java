@@ -102,15 +102,9 @@ public final class Progress {
             this.mend = mend;
         }
 
-        static void refuse(boolean wrong, String what, String mend) {
+        static void when(boolean wrong, String what, String... mend) {
             if (wrong) {
-                throw new Trouble(Effect.DENIED, what, mend);
-            }
-        }
-
-        static void fail(boolean wrong, String what) {
-            if (wrong) {
-                throw new Trouble(Effect.UNKNOWN, what, "");
+                throw new Trouble(Effect.DENIED, what, String.join("\n", mend));
             }
         }
     }

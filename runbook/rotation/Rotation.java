@@ -137,18 +137,16 @@ public final class Rotation implements AutoCloseable {
     // ---- at most one at a time
 
     /**
-     * Takes the locks of this incident and of the stores on this machine, and goes on with the rotation that an earlier
-     * run left unfinished here, if there is one. Where it is only {@code looking}, no process is touched, and nothing
-     * written.
+     * Takes the locks of this incident and of the stores on this machine, and goes on with what an earlier run left
+     * unfinished here. Where it is only {@code looking}, no process is touched, and nothing written.
      *
-     * @throws Problem when another rotation runs, when it changed stores that this run was not given, or when what the
-     *                 responder has is no private key
+     * @throws Problem when another rotation runs, or one that is unfinished is about other stores
      */
     public void begin(Incident where, boolean looking) throws IOException {
-        Trouble.refuse(wishes.settings.key().filter(Key::token).isPresent(), "this is an OAuth access token, which is"
+        Trouble.when(wishes.settings.key().filter(Key::token).isPresent(), "this is an OAuth access token, which is"
                 + " not rotated: it expires by itself. Refresh it with the app's refresh token (POST"
                 + " https://a.klaviyo.com/oauth/token); where that says invalid_grant, install the app anew. For a"
-                + " private key set KLAVIYO_PRIVATE_KEY", "");
+                + " private key set KLAVIYO_PRIVATE_KEY");
         if (!looking || Files.exists(where.folder())) {
             lock(where.folder().resolve("rotation.lock"), where.toString());
         }
@@ -161,8 +159,8 @@ public final class Rotation implements AutoCloseable {
         holdings = wishes.stores.stream().map(store -> new Holding(store, this)).toList();
         String missing = progress.kept.touched().filter(name -> !names().contains(name))
                 .map(name -> " --to " + Text.word(name)).collect(Collectors.joining());
-        Trouble.refuse(!missing.isEmpty(), "the unfinished rotation in " + where
-                + " is about other stores too: run it again with" + missing, "");
+        Trouble.when(!missing.isEmpty(), "the unfinished rotation in " + where
+                + " is about other stores too: run it again with" + missing);
         if (!looking && progress.resumed) {
             progress.awaitChild(tool.timeout());
             tool.watch(progress::child);
@@ -358,13 +356,15 @@ public final class Rotation implements AutoCloseable {
         if (!progress.kept.newKey.isEmpty()) {
             progress.end(ending.toString());
         }
-        if (ending == Ending.ROTATED) {
-            String from = keys.oldPrint().isEmpty() ? "" : "sha256 " + keys.oldPrint() + " -> ";
-            progress.journal(Event.ROTATED, "key rotated: " + from + "sha256 " + keys.newPrint(), data());
-            progress.journal(Event.MITIGATED, "the application runs with a new key", data());
-        } else if (ending != Ending.REFUSED) {
-            progress.journal(Event.NOTE, "key rotation failed and " + (ending == Ending.STUCK
-                    ? "could not be rolled back everywhere" : "was rolled back"), data());
+        String from = keys.oldPrint().isEmpty() ? "" : "sha256 " + keys.oldPrint() + " -> ";
+        switch (ending) {
+            case ROTATED -> {
+                progress.journal(Event.ROTATED, "key rotated: " + from + "sha256 " + keys.newPrint(), data());
+                progress.journal(Event.MITIGATED, "the application runs with a new key", data());
+            }
+            case STUCK -> progress.journal(Event.NOTE, "key rotation failed and could not be rolled back", data());
+            case ROLLED_BACK -> progress.journal(Event.NOTE, "key rotation failed and was rolled back", data());
+            default -> { }
         }
     }
 
@@ -374,7 +374,7 @@ public final class Rotation implements AutoCloseable {
         return data;
     }
 
-    /** Keys, account and steps, those that were planned among them, as {@code rotate-key --json} shows them. */
+    /** What {@code rotate-key --json} shows; the steps that were planned are among those that were made. */
     public ObjectNode json(Ending ending) {
         List<Step> all = new ArrayList<>(progress.made);
         all.addAll(ending == Ending.PLANNED ? plan() : List.of());

@@ -307,7 +307,7 @@ public final class Stores {
             if (first.matches()) {
                 String program = first.group(1);
                 boolean there = ended(tool.shell("command -v " + program), "", Optional.empty()).ok();
-                Trouble.refuse(!there, "exec: " + program + " is not there",
+                Trouble.when(!there, "exec: " + program + " is not there",
                         "install " + program + ", or put it on the PATH");
             }
             return checked(answer(row.read, ""), true);
@@ -377,7 +377,7 @@ public final class Stores {
             }
             String value = decoded(at(answer, row.value));
             Optional<Embedded> within = inside().isEmpty() ? Optional.empty() : Embedded.field(value, inside());
-            Trouble.refuse(within.isEmpty() && !inside().isEmpty(), "the secret is no JSON document with a text field "
+            Trouble.when(within.isEmpty() && !inside().isEmpty(), "the secret is no JSON document with a text field "
                     + inside(), reading());
             Key key = Key.of(within.map(Embedded::value).orElse(value));
             return new Held(Optional.of(key), version, key.fingerprint(), within);
@@ -435,7 +435,7 @@ public final class Stores {
             Optional<String> before = mark();
             restarts(within).forEach(command -> run(command, "", Optional.of(within)));
             Optional<String> after = mark();
-            Trouble.fail(before.isPresent() && before.equals(after), "the tool says that it restarted, but nothing did"
+            Trouble.when(before.isPresent() && before.equals(after), "the tool says that it restarted, but nothing did"
                     + after.map(mark -> " (still " + mark + ")").orElse(""));
             return after;
         }
