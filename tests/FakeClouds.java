@@ -1,7 +1,7 @@
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -31,7 +31,7 @@ final class FakeClouds implements AutoCloseable {
     private final Map<String, List<String>> secrets = new HashMap<>();
     /** Kubernetes' objects by {@code NAMESPACE/KIND/NAME}, and what it answers to who wants to know what it has. */
     private final Map<String, ObjectNode> objects = new HashMap<>();
-    private final JsonNode discovery = json(Tree.read(Repository.file("tests/kubernetes.json")));
+    private final JsonNode discovery;
     /** AWS's actions, and {@code patch secrets}, …: refused, Kubernetes' also when it is asked. */
     final Set<String> denied = new CopyOnWriteArraySet<>();
     /** Whether Google leaves out that the checksum was looked at: gcloud fails then, although the version was made. */
@@ -40,12 +40,8 @@ final class FakeClouds implements AutoCloseable {
     volatile Runnable onRollout = () -> { };
     final LoopbackServer server = new LoopbackServer(this::answer);
 
-    private static JsonNode json(String text) {
-        try {
-            return Json.read(text);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+    FakeClouds() throws IOException {
+        discovery = Json.read(Tree.read(Repository.file("tests/kubernetes.json")));
     }
 
     // ---- what there is
@@ -102,7 +98,7 @@ final class FakeClouds implements AutoCloseable {
                 .env("CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK", "true");
     }
 
-    private synchronized LoopbackServer.Response answer(LoopbackServer.Request request) {
+    private synchronized LoopbackServer.Response answer(LoopbackServer.Request request) throws IOException {
         return request.path().equals("/") ? aws(request)
                 : request.path().startsWith("/v1/") ? google(request) : kubernetes(request);
     }
@@ -113,9 +109,9 @@ final class FakeClouds implements AutoCloseable {
 
     // ---- AWS
 
-    private LoopbackServer.Response aws(LoopbackServer.Request request) {
+    private LoopbackServer.Response aws(LoopbackServer.Request request) throws IOException {
         String action = request.header("X-Amz-Target").replaceFirst(".*\\.", "");
-        JsonNode input = json(request.body());
+        JsonNode input = Json.read(request.body());
         List<String> versions = secrets.get(input.path("SecretId").asText());
         if (!request.header("Authorization").contains("Credential=" + ACCESS_KEY + "/")) {
             return awsError("UnrecognizedClientException", "The security token included in the request is invalid.");
@@ -127,10 +123,7 @@ final class FakeClouds implements AutoCloseable {
         } else if (versions == null) {
             return awsError("ResourceNotFoundException", "Secrets Manager can't find the specified secret.");
         } else if (action.equals("PutSecretValue")) {
-            if (input.path("ClientRequestToken").asText().length() < 32 || input.path("SecretString").asText().isEmpty()) {
-                return awsError("InvalidParameterException", "ClientRequestToken or SecretString is missing or too short.");
-            }
-            versions.add(input.path("SecretString").asText());
+            versions.add(input.required("SecretString").asText());
         }
         return response(200, Map.of("Name", input.path("SecretId"), "VersionId",
                 String.format("00000000-0000-4000-8000-%012d", versions.size()), "SecretString",
@@ -143,14 +136,12 @@ final class FakeClouds implements AutoCloseable {
 
     // ---- Google
 
-    private LoopbackServer.Response google(LoopbackServer.Request request) {
+    private LoopbackServer.Response google(LoopbackServer.Request request) throws IOException {
         Matcher path = GOOGLE.matcher(request.path());
-        if (!request.header("Authorization").equals("Bearer ya29.test")) {
-            return googleError(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.");
-        } else if (!path.matches() || !secrets.containsKey(path.group(1))) {
+        List<String> versions = path.matches() ? secrets.get(path.group(1)) : null;
+        if (versions == null) {
             return googleError(404, "NOT_FOUND", "Secret [" + request.path() + "] not found or has no versions.");
         }
-        List<String> versions = secrets.get(path.group(1));
         String name = "projects/1/secrets/" + path.group(2) + "/versions/";
         if (path.group(3) != null) {
             int number = path.group(3).equals("latest") ? versions.size() : Integer.parseInt(path.group(3));
@@ -158,7 +149,7 @@ final class FakeClouds implements AutoCloseable {
             return response(200, Map.of("name", name + number, "payload",
                     Map.of("data", encoded(value), "dataCrc32c", Long.toString(crc(value)))));
         }
-        JsonNode payload = json(request.body()).path("payload");
+        JsonNode payload = Json.read(request.body()).path("payload");
         String value = decoded(payload.path("data").asText());
         if (payload.has("dataCrc32c") && payload.path("dataCrc32c").asLong() != crc(value)) {
             return googleError(400, "INVALID_ARGUMENT", "The payload's checksum does not match.");
@@ -184,7 +175,7 @@ final class FakeClouds implements AutoCloseable {
 
     // ---- Kubernetes
 
-    private LoopbackServer.Response kubernetes(LoopbackServer.Request request) {
+    private LoopbackServer.Response kubernetes(LoopbackServer.Request request) throws IOException {
         if (discovery.has(request.path())) {
             return response(200, discovery.path(request.path()));
         } else if (request.path().endsWith("/selfsubjectaccessreviews")) {
@@ -194,53 +185,34 @@ final class FakeClouds implements AutoCloseable {
             return response(201, Map.of("apiVersion", "authorization.k8s.io/v1", "kind", "SelfSubjectAccessReview",
                     "spec", Map.of(), "status", Map.of("allowed", allowed)));
         }
-        Matcher object = KUBERNETES.matcher(request.path());
-        if (!object.matches()) {
+        Matcher path = KUBERNETES.matcher(request.path());
+        if (!path.matches()) {
             return status(404, "NotFound", "the server could not find the requested resource");
-        } else if (object.group(3) == null) {
-            return list(object.group(1), request.query());
+        } else if (path.group(3) == null) {
+            return list(path.group(1), request.query());
         }
-        String kind = object.group(2);
-        ObjectNode found = objects.get(object.group(1) + "/" + object.group(3));
-        String method = request.method().toLowerCase();
-        if (denied.contains(method + " " + kind)) {
-            return status(403, "Forbidden", kind + " \"" + object.group(3) + "\" is forbidden: User \"oncall\" cannot "
-                    + method + " resource \"" + kind + "\"");
-        } else if (found == null) {
-            return status(404, "NotFound", kind + " \"" + object.group(3) + "\" not found");
-        } else if (!method.equals("patch")) {
-            return response(200, found);
+        String named = path.group(2) + " \"" + path.group(3) + "\"";
+        ObjectNode found = objects.get(path.group(1) + "/" + path.group(3));
+        boolean patching = request.method().equals("PATCH");
+        if (found == null) {
+            return status(404, "NotFound", named + " not found");
+        } else if (patching && !request.header("Content-Type").matches("application/(strategic-)?merge-patch\\+json")) {
+            return status(415, "UnsupportedMediaType", "the body of the request was in an unknown format");
+        } else if (patching) {
+            patch(found, request.body());
         }
-        return request.header("Content-Type").matches("application/(strategic-)?merge-patch\\+json")
-                ? patch(found, json(request.body()))
-                : status(415, "UnsupportedMediaType", "the body of the request was in an unknown format");
+        return response(200, found);
     }
 
-    private LoopbackServer.Response patch(ObjectNode object, JsonNode patch) {
-        for (JsonNode value : patch.path("data")) {
-            if (!value.asText().matches("(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")) {
-                return status(400, "BadRequest", "illegal base64 data at input byte 0");
-            }
-        }
-        merge(object, patch);
+    private void patch(ObjectNode object, String patch) throws IOException {
+        new ObjectMapper().readerForUpdating(object).readTree(patch);
         ObjectNode metadata = (ObjectNode) object.path("metadata");
         metadata.put("resourceVersion", Integer.toString(metadata.path("resourceVersion").asInt() + 1));
-        if (patch.has("spec")) {
+        if (patch.contains("\"spec\"")) {
             metadata.put("generation", metadata.path("generation").asLong() + 1);
             ((ObjectNode) object.path("status")).set("observedGeneration", metadata.path("generation"));
             onRollout.run();
         }
-        return response(200, object);
-    }
-
-    private static void merge(ObjectNode into, JsonNode patch) {
-        patch.properties().forEach(entry -> {
-            if (entry.getValue().isObject()) {
-                merge(into.withObjectProperty(entry.getKey()), entry.getValue());
-            } else {
-                into.set(entry.getKey(), entry.getValue());
-            }
-        });
     }
 
     // A watch is answered as one that has nothing new to tell.

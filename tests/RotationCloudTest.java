@@ -3,6 +3,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -27,13 +28,17 @@ class RotationCloudTest {
     Path scratch;
 
     private final ControlledSandbox sandbox = ControlledSandbox.start("healthy");
-    private final FakeClouds clouds = new FakeClouds();
+    private final FakeClouds clouds;
     private Supplier<String> stored = () -> null;
     /** Stands for the orchestrator: a request to it starts our application anew, with the key that is stored. */
     private final LoopbackServer orchestrator = new LoopbackServer(request -> {
         sandbox.appKey(stored.get());
         return new LoopbackServer.Response(200, "{}");
     });
+
+    RotationCloudTest() throws IOException {
+        clouds = new FakeClouds();
+    }
 
     @AfterEach
     void close() {

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
@@ -31,11 +32,11 @@ final class RotationScene implements AutoCloseable {
     final String oldKey = sandbox.key();
     final String newKey = sandbox.newKey();
     final StandIns tools = new StandIns(folder, oldKey);
-    /** Whether the application tells which key it uses. */
-    volatile boolean telling;
-    /** Whether it is ill with every key; and does not answer at all once it ran with the new one and has the old again. */
-    volatile boolean ill;
-    volatile boolean dying;
+    /**
+     * How the application is: {@code telling} tells which key it uses; {@code ill} is so with every key; {@code dying} does
+     * not answer at all once it ran with the new one and has the old again.
+     */
+    volatile List<String> manners = List.of();
     private volatile boolean changed;
     private final LoopbackServer app = new LoopbackServer(request -> health());
     private final Path home = folder.resolve("home");
@@ -52,12 +53,12 @@ final class RotationScene implements AutoCloseable {
 
     private LoopbackServer.Response health() {
         changed |= tools.app().equals(newKey);
-        if (dying && changed && tools.app().equals(oldKey)) {
+        if (manners.contains("dying") && changed && tools.app().equals(oldKey)) {
             throw new IllegalStateException("no answer is wanted");
         }
-        boolean well = !ill && sandbox.accepts(tools.app());
+        boolean well = !manners.contains("ill") && sandbox.accepts(tools.app());
         Map<String, Object> body = new TreeMap<>(Map.of("status", well ? "ok" : "down"));
-        if (telling) {
+        if (manners.contains("telling")) {
             body.put("keyFingerprint", Key.of(tools.app()).fingerprint());
         }
         return new LoopbackServer.Response(well ? 200 : 503, Json.line(Json.of(body)));

@@ -7,12 +7,18 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
+import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import runbook.Cli;
@@ -21,36 +27,109 @@ import runbook.Incident.Event;
 import runbook.Key.LastGood;
 import runbook.Key;
 import runbook.Text.Json;
+import runbook.Tool;
 
-/** A rotation's steps as people and machines see them: refusals, the plan, the old key's end, drills, at a terminal. */
+/** What a rotation does as people and machines see it: the cases of rotation-cases.txt, JSON, drills, and a terminal. */
 class RotationTest {
+    // ---- the cases, each with surroundings of its own
+
+    /** One case as it goes on; {@code rest} is what its last run said after the words that were looked for last. */
+    private static final class Play {
+        private final RotationScene bench;
+        private final Map<String, String> keys;
+        private final Map<String, String> environment = new HashMap<>();
+        private String all = "";
+        private String rest = "";
+
+        Play(RotationScene bench) {
+            this.bench = bench;
+            keys = new TreeMap<>(Map.of("@old", bench.oldKey, "@new", bench.newKey, "@theirs", bench.sandbox.issueKey(),
+                    "@foreign", bench.sandbox.foreignKey(), "@token", bench.sandbox.openToken(),
+                    "@account", bench.sandbox.accountId()));
+        }
+
+        void lines(List<String> lines) {
+            for (int i = 0; i < lines.size(); i++) {
+                String line = lines.get(i);
+                if (line.startsWith("each ")) {
+                    List<String> rest = lines.subList(i + 1, lines.size());
+                    for (String one : line.substring(5).split(" \\| ")) {
+                        lines(rest.stream().map(each -> each.replace("@each", one)).toList());
+                    }
+                    return;
+                }
+                for (Map.Entry<String, String> key : keys.entrySet()) {
+                    line = line.replace("sha:" + key.getKey(), "sha256 " + Key.of(key.getValue()).fingerprint())
+                            .replace(key.getKey(), key.getValue());
+                }
+                String[] words = line.split(" ", 2);
+                line(words[0], words.length > 1 ? words[1] : "");
+            }
+        }
+
+        private void line(String verb, String text) {
+            String first = text.split("[ =]")[0];
+            String after = text.substring(Math.min(text.length(), first.length() + 1));
+            switch (verb) {
+                case "with" -> environment.put(first, after.isEmpty() ? null : after);
+                case "file" -> Tree.write(bench.folder.resolve(first), after.translateEscapes());
+                case "scopes" -> bench.sandbox.scopes(first, Set.of(after.split(",")));
+                case "set" -> bench.tools.set(text);
+                case "fails" -> bench.tools.fail(first, after.substring(after.indexOf(' ') + 1).translateEscapes(),
+                        Integer.parseInt(after.split(" ")[0]));
+                case "mended" -> bench.tools.mend();
+                case "clouds" -> bench.tools.installCloud();
+                case "app" -> bench.manners = List.of(text.split(" "));
+                case "run" -> run(Integer.parseInt(first), after.isEmpty() ? List.of() : Tool.split("run", after));
+                case "says" -> {
+                    assertTrue(rest.contains(text), () -> text + "\nis not in\n" + rest);
+                    rest = rest.substring(rest.indexOf(text) + text.length());
+                }
+                case "never" -> assertFalse(all.contains(text), all);
+                case "has" -> bench.has(text);
+                case "store" -> assertEquals(text, bench.tools.value());
+                case "holds" -> assertEquals(after.translateEscapes(), Tree.read(bench.folder.resolve(first)));
+                case "fed" -> assertEquals(after, bench.tools.stdin(first));
+                case "called" -> assertTrue(bench.tools.calls().stream().anyMatch(call -> call.startsWith(text)
+                        && !call.contains("pk_")), () -> text + "\n" + bench.tools.calls());
+                case "blind" -> assertFalse(bench.tools.environment(text).matches("(?s).*(pk_|KLAVIYO_PRIVATE_KEY).*"));
+                case "untouched" -> bench.untouched();
+                default -> throw new AssertionError("what is " + verb + "?");
+            }
+        }
+
+        private void run(int exit, List<String> arguments) {
+            bench.sandbox.forget();
+            boolean own = arguments.contains("--to") || arguments.contains("--restart");
+            Run run = own ? bench.bare() : bench.rotate();
+            environment.forEach(run::env);
+            Run.Result result = bench.ends(exit, run.args(arguments.toArray(String[]::new)));
+            all = (result.out() + " " + result.err()).replaceAll("\\s+", " ");
+            rest = all;
+        }
+    }
+
+    @TestFactory
+    Stream<DynamicTest> cases() {
+        Map<String, Runnable> cases = new TreeMap<>();
+        Arrays.stream(Tree.read(Repository.file("tests/rotation-cases.txt")).split("(?m)^== ")).skip(1).forEach(text -> {
+            List<String> lines = text.lines().filter(line -> !line.isBlank()).toList();
+            cases.put(lines.get(0), () -> {
+                try (RotationScene bench = new RotationScene()) {
+                    new Play(bench).lines(lines.subList(1, lines.size()));
+                }
+            });
+        });
+        return RotationScene.atOnce(cases);
+    }
+
+    // ---- machines
+
     private final RotationScene bench = new RotationScene();
 
     @AfterEach
     void close() {
         bench.close();
-    }
-
-    @Test
-    void aNewKeyThatIsNotFitIsRefusedBeforeAnythingChanges() {
-        Map.of(bench.sandbox.foreignKey(), "belongs to account", "\"" + bench.newKey + "\"", "quotes around it",
-                bench.oldKey, "the new key is the old one", "pk_" + "0".repeat(34), "Klaviyo refuses the new key").forEach(
-                (key, says) -> bench.ends(21, bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", key), says));
-        bench.ends(21, bench.rotate("--account", "Zz9Zz9"), "not to Zz9Zz9");
-        bench.ends(21, bench.rotate().env("KLAVIYO_PRIVATE_KEY", null).env("KLAVIYO_ACCESS_TOKEN",
-                bench.sandbox.openToken()), "OAuth", "refresh");
-        bench.untouched();
-    }
-
-    @Test
-    void scopesAreComparedByTheListOrProbed() {
-        bench.sandbox.scopes(bench.newKey, Set.of("accounts:read", "credentials:read", "profiles:read"));
-        bench.ends(21, bench.rotate(), "the new key lacks credentials:write, events:read, events:write");
-        bench.sandbox.forget();
-        bench.sandbox.scopes(bench.newKey, Set.of("accounts:read", "profiles:read"));
-        bench.sandbox.scopes(bench.oldKey, Set.of("accounts:read", "profiles:read", "events:read"));
-        bench.ends(21, bench.rotate("--needs", "profiles:read,events:read"), "the new key lacks events:read");
-        bench.untouched();
     }
 
     @Test
@@ -73,10 +152,10 @@ class RotationTest {
     void theJsonAndTheJournalTellEveryStepAndNoKey() throws IOException {
         JsonNode json = Json.read(bench.ends(0, bench.rotate("--json")).out());
         List<String> names = json.path("steps").findValuesAsText("name");
-        assertEquals("rotated " + bench.sandbox.accountId(), json.path("outcome").asText() + " " + json.path("account")
-                .asText());
-        assertEquals(Key.of(bench.oldKey).fingerprint(), json.path("oldKey").path("fingerprint").asText());
-        assertEquals(Key.of(bench.newKey).fingerprint(), json.path("newKey").path("fingerprint").asText());
+        assertEquals("rotated", json.path("outcome").asText());
+        assertEquals(bench.sandbox.accountId(), json.path("account").asText());
+        assertEquals(Key.of(bench.oldKey).fingerprint(), json.at("/oldKey/fingerprint").asText());
+        assertEquals(Key.of(bench.newKey).fingerprint(), json.at("/newKey/fingerprint").asText());
         assertEquals(Set.of("preflight", "test", "store", "read-back", "restart", "verify", "disable-old"),
                 Set.copyOf(names));
         List<String> events = Incident.at(bench.incident).journal().read().events().stream().map(Event::event).toList();
@@ -84,60 +163,6 @@ class RotationTest {
         assertTrue(events.containsAll(List.of(Event.ROTATED, Event.MITIGATED)), events.toString());
         String journal = Files.readString(bench.incident.resolve("journal.jsonl"));
         assertFalse(journal.contains(bench.oldKey) || journal.contains(bench.newKey), "no key may be written");
-    }
-
-    // ---- the old key's end
-
-    @Test
-    void theOldKeyIsDisabledAtTheEndByASecondRunWithTheSameWordsTooWhereThatIsPermitted() {
-        bench.ends(0, bench.rotate());
-        bench.sandbox.forget();
-        bench.sandbox.scopes(bench.newKey, Set.of("accounts:read", "credentials:read"));
-        bench.ends(0, bench.rotate("--disable-old", "--grace", "1ms", "--needs", "accounts:read"), "Delete the old key");
-        assertTrue(bench.sandbox.accepts(bench.oldKey));
-        bench.sandbox.forget();
-        bench.sandbox.scopes(bench.newKey, Set.of("accounts:read", "credentials:read", "credentials:write"));
-        bench.ends(0, bench.rotate("--disable-old", "--grace", "1ms", "--needs", "accounts:read"),
-                "holds the new key already", "disabled, and Klaviyo refuses it");
-        assertFalse(bench.sandbox.accepts(bench.oldKey));
-    }
-
-    // ---- the way back
-
-    @Test
-    void anApplicationThatIsNotWellWithTheNewKeyGetsTheOldOneBack() {
-        // This restart does nothing, and the application does not tell its key: it shows only once the old key is dead,
-        // and nothing shows which key it runs with then, so this is not called rolled back.
-        bench.ends(23, bench.into("vault:secret/klaviyo#key", "exec:true").args("--disable-old", "--grace", "1ms"),
-                "nothing shows that it runs with the old key", "enabled again: it was disabled by this rotation");
-        bench.has(bench.oldKey);
-        bench.sandbox.forget();
-        bench.telling = true;
-        bench.ends(22, bench.into("vault:secret/klaviyo#key", "exec:true"),
-                "still uses another key, sha256 " + Key.of(bench.oldKey).fingerprint());
-        bench.has(bench.oldKey);
-    }
-
-    @Test
-    void whatCannotBeRolledBackIsLeftToAPersonWithTheCommands() {
-        bench.ends(23, bench.into("vault:secret/klaviyo#key", "exec:rm bin/vault; exit 3"),
-                "vault kv rollback -version=1 secret/klaviyo", "rm bin/vault; exit 3");
-        bench.tools.mend();
-        bench.ends(0, bench.rotate());
-        bench.has(bench.newKey);
-    }
-
-    // ---- wrong usage
-
-    @Test
-    void withoutATerminalItNeedsYesAStoreAndAKey() throws IOException {
-        bench.ends(2, Run.script("rotate-key").args("--to", "vault:a#b"), "--yes");
-        bench.ends(2, Run.script("rotate-key").args("--yes"), "--to");
-        bench.ends(2, bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", null), "Settings > API keys", "profiles:write",
-                "--new-key-file");
-        Files.writeString(bench.folder.resolve("file"), "no folder");
-        bench.ends(21, bench.rotate("--incident", bench.folder.resolve("file").toString()), "--incident");
-        bench.untouched();
     }
 
     // ---- drills
@@ -165,32 +190,24 @@ class RotationTest {
 
     // ---- at 03:00: a dead key, and at a terminal
 
-    private Run dead(String... more) {
-        bench.tools.set("pk_0123456789abcdef0123456789abcdef01");
-        return bench.rotate(more).env("KLAVIYO_PRIVATE_KEY", null);
-    }
-
     @Test
-    void aDeadKeyWhoseAccountNobodyKnowsNeedsAnAccountAndSoTheDryRunSaysUnlessTheLastGoodStateKnows() throws IOException {
-        bench.ends(21, dead("--dry-run").env("KLAVIYO_NEW_PRIVATE_KEY", null), "--account ID");
-        bench.ends(0, dead("--account", bench.sandbox.accountId()));
-        Run run = dead();
+    void theLastGoodStateKnowsWhoseADeadKeyWas() throws IOException {
+        String dead = "pk_0123456789abcdef0123456789abcdef01";
+        bench.tools.set(dead);
         Cli.Host host = new Cli.Host(bench.environment(), bench.folder, System.in, System.out, System.err);
-        LastGood.remember(host, bench.sandbox.accountId(), "Acme", Set.of(), Key.of(bench.tools.value()), Instant.now());
-        bench.sandbox.forget();
-        bench.ends(0, run);
+        LastGood.remember(host, bench.sandbox.accountId(), "Acme", Set.of(), Key.of(dead), Instant.now());
+        bench.ends(0, bench.rotate().env("KLAVIYO_PRIVATE_KEY", null));
     }
 
     @Test
     void atATerminalItAsksUnseenTakesNoYForANoAndStoresWhatWasConfirmed() {
         Assumptions.assumeTrue(Files.isExecutable(Path.of("/usr/bin/python3")), "python3 makes the terminal for this test");
-        Run process = bench.apart();
-        dead();
+        bench.tools.set("pk_0123456789abcdef0123456789abcdef01");
         List<String> answers = List.of("New private key: ", "KEY=" + bench.newKey, "Type yes: ", "y", "Type yes in full",
                 "yes", "Type yes: ", "yes", "Type yes: ", "yes");
         String terminal = Repository.file("tests/terminal.py").toString();
         Run run = Run.command("/usr/bin/python3", terminal, Integer.toString(answers.size() / 2)).cwd(bench.folder)
-                .args(answers.toArray(String[]::new)).args(process.words().toArray(String[]::new));
+                .args(answers.toArray(String[]::new)).args(bench.apart().words().toArray(String[]::new));
         bench.environment().forEach(run::env);
         bench.settings("rotate-key.verify-for=2s\n");
         bench.ends(0, run.env("KLAVIYO_NEW_PRIVATE_KEY", null).env("KLAVIYO_PRIVATE_KEY", ""),
