@@ -288,26 +288,12 @@ public final class LogReader {
 
     /**
      * What logs and measurements tell of calls to Klaviyo: the schema of a bundle's {@code facts.json}, and what {@code
-     * triage --log} goes by. Lists are complete unless they say otherwise; all times are UTC, and null where the log
-     * names none.
-     *
-     * @param schema    1
-     * @param from      begin of the time looked at; null for all of the log
-     * @param to        its end
-     * @param zone      in which the log's times were read
-     * @param zoneNamed whether the log itself names it; false when it was assumed
-     * @param lines     lines read
-     * @param bytes     bytes read
-     * @param minutes   calls by minute and endpoint, by time
-     * @param callers   the 20 loudest, loudest first
-     * @param first     the first failed call; null when there is none
-     * @param last      the last one
-     * @param waits     429s and the waits they asked for, by minute
-     * @param customers whom failed calls were about, by the pseudonyms of a redacted log
-     * @param queue     retry queues by instance
-     * @param metrics   curves from Prometheus
-     * @param vendor    incidents of the vendor's status page that touch the time, oldest first
-     * @param notRead   what was not read or counted, a sentence each
+     * triage --log} goes by. In their order: the time looked at ({@code from} is null for all of the log); the zone in
+     * which times were read, and whether the log names it; lines and bytes read; calls by minute and endpoint, by time;
+     * the 20 loudest callers; the first and the last failed call, or null; 429s and the waits that they asked for, by
+     * minute; whom failed calls were about, by the pseudonyms of a redacted log; retry queues by instance; curves from
+     * Prometheus; incidents of the vendor's that touch the time, oldest first; and what was not read or counted, a
+     * sentence each. All times are UTC, and null where the log names none.
      */
     public record Facts(int schema, Instant from, Instant to, String zone, boolean zoneNamed, long lines, long bytes,
             List<Minute> minutes, List<Caller> callers, Failure first, Failure last, List<Wait> waits,
@@ -603,8 +589,8 @@ public final class LogReader {
                         + "{1,9}+)" + KNOWN + ENDS),
                 // By what follows it.
                 anyCase(alone("20\\d") + "[^\\w]+(?:ok|created|accepted|no content)\\b"),
-                anyCase(KNOWN + THEN + "(?:from (?:https?://)?[\\w.-]*klaviyo|\\(?reason\\b|\\{\"errors|"
-                        + "(?:" + METHODS + " )?(?:https?://[\\w.:-]+)?" + ROUTE + ")"),
+                anyCase(KNOWN + THEN + "(?:from (?:https?://)?[\\w.-]*klaviyo|\\(?reason\\b|\\{\"errors|(?:"
+                        + METHODS + " )?(?:https?://[\\w.:-]+)?" + ROUTE + ")"),
                 anyCase(alone(ERROR) + THEN + "(?:client error|bad request|invalid|unauthori[sz]ed|"
                         + "authentication_failed|not_authenticated|forbidden|permission_denied|not.found|method not|"
                         + "conflict|duplicate_profile|gone|payload|request entity|content too|unprocessable|too many|"
@@ -680,6 +666,8 @@ public final class LogReader {
                 "[uuuu-MM-dd'T'][uuuu-MM-dd' '][uuuu/MM/dd' '][dd/MMM/uuuu:][MMM ppd' ']HH:mm";
         private static final Pattern WRITTEN = Pattern.compile("(?:\\d{4}[-/]\\d\\d[-/]\\d\\d[Tt ]|"
                 + "\\d\\d/[A-Za-z]{3}/\\d{4}:|[A-Za-z]{3} [ \\d]\\d )\\d\\d:\\d\\d$");
+        /** Seconds, milliseconds or microseconds since 1970. */
+        private static final Pattern EPOCH = Pattern.compile("1\\d{9}(?:\\d{3}){0,2}(?![0-9A-Za-z])");
         private static final Pattern ZONE =
                 Pattern.compile(" ?(?:[zZ]\\b|UTC\\b|GMT\\b|([+-](?:0\\d|1[0-7])):?([0-5]\\d))");
 
@@ -762,21 +750,11 @@ public final class LogReader {
             }
         }
 
+        // An order's number may look the same: only what is near the window is taken for a time.
         private long sinceEpoch(byte[] data, int at, int last) {
-            int next = at;
-            long value = 0;
-            while (next < last && digit(data[next]) && next - at < 17) {
-                value = value * 10 + data[next++] - '0';
-            }
-            boolean ends = next >= last || !inWord(data, next);
-            long time = switch (ends ? next - at : 0) {
-                case 10 -> value * 1_000;
-                case 13 -> value;
-                case 16 -> value / 1_000;
-                default -> NO_TIME;
-            };
-            // An order's number may look the same: only what is near the window is taken for a time.
-            return time != NO_TIME && Math.abs(end.toEpochMilli() - time) < NEAR ? time : NO_TIME;
+            Matcher number = EPOCH.matcher(text(data, at, Math.min(last, at + 17)));
+            long millis = number.lookingAt() ? Long.parseLong((number.group() + "000").substring(0, 13)) : 0;
+            return Math.abs(end.toEpochMilli() - millis) < NEAR ? millis : NO_TIME;
         }
 
         private static boolean digit(byte b) {
