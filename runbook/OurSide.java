@@ -166,7 +166,9 @@ public final class OurSide {
 
         private static AppErrors known(String state, Map<String, Long> still, Map<String, Long> over, String window,
                 Answer answer) {
-            String words = still.isEmpty() ? "" : "the application gets " + OurSide.words(still) + window;
+            // What somebody told was counted over no time.
+            String within = still.values().stream().anyMatch(count -> count > 0) ? window : "";
+            String words = still.isEmpty() ? "" : "the application gets " + OurSide.words(still) + within;
             String none = "the application counts no errors from Klaviyo"
                     + (over.isEmpty() ? window : " in the last minute");
             String past = over.isEmpty() ? ""
@@ -256,7 +258,7 @@ public final class OurSide {
                     && !rate.peakAt().isBefore(end.minus(LATELY))).map(rate -> words(rate) + caller());
             Optional<Instant> since = failingSince();
             String words = byStatus.isEmpty() ? ""
-                    : OurSide.words(byStatus) + String.format(Locale.ROOT, " of %,d calls", calls) + window();
+                    : OurSide.words(byStatus) + " of " + count(calls, "call") + window();
             Map<String, Object> detail = new LinkedHashMap<>();
             detail.put("byStatus", byStatus);
             detail.put("statuses", facts.statuses());
@@ -306,31 +308,32 @@ public final class OurSide {
         }
 
         private String summary(String words, Optional<String> loop) {
-            String lines = facts.lines() == 1 ? "1 line" : String.format(Locale.ROOT, "%,d lines", facts.lines());
+            String lines = count(facts.lines(), "line");
             if (facts.minutes().isEmpty()) {
                 return "no call to Klaviyo in its " + lines;
             }
             long failed = facts.minutes().stream().mapToLong(Minute::failed).sum();
-            String failures = failed == 0 ? ", no failed call"
-                    : String.format(Locale.ROOT, ", %,d failed call%s", failed, failed == 1 ? "" : "s");
             boolean timed = failed > 0 && facts.last().at() != null;
-            String whole = lines + failures + (timed ? ", the first on " + facts.first().endpoint() + ", the last "
-                    + ago(facts.last().at()) : "");
+            String when = timed ? ", the first on " + facts.first().endpoint() + ", the last " + ago(facts.last().at())
+                    : "";
             List<String> said = new ArrayList<>();
             if (!words.isEmpty()) {
-                String since = facts.first().at() == null ? "" : ", since " + clock(facts.first().at());
-                said.add("the application gets " + words + since);
-                said.add(whole);
-            } else {
-                said.add(whole);
-                said.add(stale ? "it ends " + ago(end) + ", and tells nothing of now"
-                        : failed > 0 ? "too few, or over by now" : "");
+                said.add("the application gets " + words + (timed ? ", since " + clock(facts.first().at()) : ""));
+            }
+            said.add(lines + ", " + (failed == 0 ? "no failed call" : count(failed, "failed call")) + when);
+            if (stale) {
+                said.add("it ends " + ago(end) + ", and tells nothing of now");
+            } else if (words.isEmpty() && failed > 0) {
+                said.add("too few, or over by now");
             }
             loop.or(() -> facts.endpoints().stream().filter(rate -> rate.perMinute() > limit(rate) / 2).findFirst()
                     .map(LogJudge::words)).ifPresent(said::add);
             facts.notRead().stream().limit(2).forEach(said::add);
-            said.removeIf(String::isEmpty);
             return String.join("; ", said);
+        }
+
+        private static String count(long number, String noun) {
+            return String.format(Locale.ROOT, "%,d %s%s", number, noun, number == 1 ? "" : "s");
         }
 
         private String ago(Instant at) {
@@ -338,17 +341,18 @@ public final class OurSide {
             return since.compareTo(Duration.ofMinutes(1)) < 0 ? "just now" : Durations.words(since) + " ago";
         }
 
-        private static String words(Rate rate) {
-            String most = String.format(Locale.ROOT, " (limit %,d)", limit(rate));
-            String since = rate.since() == null ? "" : ", since " + clock(rate.since());
-            return String.format(Locale.ROOT, "%s %,d a minute%s, %d %% of calls%s", rate.endpoint(), rate.perMinute(),
-                    rate.perMinute() > limit(rate) ? most : "", Math.round(rate.share() * 100), since);
-        }
-
         // The day only where it is another than today.
         private static String clock(Instant at) {
             String minute = Verdict.minute(at);
             return minute.substring(Instant.now().toString().startsWith(minute.substring(0, 10)) ? 11 : 0);
+        }
+
+        private static String words(Rate rate) {
+            boolean above = rate.perMinute() > limit(rate);
+            return String.format(Locale.ROOT, "%s %,d a minute", rate.endpoint(), rate.perMinute())
+                    + (above ? String.format(Locale.ROOT, " (limit %,d)", limit(rate)) : "") + ", "
+                    + Math.round(rate.share() * 100) + " % of calls"
+                    + (rate.since() == null ? "" : ", since " + clock(rate.since()));
         }
 
         private String caller() {
