@@ -178,6 +178,27 @@ public final class ApiChecks {
 
     // ---- the limits
 
+    /** An endpoint's steady window: requests allowed and left in it, and seconds until it is full again. */
+    public record Window(long limit, long remaining, long resetSeconds) {
+        private static Window of(Reply reply) {
+            return new Window(reply.number("ratelimit-limit").orElse(0),
+                    reply.number("ratelimit-remaining").orElse(0), reply.number("ratelimit-reset").orElse(0));
+        }
+
+        private boolean low() {
+            return remaining * 10 < limit;
+        }
+
+        private String words(String name) {
+            return name + " " + remaining + " of " + limit + " left"
+                    + (low() ? " (full again in " + resetSeconds + " s)" : "");
+        }
+
+        private Map<String, Long> json() {
+            return Map.of("limit", limit, "remaining", remaining, "resetSeconds", resetSeconds);
+        }
+    }
+
     /**
      * What the answers say about the account's rate limits, which all its private keys share: each endpoint's steady
      * window by its name, those that answered 429, and the seconds of the longest wait that a 429 asked for, or 0.
@@ -185,23 +206,6 @@ public final class ApiChecks {
     public record RateLimits(Map<String, Window> windows, List<String> throttled, long seconds) {
         /** A window that a few of our own probes can use up: little left of it says nothing of the application. */
         private static final int SMALL = 30;
-
-        /** The steady window: requests allowed and left in it, and seconds until it is full again. */
-        public record Window(long limit, long remaining, long resetSeconds) {
-            private static Window of(Reply reply) {
-                return new Window(reply.number("ratelimit-limit").orElse(0),
-                        reply.number("ratelimit-remaining").orElse(0), reply.number("ratelimit-reset").orElse(0));
-            }
-
-            private boolean low() {
-                return remaining * 10 < limit;
-            }
-
-            private String words(String name) {
-                return name + " " + remaining + " of " + limit + " left"
-                        + (low() ? " (full again in " + resetSeconds + " s)" : "");
-            }
-        }
 
         static RateLimits of(Map<String, List<Answer>> answers) {
             Map<String, Window> windows = new LinkedHashMap<>();
@@ -218,17 +222,18 @@ public final class ApiChecks {
 
         Check check() {
             List<String> said = new ArrayList<>(throttled.isEmpty() ? List.of() : List.of(refusal()));
-            windows.forEach((name, window) -> said.add(window.words(name)));
+            Map<String, Object> plain = new LinkedHashMap<>();
+            windows.forEach((name, window) -> {
+                said.add(window.words(name));
+                plain.put(name, window.json());
+            });
             if (said.isEmpty()) {
                 return Check.skipped("rate-limit", "no answer carried rate limit headers");
             }
             Outcome well = windows.values().stream().anyMatch(Window::low) ? Outcome.WARN : Outcome.OK;
-            Map<String, Object> plain = new LinkedHashMap<>();
-            windows.forEach((name, window) -> plain.put(name, Map.of("limit", window.limit, "remaining",
-                    window.remaining, "resetSeconds", window.resetSeconds)));
-            JsonNode detail = Json.of(Map.of("windows", plain, "throttled", throttled, "retryAfterSeconds", seconds));
             return new Check("rate-limit", throttled.isEmpty() ? well : Outcome.FAIL, String.join("; ", said), 0,
-                    throttled.isEmpty() ? null : 429, detail);
+                    throttled.isEmpty() ? null : 429,
+                    Json.of(Map.of("windows", plain, "throttled", throttled, "retryAfterSeconds", seconds)));
         }
 
         /** Windows of which less than a tenth is left: {@code profiles 3 of 750 left (full again in 12 s)}. */
@@ -259,24 +264,20 @@ public final class ApiChecks {
             return new Check("revision", Outcome.FAIL, right, 0, null, Json.object());
         }
         Revision revision = known.get();
-        String phase = revision.phase(today).name().toLowerCase(Locale.ROOT);
         String retired = "retired on " + revision.retires();
         String move = revision.date().equals(Revision.NEWEST.date()) ? "" : ": move to " + Revision.NEWEST;
-        Map<String, Object> detail = Map.of("revision", text, "phase", phase, "deprecated", revision.deprecated(),
-                "retires", revision.retires());
-        String life = switch (revision.phase(today)) {
+        Revision.Phase phase = revision.phase(today);
+        String life = switch (phase) {
             case FUTURE -> " is in the future: Klaviyo refuses it";
             case STABLE -> " is supported; deprecated from " + revision.deprecated() + ", " + retired;
             case DEPRECATED -> " is deprecated since " + revision.deprecated() + "; " + retired + move;
             case RETIRED -> " was " + retired + move;
         };
-        Outcome outcome = switch (revision.phase(today)) {
-            case STABLE -> Outcome.OK;
-            case DEPRECATED -> Outcome.WARN;
-            case FUTURE, RETIRED -> Outcome.FAIL;
-        };
-        return new Check("revision", outcome, revision + life, 0, null, Json.of(detail),
-                phase.matches("stable|future") ? "yes" : "no: " + phase);
+        Outcome ended = phase == Revision.Phase.DEPRECATED ? Outcome.WARN : Outcome.FAIL;
+        String word = phase.name().toLowerCase(Locale.ROOT);
+        return new Check("revision", phase == Revision.Phase.STABLE ? Outcome.OK : ended, revision + life, 0, null,
+                Json.of(Map.of("revision", text, "phase", word, "deprecated", revision.deprecated(), "retires",
+                        revision.retires())), word.matches("stable|future") ? "yes" : "no: " + word);
     }
 
     // ---- what an answer says

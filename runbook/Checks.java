@@ -38,7 +38,20 @@ public final class Checks implements AutoCloseable {
     public static final Set<String> CHOICES =
             Set.of("status-page", "network", "auth", "endpoints", "app", "app-errors", "app-log", "webhook");
 
-    private static final String NOT_ASKED = "not asked for";
+    /** One of them: its name, how it is made, and what stands there where it was not chosen. */
+    private record Row<T>(String name, Function<Asking, T> made, Function<Settings, T> otherwise) {
+        static Row<Check> of(String name, Function<Asking, Check> made) {
+            return new Row<>(name, made, settings -> Check.skipped(name, "not asked for"));
+        }
+    }
+
+    private static final Row<StatusPage> PAGE =
+            new Row<>("status-page", StatusPage::read, settings -> StatusPage.UNSEEN);
+    private static final Row<NetworkPath> NETWORK = new Row<>("network", asking ->
+            NetworkPath.to(asking.settings().target().api(), asking), settings -> NetworkPath.untrodden());
+    private static final Row<Check> APP = Row.of("app", OurSide::health);
+    private static final Row<AppErrors> ERRORS = new Row<>("app-errors", AppErrors::look, AppErrors::told);
+    private static final Row<Check> WEBHOOK = Row.of("webhook", OurSide::webhook);
 
     private final Settings settings;
     private final Http http;
@@ -114,18 +127,13 @@ public final class Checks implements AutoCloseable {
         Asking asking = new Asking(settings, http, Http.Deadline.in(settings.probing().timeout()));
         // The API's answers are awaited longest: they are asked first.
         Supplier<Probes> asked = ask(names, asking);
-        CompletableFuture<StatusPage> status = later(names.contains("status-page"), () -> StatusPage.read(asking),
-                StatusPage.UNSEEN);
-        CompletableFuture<NetworkPath> network = later(names.contains("network"), () ->
-                NetworkPath.to(settings.target().api(), asking), NetworkPath.untrodden());
-        CompletableFuture<Check> app = later(names.contains("app"), () -> OurSide.health(asking),
-                Check.skipped("app", NOT_ASKED));
-        CompletableFuture<AppErrors> errors = later(names.contains("app-errors"), () -> AppErrors.look(asking),
-                AppErrors.told(settings));
-        CompletableFuture<AppLog> read = later(names.contains("app-log") && log != null, () -> AppLog.look(log),
-                AppLog.UNREAD);
-        CompletableFuture<Check> webhook = later(names.contains("webhook"), () -> OurSide.webhook(asking),
-                Check.skipped("webhook", NOT_ASKED));
+        CompletableFuture<StatusPage> status = start(PAGE, names, asking);
+        CompletableFuture<NetworkPath> network = start(NETWORK, names, asking);
+        CompletableFuture<Check> app = start(APP, names, asking);
+        CompletableFuture<AppErrors> errors = start(ERRORS, names, asking);
+        CompletableFuture<AppLog> read = start(new Row<>("app-log", any -> log == null ? AppLog.UNREAD
+                : AppLog.look(log), any -> AppLog.UNREAD), names, asking);
+        CompletableFuture<Check> webhook = start(WEBHOOK, names, asking);
         return () -> {
             Probes probes = asked.get();
             Check route = OurSide.listed(webhook.join(), probes.endpoints, settings.target().webhook());
@@ -134,8 +142,9 @@ public final class Checks implements AutoCloseable {
         };
     }
 
-    private <T> CompletableFuture<T> later(boolean chosen, Supplier<T> check, T otherwise) {
-        return chosen ? CompletableFuture.supplyAsync(check, pool) : CompletableFuture.completedFuture(otherwise);
+    private <T> CompletableFuture<T> start(Row<T> row, Set<String> names, Asking asking) {
+        return names.contains(row.name) ? CompletableFuture.supplyAsync(() -> row.made.apply(asking), pool)
+                : CompletableFuture.completedFuture(row.otherwise.apply(settings));
     }
 
     /** The probes that need a key, once, with another key or none; everything else as {@code shared} has it. */
