@@ -40,8 +40,7 @@ public final class Key {
     private static final Pattern NEWER = Pattern.compile("pk_([A-Za-z0-9]{6})_[0-9a-f]{34}");
     private static final Pattern PUBLIC = Pattern.compile("[A-Za-z0-9]{6}");
     private static final Pattern BEARER = Pattern.compile("(?is)\\W*(?:authorization:\\s*)?bearer\\s+(?!\\W*pk_)(.*)");
-    // Looser than the forms above: what looks like a key must never be shown, whatever its case and the typing error in
-    // it.
+    // Looser than those: what looks like a key must never be shown, whatever its case and the typing error in it.
     private static final Pattern MASKED = Pattern.compile("(?i)pk_[a-z0-9_]{8,}");
     private static final Pattern ARGUMENT = Pattern.compile("(?i)(?<![a-z0-9])pk_[a-z0-9_]{24,}");
     private static final int LONGEST = 4_096;
@@ -104,8 +103,7 @@ public final class Key {
                 faults.add(fault[1]);
             }
         }
-        boolean inside = !cleaned().raw.equals(raw) || OLDER.matcher(raw).find() || NEWER.matcher(raw).find();
-        if (faults.isEmpty() && !token && inside) {
+        if (faults.isEmpty() && !token && (!cleaned().equals(this) || OLDER.matcher(raw).find())) {
             faults.add("it has characters before or after it that are not part of the key");
         } else if (faults.isEmpty() && !token && of(raw.toLowerCase(Locale.ROOT)).known()) {
             faults.add("it has capital letters where keys have none");
@@ -113,10 +111,7 @@ public final class Key {
         return faults;
     }
 
-    /**
-     * The key without what is commonly pasted around it (quotes, white space, scheme), so that it can be tried all the
-     * same.
-     */
+    /** The key without what is commonly pasted around it (quotes, white space, scheme), to be tried all the same. */
     public Key cleaned() {
         if (token || known()) {
             return token ? new Key(cleanToken(raw), true) : this;
@@ -191,8 +186,7 @@ public final class Key {
 
     @Override
     public boolean equals(Object other) {
-        return other instanceof Key key && token == key.token && MessageDigest.isEqual(
-                raw.getBytes(StandardCharsets.UTF_8), key.raw.getBytes(StandardCharsets.UTF_8));
+        return other instanceof Key key && token == key.token && raw.equals(key.raw);
     }
 
     @Override
@@ -212,9 +206,11 @@ public final class Key {
      * and in the list of processes. What a key command is made of is its writer's business.
      */
     public static void refuseIn(String... arguments) {
-        for (int i = 0; i < arguments.length; i++) {
-            if (ARGUMENT.matcher(arguments[i]).find() && !arguments[i].matches("(?s)--(new-)?key-command=.*")
-                    && !(i > 0 && arguments[i - 1].matches("--(new-)?key-command"))) {
+        String before = "";
+        for (String argument : arguments) {
+            boolean command = (before + "=" + argument).matches("(?s)(.*=)?--(new-)?key-command=.*");
+            before = argument;
+            if (ARGUMENT.matcher(argument).find() && !command) {
                 throw new Problem("a private key stands on the command line, where the shell's history and every"
                         + " process list have it: give --key-file FILE (- for standard input) or KLAVIYO_PRIVATE_KEY,"
                         + " and rotate that key");
@@ -223,16 +219,10 @@ public final class Key {
     }
 
     /**
-     * Reads a key from the first of these that is given.
-     *
-     * @param host      where standard input, variables and files are
-     * @param option    how the options are called on the command line, for messages: {@code --key}, {@code --new-key}
-     * @param file      a file, {@code FILE#VARIABLE} of a dotenv file, {@code -} for standard input, or null
-     * @param command   a line for the shell that prints the key, or null
-     * @param variables the environment variables to fall back on, in order; one whose name ends in TOKEN holds an
-     *                  access token, and an empty one is none
-     * @return the key as it stands there, less one line end; empty when nothing is given
-     * @throws Problem when file or command give nothing that could be a key
+     * Reads a key from the first of these that is given: a file, {@code FILE#VARIABLE} of a dotenv file or {@code -} for
+     * standard input; a line for the shell that prints it; variables, of which one whose name ends in TOKEN holds an
+     * access token, and an empty one is none. It comes as it stands there, less one line end. A {@link Problem} says
+     * what gave nothing that could be a key, by the name of the {@code option}: {@code --key}, {@code --new-key}.
      */
     public static Optional<Key> read(Cli.Host host, String option, String file, String command, String... variables) {
         if (file != null && command != null) {
@@ -262,13 +252,11 @@ public final class Key {
             String variable = file.substring(hash + 1);
             if (!inside && assigned.isEmpty()) {
                 return of(text(option, bytes));
-            } else if (!inside) {
-                throw new Problem(option + ": " + shown + " is a dotenv file: write " + option + " '" + shown
-                        + "#VARIABLE'" + names(assigned));
-            } else if (assigned.getOrDefault(variable, "").isBlank()) {
-                throw new Problem(option + ": " + shown + " sets no " + Text.safe(variable, 60) + names(assigned));
+            } else if (inside && !assigned.getOrDefault(variable, "").isBlank()) {
+                return named(variable, assigned.get(variable));
             }
-            return named(variable, assigned.get(variable));
+            throw new Problem(option + ": " + shown + (inside ? " sets no " + Text.safe(variable, 60)
+                    : " is a dotenv file: write " + option + " '" + shown + "#VARIABLE'") + names(assigned));
         } catch (IOException e) {
             throw new Problem(option + " cannot be read: " + Incident.why(e));
         }

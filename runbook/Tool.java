@@ -16,10 +16,8 @@ import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
@@ -50,7 +48,7 @@ public final class Tool {
             "GH_PROMPT_DISABLED", "1", "NO_COLOR", "1", "SYSTEMD_PAGER", "", "SYSTEMD_COLORS", "0");
     /** A word of a command line, and what of it is quoted or escaped. */
     private static final Pattern WORD = Pattern.compile("(?s)('[^']*'|\"(\\\\.|[^\"\\\\])*\"|\\\\.|[^\\s'\"\\\\])+");
-    private static final Pattern QUOTED = Pattern.compile("(?s)'([^']*)'|\"((?:\\\\.|[^\"\\\\])*)\"|\\\\(.)");
+    private static final Pattern QUOTED = Pattern.compile("(?s)'[^']*'|\"(\\\\.|[^\"\\\\])*\"|\\\\.");
 
     private final Map<String, String> environment;
     private final Path folder;
@@ -62,10 +60,8 @@ public final class Tool {
     private volatile boolean stopped;
 
     /**
-     * @param environment what children inherit, less whatever holds a secret
-     * @param folder      where they start; empty for this process's own
-     * @param timeout     for each run that does not bring its own
-     * @param platform    the operating system's name, as {@code os.name} has it
+     * Runs tools with what they inherit, less whatever holds a secret, in a folder (empty for this process's own), for
+     * so long where a run does not bring its own time, on a platform as {@code os.name} has it.
      */
     public Tool(Map<String, String> environment, Path folder, Duration timeout, String platform) {
         this.environment = environment;
@@ -113,10 +109,7 @@ public final class Tool {
 
     /**
      * Splits a command line that is to run without a shell: words at white space, {@code '…'} as it is, {@code "…"}
-     * and anything bare with {@code \} as the escape. Nothing is expanded.
-     *
-     * @param option what to name in the error
-     * @throws Problem when a quote stays open, or nothing is there
+     * and anything bare with {@code \} as the escape. Nothing is expanded. A {@link Problem} names the {@code option}.
      */
     public static List<String> split(String option, String line) {
         String between = WORD.matcher(line).replaceAll("").strip();
@@ -132,9 +125,9 @@ public final class Tool {
 
     private static String bare(String word) {
         return QUOTED.matcher(word).replaceAll(quoted -> {
-            String twice = quoted.group(2) == null ? null : quoted.group(2).replaceAll("(?s)\\\\(.)", "$1");
-            return Matcher.quoteReplacement(Stream.of(quoted.group(1), twice, quoted.group(3))
-                    .filter(Objects::nonNull).findFirst().orElseThrow());
+            String inside = quoted.group().replaceAll("(?s)^(['\"])(.*)\\1$", "$2");
+            boolean literal = quoted.group().startsWith("'");
+            return Matcher.quoteReplacement(literal ? inside : inside.replaceAll("(?s)\\\\(.)", "$1"));
         });
     }
 
@@ -173,11 +166,7 @@ public final class Tool {
         return run(command, "", timeout, Map.of());
     }
 
-    /**
-     * The same, fed by standard input, within a time of its own.
-     *
-     * @param variables added to the child's environment; one that is secret is left out
-     */
+    /** The same, fed by standard input, within a time of its own, with these variables too unless one is secret. */
     public Output run(List<String> command, String input, Duration within, Map<String, String> variables)
             throws Failure {
         try (Running child = start(command, input, builder -> builder.environment().putAll(clean(variables)))) {
@@ -210,11 +199,7 @@ public final class Tool {
         }
     }
 
-    /**
-     * Starts a command whose standard output is a stream for the caller, as long as it may be.
-     *
-     * @param merged whether its standard error goes into that stream too
-     */
+    /** Starts a command whose standard output, and error where {@code merged}, is a stream as long as it may be. */
     public Running start(List<String> command, boolean merged) throws Failure {
         return start(command, "", builder -> builder.redirectErrorStream(merged));
     }
@@ -246,7 +231,6 @@ public final class Tool {
     public final class Running implements AutoCloseable {
         private final List<String> command;
         private final Process process;
-        private final long start = System.nanoTime();
         private final ByteArrayOutputStream err = new ByteArrayOutputStream();
         private final List<Thread> listeners = new ArrayList<>();
         private boolean left;
@@ -286,11 +270,6 @@ public final class Tool {
         public String complaint() {
             String said = text(err);
             return concealed(said.substring(0, Math.min(said.length(), LONGEST_COMPLAINT)));
-        }
-
-        /** How long it has run, or ran. */
-        public long millis() {
-            return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
         }
 
         private int await(Duration within) throws Failure {
@@ -352,10 +331,7 @@ public final class Tool {
         watcher = started;
     }
 
-    /**
-     * Ends what runs now and lets no other start, for when this process is told to stop: whoever waits for a tool waits
-     * on.
-     */
+    /** Ends what runs and lets no other start, for when this process is told to stop: who waits for a tool waits on. */
     public void stop() {
         stopped = true;
         running.forEach(child -> kill(child.toHandle()));
@@ -385,18 +361,17 @@ public final class Tool {
             return Optional.of(program);
         }
         String endings = windows ? ";" + variable("PATHEXT", ".COM;.EXE;.BAT;.CMD") : "";
-        return Stream.of(variable("PATH", "").split(windows ? ";" : ":"))
-                .flatMap(place -> Stream.of(endings.split(";"))
-                        .map(ending -> folder.resolve(place.isEmpty() ? "." : place).resolve(program + ending)))
+        Stream<Path> places = Stream.of(variable("PATH", "").split(windows ? ";" : ":"))
+                .map(place -> folder.resolve(place.isEmpty() ? "." : place));
+        return places.flatMap(place -> Stream.of(endings.split(";")).map(ending -> place.resolve(program + ending)))
                 .filter(file -> Files.isRegularFile(file) && (windows || Files.isExecutable(file)))
                 .map(Path::toString).findFirst();
     }
 
     // Windows calls it Path, and takes any case.
     private String variable(String name, String otherwise) {
-        Map<String, String> named = new TreeMap<>(windows ? String.CASE_INSENSITIVE_ORDER : null);
-        named.putAll(environment);
-        return named.getOrDefault(name, otherwise);
+        return environment.entrySet().stream().filter(one -> windows ? one.getKey().equalsIgnoreCase(name)
+                : one.getKey().equals(name)).map(Map.Entry::getValue).findFirst().orElse(otherwise);
     }
 
     // ---- what nobody may see
@@ -410,17 +385,12 @@ public final class Tool {
         return clean;
     }
 
-    /**
-     * Keeps this key out of every child's environment and every message from now on. What is too short for a key is
-     * none (a site id, a placeholder), and would be found in half of all texts.
-     */
+    /** Keeps this key out of every child's environment and every message from now on. */
     public void conceal(Key key) {
         secrets.add(key.reveal());
     }
 
-    /**
-     * A text without any secret that we know, be it as it is, reversed, in base64, hex or URL-encoded, or in pieces.
-     */
+    /** A text without any secret that we know, as it is, reversed, in base64, hex or URL-encoded, or in pieces. */
     public String concealed(String text) {
         return secrets.masked(text);
     }
@@ -441,11 +411,9 @@ public final class Tool {
 
         void add(String value) {
             String secret = PUBLIC.matcher(value.strip()).replaceFirst("");
-            if (secret.length() < SHORTEST) {
-                return;
-            } else if (secret.chars().filter(Character::isDigit).count() < 4) {
-                // Words: in pieces they would be found in any text.
-                words.add(secret);
+            // What is shorter is no key (a site id, a placeholder); words in pieces would be found in any text.
+            if (secret.length() < SHORTEST || secret.replaceAll("\\D", "").length() < 4) {
+                words.addAll(secret.length() < SHORTEST ? List.of() : List.of(secret));
                 return;
             }
             List<String> forms = new ArrayList<>(List.of(secret, HexFormat.of().formatHex(secret.getBytes(UTF_8))));
