@@ -127,12 +127,8 @@ public final class Chart {
     public record Line(String name, List<Point> points) { }
 
     /**
-     * A plot of its own under the others; a single line is filled.
-     *
-     * @param note   behind its name, such as totals
-     * @param unit   behind the numbers at its scale, such as {@code " s"}
-     * @param height of its lines, in pixels
-     * @param strip  success and failure below the lines, by time; empty for none
+     * A plot of its own under the others; a single line is filled. Behind its name stands a note, such as totals;
+     * behind the numbers at its scale a unit; below its lines, so many pixels high, a strip of success and failure.
      */
     public record Lane(String name, String note, String unit, int height, List<Line> lines, List<Band> strip) {
         private double whole() {
@@ -149,13 +145,7 @@ public final class Chart {
     private final List<Lane> lanes = new ArrayList<>();
     private int left;
 
-    /**
-     * An empty chart.
-     *
-     * @param id   unique in the page that it will stand in: a word of letters, digits and dashes
-     * @param from its left edge
-     * @param to   its right edge; at least a second later is taken
-     */
+    /** An empty chart between two moments, a second apart at least. Its id is a word, unique in the page around it. */
     public Chart(String id, String title, Instant from, Instant to) {
         this.id = id;
         this.title = title;

@@ -73,11 +73,7 @@ public final class Http {
         this.clients = clients;
     }
 
-    /**
-     * A client with these settings' proxy, key and revision. Cheap to keep, not to make: one a run.
-     *
-     * @throws Problem when the environment names a proxy for one of the settings' addresses that cannot be used
-     */
+    /** A client with these settings' key and revision; a {@link Problem} when a proxy for an address cannot be used. */
     public static Http of(Settings settings) {
         Settings.Target to = settings.target();
         for (URI address : new URI[] {to.api(), to.status(), to.app(), to.webhook(), to.prometheus()}) {
@@ -88,7 +84,7 @@ public final class Http {
         return new Http(settings, new ConcurrentHashMap<>());
     }
 
-    /** Makes a client and drops it, so that the next one is made faster: see {@link Checks#prepare}. */
+    /** Makes a client and drops it, so that the next one is made faster ({@code Checks.prepare}). */
     public static void prepare(boolean tls) {
         made(tls, Optional.empty(), Duration.ofSeconds(1));
     }

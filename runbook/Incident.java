@@ -40,19 +40,11 @@ import java.util.stream.Stream;
 import runbook.Text.Json;
 import runbook.redact.Redactor;
 
-/**
- * One incident's folder (0700) with its journal and what each step leaves (0600); and what was seen when all was well.
- */
-public final class Incident {
+/** One incident's folder (0700), which need not exist yet, with its journal and what each step leaves (0600). */
+public record Incident(Path folder) {
     /** Where incidents are kept when none is named, relative to the current folder. */
     public static final String BASE = "klaviyo-incidents";
-
-    static final boolean POSIX = FileSystems.getDefault().supportedFileAttributeViews().contains("posix");
-    private final Path folder;
-
-    private Incident(Path folder) {
-        this.folder = folder;
-    }
+    private static final boolean POSIX = FileSystems.getDefault().supportedFileAttributeViews().contains("posix");
 
     /** The incident in that folder, which need not exist yet. */
     public static Incident at(Path folder) {
@@ -62,9 +54,8 @@ public final class Incident {
     // ---- which incident
 
     /**
-     * A new incident's folder under {@code base}, named by the time. Those who open one within the same second share
-     * it, but neither with a drill of another scenario nor with an incident that is closed: then it is named a second
-     * later.
+     * A new incident's folder under {@code base}, named by the time. Those who open one within a second share it; one
+     * that is closed, or a drill of another scenario, keeps it to itself, and this one is named a second later.
      */
     public static Incident named(Path base, Instant at, Predicate<String> drill) {
         Incident incident = at(base.resolve(at.truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "")));
@@ -108,11 +99,6 @@ public final class Incident {
             }
         }
         return Optional.empty();
-    }
-
-    /** The folder. */
-    public Path folder() {
-        return folder;
     }
 
     /** Its journal. */
@@ -177,8 +163,7 @@ public final class Incident {
 
     /**
      * Locks a file (0600, made where it is missing, and its folder too) until the channel is closed; empty while
-     * somebody else holds it. The operating system's lock ends with the process, however that ends: what a kill left
-     * locks nobody out.
+     * somebody else holds it. The operating system's lock ends with the process, however that ends.
      */
     public static Optional<FileChannel> lock(Path file) throws IOException {
         at(file.toAbsolutePath().getParent()).create();
@@ -270,16 +255,8 @@ public final class Incident {
         /** Reads one line's object; unknown fields are left where they are. */
         static Event of(JsonNode line) {
             JsonNode data = line.path("data");
-            return new Event(instant(line.path("at").asText()), line.path("step").asText(), line.path("event").asText(),
-                    line.path("summary").asText(), data.isObject() ? data : Json.object());
-        }
-
-        private static Instant instant(String text) {
-            try {
-                return OffsetDateTime.parse(text).toInstant();
-            } catch (DateTimeException e) {
-                throw new IllegalArgumentException("its time is not ISO 8601");
-            }
+            return new Event(OffsetDateTime.parse(line.path("at").asText()).toInstant(), line.path("step").asText(),
+                    line.path("event").asText(), line.path("summary").asText(), data.isObject() ? data : Json.object());
         }
     }
 
@@ -289,21 +266,10 @@ public final class Incident {
      * However long it is, reading it takes little memory and time: of a long one the beginning and the newest events
      * are read.
      */
-    public static final class Journal {
+    public record Journal(Path file) {
         private static final int FIRST = 64 << 10;
         private static final int NEWEST = 6 << 20;
         private static final int MOST_PROBLEMS = 1_000;
-
-        private final Path file;
-
-        Journal(Path file) {
-            this.file = file;
-        }
-
-        /** Where it is. */
-        public Path file() {
-            return file;
-        }
 
         /**
          * Appends one event, forced to the disk. Texts from outside lose whatever is secret or personal on their way
@@ -337,10 +303,10 @@ public final class Incident {
 
         // A link could lead anywhere, and a pipe would be waited for.
         private void refuseOther() throws IOException {
-            LinkOption itself = LinkOption.NOFOLLOW_LINKS;
-            if (Files.exists(file, itself) && !Files.isRegularFile(file, itself)) {
-                String what = Files.isSymbolicLink(file) ? "a symbolic link" : "no regular file";
-                throw new IOException(file + " is " + what + ": a journal has to be a file of its own");
+            boolean link = Files.isSymbolicLink(file);
+            if (link || Files.exists(file) && !Files.isRegularFile(file)) {
+                throw new IOException(file + " is " + (link ? "a symbolic link" : "no regular file")
+                        + ": a journal has to be a file of its own");
             }
         }
 
@@ -408,8 +374,8 @@ public final class Incident {
                 return node.isObject() || node.isMissingNode() ? "" : "it is no JSON object";
             } catch (IOException | StackOverflowError e) {
                 return "it is torn or no JSON";
-            } catch (IllegalArgumentException e) {
-                return e.getMessage();
+            } catch (DateTimeException e) {
+                return "its time is not ISO 8601";
             }
         }
     }
@@ -447,7 +413,7 @@ public final class Incident {
 
         /** The first event's time. */
         public Optional<Instant> began() {
-            return events.stream().map(Event::at).min(Comparator.naturalOrder());
+            return events.stream().map(Event::at).min(Instant::compareTo);
         }
 
         /** When people were told. */
@@ -455,10 +421,7 @@ public final class Incident {
             return events.stream().filter(event -> event.event().equals(Event.ANNOUNCED)).toList();
         }
 
-        /**
-         * Since when it has been this bad or worse, without a recovery in between; {@code otherwise} when it was not
-         * before.
-         */
+        /** Since when it has been this bad or worse, without a recovery in between; {@code otherwise} if it was not. */
         public Instant since(String level, Instant otherwise) {
             Instant since = otherwise;
             for (Event event : events) {

@@ -333,9 +333,7 @@ public final class Message {
     /**
      * A logic-less text (Mustache): <code>{{name}}</code>, and sections <code>{{#name}}…{{/name}}</code> and
      * <code>{{^name}}…{{/name}}</code>. A name that does not exist is a {@link Problem}, wherever in the template it
-     * stands. Values go in as they are, unless whoever fills it says how to escape them.
-     *
-     * @param origin where it came from, for messages
+     * stands, named by the template's origin. Values go in as they are, unless whoever fills it escapes them.
      */
     public record Template(String origin, String text) {
         private static final Pattern TAG = Pattern.compile("\\{\\{\\{?([#^/&>!]?)\\s*([^{}]*?)\\s*}}");

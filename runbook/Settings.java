@@ -62,11 +62,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         }
     }
 
-    /**
-     * An http or https address, as it is written; null where it is blank.
-     *
-     * @throws IllegalArgumentException that says what would be right
-     */
+    /** An http or https address, null where it is blank; an IllegalArgumentException says what would be right. */
     public static URI address(String text) {
         if (text.isBlank()) {
             return null;
@@ -92,10 +88,8 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
 
     /**
      * The proxy that curl and the cloud CLIs would use for a destination, by {@code HTTPS_PROXY}, {@code HTTP_PROXY},
-     * {@code ALL_PROXY} and {@code NO_PROXY} in either case; lower case wins, as in curl.
-     *
-     * @return empty when it is reached directly
-     * @throws Problem when the variable holds no http address: the JDK speaks to no other proxies
+     * {@code ALL_PROXY} and {@code NO_PROXY} in either case; lower case wins, as in curl. Empty when it is reached
+     * directly; a {@link Problem} when the variable holds no http address: the JDK speaks to no other proxies.
      */
     public static Optional<URI> proxyFor(Map<String, String> environment, URI destination) {
         String scheme = String.valueOf(destination.getScheme()).toLowerCase(Locale.ROOT);
@@ -130,17 +124,11 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
                 .anyMatch(entry -> entry.equals("*") || host.equals(entry) || host.endsWith("." + entry));
     }
 
-    /**
-     * Refuses to send a key where others read it: by plain http to another machine, or through a proxy.
-     *
-     * @param option what to call the API's address
-     * @throws Problem that says what to change
-     */
+    /** Refuses to send a key where others read it: by plain http to another machine, or through a proxy. */
     static void refuseOpen(String option, URI api, Map<String, String> environment) {
         if (!"http".equalsIgnoreCase(api.getScheme())) {
             return;
-        }
-        if (!api.getHost().matches("(?i)localhost|127\\.[0-9.]+|\\[::1]|.*\\.localhost")) {
+        } else if (!api.getHost().matches("(?i)localhost|127\\.[0-9.]+|\\[::1]|.*\\.localhost")) {
             throw new Problem(option + " is plain http, where anybody on the way reads the key: write https://, or give"
                     + " --insecure-http");
         }
@@ -204,10 +192,11 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
      * The texts and tables in {@code templates/}. A team's own folder ({@code --templates}, {@code KLAVIYO_TEMPLATES})
      * is laid over the built-in ones file by file: a file there takes the place of the whole file of that name, the
      * others stay. Whatever is wrong with a file is a {@link Problem} (exit code 2) of one line that names file, id and
-     * field. Nothing is read before it is asked for, and nothing is remembered: a table belongs into a field of whoever
-     * uses it.
+     * field. Nothing is read before it is asked for, and nothing is remembered.
+     *
+     * @param over the team's folder, or null
      */
-    public static final class Templates {
+    public record Templates(Path over) {
         /** Every file that there is; a script carries those that it needs ({@code //FILES templates/=…}). */
         public static final List<String> NAMES = List.of("slack.md", "status-page.md", "postmortem.md",
                 "handover.md", "summary.md", "page.html", "timeline.json", "diagnoses.json", "stores.json",
@@ -215,12 +204,6 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
 
         private static final Templates BUILT_IN = new Templates(null);
         private static final long LARGEST = 1 << 20;
-
-        private final Path over;
-
-        private Templates(Path over) {
-            this.over = over;
-        }
 
         /** The built-in ones alone. */
         public static Templates builtIn() {
@@ -230,11 +213,13 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         /** A team's folder over the built-in ones; none of its files may have nearly the name of a template. */
         public static Templates over(Path folder) {
             try (Stream<Path> files = Files.list(folder)) {
-                files.map(file -> file.getFileName().toString()).filter(name -> !NAMES.contains(name))
-                        .forEach(name -> Nearest.to(name, NAMES).ifPresent(near -> {
-                            throw new Problem(folder.resolve(name) + " is no template's name, did you mean " + near
-                                    + "?");
-                        }));
+                for (String name : files.map(file -> file.getFileName().toString()).toList()) {
+                    Optional<String> near = Nearest.to(name, NAMES).filter(any -> !NAMES.contains(name));
+                    if (near.isPresent()) {
+                        throw new Problem(folder.resolve(name) + " is no template's name, did you mean " + near.get()
+                                + "?");
+                    }
+                }
                 return new Templates(folder);
             } catch (IOException e) {
                 throw new Problem("--templates " + folder + " cannot be read: " + Incident.why(e)
