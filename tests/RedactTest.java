@@ -240,6 +240,14 @@ class RedactTest {
     }
 
     @Test
+    void aColumnIsWhatItsHeadSaysToTheEndOfALongTable() throws IOException {
+        String rows = "7,Zorbaquil,paid\r\n8,Zorbaquil,\"sent, twice\"\r\n";
+        String cleaned = stream(("id,last_name,status\r\n" + rows.repeat(40_000)).getBytes(StandardCharsets.UTF_8), 0);
+        assertFalse(cleaned.contains("Zorba"), () -> "line " + cleaned.substring(0, cleaned.indexOf("Zorba")).lines().count());
+        assertEquals(40_000, cleaned.lines().filter(line -> line.endsWith(",\"sent, twice\"")).count());
+    }
+
+    @Test
     void aRunThatCannotBeSeenWholeIsLeftOut() throws IOException {
         String cleaned = stream(
                 ("access_token=" + "aB3".repeat(1 << 20) + " end of klaviyo\n").getBytes(StandardCharsets.UTF_8), 0);

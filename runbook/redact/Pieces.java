@@ -20,6 +20,7 @@ public final class Pieces {
     /** How much of its neighbours a piece shows: more than the longest private key in use. */
     public static final int MARGIN = 16_384;
     private static final int SIZE = 1 << 19;
+    private static final int LONGEST_HEADER = 4_096;
     private static final VarHandle LONGS = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
 
     private final InputStream input;
@@ -29,6 +30,7 @@ public final class Pieces {
     private boolean ended;
     private long left;
     private String trouble;
+    private byte[] header;
 
     /** Pieces of at most {@code limit} bytes of this stream, which it does not close. */
     public Pieces(InputStream input, long limit) {
@@ -45,14 +47,29 @@ public final class Pieces {
         int to = ended ? length : cut();
         Piece piece = ended ? new Piece(Arrays.copyOf(buffer, length), length, from, to)
                 : new Piece(buffer, Math.min(length, to + MARGIN), from, to);
+        header = header == null ? tableHeader() : header;
         // The piece keeps its buffer: workers change it, so what both need is copied.
         int keep = Math.max(0, to - MARGIN);
-        byte[] next = new byte[ended ? length - keep : buffer.length];
-        System.arraycopy(buffer, keep, next, 0, length - keep);
+        int before = buffer[to - 1] == '\n' ? header.length : 0;
+        byte[] next = new byte[ended ? before + length - keep : buffer.length];
+        System.arraycopy(header, 0, next, 0, before);
+        System.arraycopy(buffer, keep, next, before, length - keep);
         buffer = next;
-        length -= keep;
-        from = to - keep;
+        length += before - keep;
+        from = before + to - keep;
         return piece;
+    }
+
+    // The first line of what may be a table: every piece begins with it, since it names the columns.
+    private byte[] tableHeader() {
+        int end = 0;
+        int separators = 0;
+        while (end < length && buffer[end] != '\n' && ":={}[]<>".indexOf(buffer[end]) < 0) {
+            separators += ",;\t|".indexOf(buffer[end]) >= 0 ? 1 : 0;
+            end++;
+        }
+        boolean header = separators > 0 && end < LONGEST_HEADER && end < length && buffer[end] == '\n';
+        return header ? Arrays.copyOf(buffer, end + 1) : new byte[0];
     }
 
     /** Why reading stopped before the end, or null. */

@@ -21,6 +21,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import runbook.Settings.Problem;
 import runbook.redact.Rules.Row;
 import runbook.redact.Rules.Same;
@@ -215,6 +216,12 @@ public final class Redactor {
         private static final Pattern ENDS_NAME = Pattern.compile("[ \\t]*+[:=]");
         private static final Pattern ELEMENT = Pattern.compile("[^\\s\"'`,;:=()\\[\\]{}<>|&]++");
         private static final Pattern NEXT_LINE = Pattern.compile("\\s++(?=[\"'\\[{\\])}]|\\z)");
+        private static final Pattern SPACES = Pattern.compile(" *+");
+        private static final Pattern HEADER = Pattern.compile("\\|?[\\w\"' $().#/-]{1,60}+"
+                + "(?:[,;\\t|][\\w\"' $().#/-]{1,60}+)++\\|?\r?");
+        // Rules below a header, and what goes over several lines.
+        private static final int OTHER_LINES = 3;
+        private static final int LONGEST_HEADER = 1_024;
         // Words between a sign and the value: Spring's "rejected value [x]" and PHP's "name":protected]=>.
         private static final Set<String> NO_VALUE = Set.of("rejected", "protected", "private");
         private static final Pattern CDATA = Pattern.compile("<!\\[CDATA\\[([^\\n]*?)\\]\\]>");
@@ -230,6 +237,9 @@ public final class Redactor {
         // Where what was taken by its form, or by its context, ends: in the latter other forms are still looked for.
         private int formsFrom;
         private int contextsFrom;
+        // The last table: where it begins and ends. No line of it heads another one.
+        private int header;
+        private int tableEnd;
         private String context;
         // What closed the name that led to a value, where it was a quote.
         private byte[] quote;
@@ -263,8 +273,9 @@ public final class Redactor {
             List<Span> lines = new ArrayList<>();
             for (Span span : found) {
                 if (lines.isEmpty() || span.start > lines.get(lines.size() - 1).end) {
-                    lines.add(new Span(Rewritten.lineStart(bytes, span.start), Rewritten.lineEnd(bytes, span.end), span.id,
-                            LEFT_OUT, NONE));
+                    int start = Rewritten.lineStart(bytes, span.start);
+                    int end = Rewritten.lineEnd(bytes, span.end);
+                    lines.add(new Span(start, end, span.id, LEFT_OUT, NONE));
                 }
             }
             return lines;
@@ -281,6 +292,7 @@ public final class Redactor {
                 matchers.values().forEach(matcher -> matcher.reset(text));
                 formsFrom = 0;
                 contextsFrom = 0;
+                tableEnd = 0;
                 context = "";
                 quote = NONE;
                 redactor.known.find(layer.data, layer.length, this::whole);
@@ -312,7 +324,12 @@ public final class Redactor {
             int first = trigger.start(last);
             if (row.isNamed()) {
                 if (last >= contextsFrom && counts(trigger, first, last)) {
-                    took(row, named(row, last));
+                    // Two cells may be a name and its value.
+                    int end = column(row, first, last, 3) ? -1 : named(row, last);
+                    took(row, end);
+                    if (end < 0) {
+                        column(row, first, last, 2);
+                    }
                 }
             } else if (last >= (row.rule.id().equals(context) ? contextsFrom : formsFrom)) {
                 Matcher form = matcher(row.form());
@@ -403,7 +420,7 @@ public final class Redactor {
             return isAt(kind.bare(), at, text.length()) ? taken(row, at, matcher(kind.bare()).end(), quote) : -1;
         }
 
-        // Where the value begins that a sign leads to, or -1. Nearly all are plain ones, for which a pattern is too slow.
+        // Where the value begins that a sign leads to, or -1. A pattern is too slow for the plain ones, nearly all.
         private int sign(Value kind, int from) {
             int close = isQuote(charAt(from)) ? from + 1 : from;
             int sign = afterBlanks(close);
@@ -443,6 +460,65 @@ public final class Redactor {
                 at++;
             }
             return at;
+        }
+
+        // The name that heads a column of a table says what stands below it, as long as lines have as many cells.
+        private boolean column(Row row, int first, int last, int least) {
+            int after = isQuote(charAt(last)) ? last + 1 : last;
+            char next = charAt(isAt(SPACES, after, text.length()) ? matcher(SPACES).end() : after);
+            int start = "\r\n,;\t|".indexOf(next) < 0 ? -1 : text.lastIndexOf('\n', first) + 1;
+            boolean within = start > header && start < tableEnd;
+            if (start < 0 || within || lineEnd(last) - start > LONGEST_HEADER
+                    || !matcher(HEADER).region(start, lineEnd(last)).matches()) {
+                return false;
+            }
+            char separator = Stream.of("\t", "|", ";").filter(matcher(HEADER).group()::contains).findFirst().orElse(",")
+                    .charAt(0);
+            List<Cell> names = cells(start, lineEnd(last), separator);
+            int column = (int) names.stream().takeWhile(name -> name.end < last).count();
+            boolean found = false;
+            int at = lineEnd(last) + 1;
+            for (int others = 0; names.size() >= least && at < text.length() && others < OTHER_LINES; ) {
+                List<Cell> cells = cells(at, lineEnd(at), separator);
+                others = cells.size() == names.size() ? 0 : others + 1;
+                if (others == 0) {
+                    found = true;
+                    header = start;
+                    tableEnd = lineEnd(at);
+                    value(row, cells.get(column).start, cells.get(column).end, NONE);
+                }
+                at = lineEnd(at) + 1;
+            }
+            return found;
+        }
+
+        private record Cell(int start, int end) { }
+
+        // A separator within quotes is none; neither quotes nor blanks around it belong to a cell.
+        private List<Cell> cells(int from, int to, char separator) {
+            List<Cell> cells = new ArrayList<>();
+            boolean quoted = false;
+            int start = from;
+            for (int at = from; at <= to; at++) {
+                quoted ^= at < to && text.charAt(at) == '"';
+                if (at == to || text.charAt(at) == separator && !quoted) {
+                    int end = at;
+                    while (start < end && "\" \r".indexOf(text.charAt(start)) >= 0) {
+                        start++;
+                    }
+                    while (start < end && "\" \r".indexOf(text.charAt(end - 1)) >= 0) {
+                        end--;
+                    }
+                    cells.add(new Cell(start, end));
+                    start = at + 1;
+                }
+            }
+            return cells;
+        }
+
+        private int lineEnd(int at) {
+            int end = text.indexOf('\n', at);
+            return end < 0 ? text.length() : end;
         }
 
         private int taken(Row row, int start, int end, byte[] quotes) {

@@ -136,7 +136,7 @@ public final class Rules {
             + "|[A-Za-z]{1,12}+ (?=[\"'](?![,;)}\\s])))?+";
     /** What is no value, whatever the field is called. */
     private static final Pattern NOTHING = Pattern.compile(
-            "(?i)null|nil|none|undefined|true|false|n/a|-|\\*+|x{3,}"
+            "(?i)null|nil|none|undefined|true|false|n/a|-+|\\*+|x{3,}"
                     + "|[\\[<(]?(?:redacted|filtered|masked|hidden|removed|protected)[\\])>]?"
                     // Places that a statement, a template or a schema fills in.
                     + "|\\?|:[a-z]\\w*|\\$\\d+|%s|%\\(\\w+\\)s|%[a-z_]+%|[$#]\\{[\\w.-]+(?::-?)?\\}?"
@@ -232,7 +232,8 @@ public final class Rules {
         }
     }
 
-    private static final Pattern SET = Pattern.compile("(?<=(?:^|[^\\\\])(?:\\\\\\\\){0,9})\\[\\^?(?:\\\\.|[^\\]\\\\])+\\]");
+    private static final Pattern SET =
+            Pattern.compile("(?<=(?:^|[^\\\\])(?:\\\\\\\\){0,9})\\[\\^?(?:\\\\.|[^\\]\\\\])+\\]");
     private static final Pattern RANGE =
             Pattern.compile("\\\\x80-\\\\xff|(?<!\\\\)[A-Za-z0-9]-[A-Za-z0-9]|\\\\[wd]");
 
