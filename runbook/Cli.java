@@ -232,13 +232,6 @@ public final class Cli {
         return exit;
     }
 
-    /** The command line that {@link #run} executes: what tests of the documentation look at. */
-    public static CommandLine commandLine(Object command) {
-        List<CommandLine> all = withSubcommands(new CommandLine(command));
-        prepare(all, Host.ofProcess());
-        return all.get(0);
-    }
-
     private static List<CommandLine> withSubcommands(CommandLine line) {
         List<CommandLine> all = new ArrayList<>(List.of(line));
         all.addAll(line.getSubcommands().values());
@@ -403,15 +396,15 @@ public final class Cli {
 
     /** Prints a document on standard output: in UTF-8, as JSON has it, whatever the terminal's character set. */
     public void print(JsonNode document) {
-        write(Json.pretty(document));
+        print(Json.pretty(document));
     }
 
     /** The same on one line: for one of many. */
     public void printLine(JsonNode document) {
-        write(Json.line(document));
+        print(Json.line(document));
     }
 
-    private void write(String json) {
+    private void print(String json) {
         host.out.writeBytes((json + "\n").getBytes(StandardCharsets.UTF_8));
         host.out.flush();
     }
@@ -476,7 +469,8 @@ public final class Cli {
         refuseLogin("api-url", apiUrl);
         refuseLogin("status-url", statusUrl);
         Optional<Sandbox> drilled = sandbox();
-        Settings.Target target = drilled.map(Sandbox::target).orElseGet(this::target);
+        Settings.Target target = drilled.map(Sandbox::target).orElseGet(() ->
+                new Settings.Target(apiUrl, statusUrl, appUrl, webhookUrl, prometheusUrl));
         Map<String, String> proxies = drilled.isPresent() ? Map.of() : host.environment;
         Optional<Key> key = drilled.isPresent() ? drilled.map(Sandbox::key).map(Key::of)
                 : Key.read(host, "--key", keyFile, keyCommand, "KLAVIYO_PRIVATE_KEY", "KLAVIYO_ACCESS_TOKEN");
@@ -496,11 +490,6 @@ public final class Cli {
             throw new Problem(values.named(option, address.toString(), "--" + option)
                     + " has a login in it, which Klaviyo does not ask for: leave out what stands before the @");
         }
-    }
-
-    /** Where things are by the options, also in a drill, whose own addresses are gone when it ends. */
-    public Settings.Target target() {
-        return new Settings.Target(apiUrl, statusUrl, appUrl, webhookUrl, prometheusUrl);
     }
 
     // ---- the incident

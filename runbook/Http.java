@@ -223,22 +223,17 @@ public final class Http {
         return once(method, URI.create(settings.target().api() + target), headers, body, deadline);
     }
 
-    /** GET from anywhere else, up to five redirects followed; those to another server without login. */
-    public Answer get(URI uri, Map<String, String> headers, Duration deadline) {
+    /** GET from anywhere else, up to five redirects followed; a login goes to whose address has it alone. */
+    public Answer get(URI uri, Duration deadline) {
         long start = System.nanoTime();
-        Map<String, String> sent = new TreeMap<>(headers);
         URI next = uri;
         for (int hops = 0; hops <= MOST_REDIRECTS; hops++) {
-            Answer answer = once("GET", next, sent, null, deadline.minusNanos(System.nanoTime() - start));
+            Answer answer = once("GET", next, Map.of(), null, deadline.minusNanos(System.nanoTime() - start));
             if (!(answer instanceof Reply reply) || !reply.redirects() || reply.header("location").isEmpty()) {
                 return answer;
             }
             try {
-                URI to = next.resolve(reply.header("location").get());
-                if (!next.resolve("/").equals(to.resolve("/"))) {
-                    sent.keySet().removeIf(name -> name.equalsIgnoreCase("authorization"));
-                }
-                next = to;
+                next = next.resolve(reply.header("location").get());
             } catch (IllegalArgumentException e) {
                 return new Fault(Kind.MALFORMED, "a redirect to something that is no address", reply.millis());
             }
@@ -499,7 +494,7 @@ public final class Http {
         }
 
         Answer get(URI address) {
-            return http.get(address, Map.of(), deadline.left());
+            return http.get(address, deadline.left());
         }
     }
 }

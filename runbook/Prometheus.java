@@ -150,7 +150,7 @@ public final class Prometheus {
     }
 
     private Result ask(String query) {
-        Answer answer = http.get(URI.create(base + "/api/v1/" + query), Map.of("Accept", "application/json"), timeout);
+        Answer answer = http.get(URI.create(base + "/api/v1/" + query), timeout);
         String trouble = answer instanceof Reply reply ? trouble(reply) : ((Fault) answer).words();
         List<Series> series = new ArrayList<>();
         List<String> notes = new ArrayList<>();

@@ -174,7 +174,7 @@ public record StatusPage(Check check, boolean seen, Map<String, String> componen
      * @throws IOException with a line that says why they could not be read
      */
     public static List<Incident> history(URI page, Http http, Duration timeout) throws IOException {
-        Answer answer = http.get(URI.create(page + "/api/v2/incidents.json"), Map.of(), timeout);
+        Answer answer = http.get(URI.create(page + "/api/v2/incidents.json"), timeout);
         if (answer instanceof Reply reply && reply.status() == 200 && reply.json().isObject()) {
             return incidents(reply.json());
         }

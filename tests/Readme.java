@@ -10,7 +10,6 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import runbook.Cli;
@@ -48,8 +47,8 @@ final class Readme {
         String what = block.group(1);
         String name = what.replaceFirst("^\\w+: ", "");
         String content = what.startsWith("screen: ") ? "```text\n" + screen(name) + "```\n"
-                : what.startsWith("options: ") ? options(commandLine(name).getCommandSpec(), 0, FIRST_SHARED)
-                : options(commandLine("triage").getCommandSpec(), FIRST_SHARED, ANY_HEADING);
+                : what.startsWith("options: ") ? options(CommandSpec.forAnnotatedObject(Run.commandOf(name)), 0, FIRST_SHARED)
+                : options(CommandSpec.forAnnotatedObject(Run.commandOf("triage")), FIRST_SHARED, ANY_HEADING);
         return "<!-- " + what + " -->\n" + content + "<!-- end -->";
     }
 
@@ -69,10 +68,6 @@ final class Readme {
         return "$ jbang " + command.replaceFirst(" |$", "@org ").strip() + "\n" + (shown.size() <= 2 * HALF ? shown.stream()
                 : Stream.of(shown.subList(0, HALF), List.of("  […]"), shown.subList(shown.size() - HALF, shown.size()))
                         .flatMap(List::stream)).map(line -> line + "\n").collect(Collectors.joining());
-    }
-
-    private static CommandLine commandLine(String step) {
-        return Cli.commandLine(Run.commandOf(step));
     }
 
     private static String options(CommandSpec spec, int from, int to) {

@@ -168,7 +168,7 @@ final class Systems {
     }
 
     private void health(Sink sink) throws IOException {
-        Answer answer = http.get(settings.target().app(), Map.of(), timeout);
+        Answer answer = http.get(settings.target().app(), timeout);
         if (answer instanceof Reply reply) {
             body("health", reply, sink);
         } else {
@@ -190,7 +190,7 @@ final class Systems {
         URI app = settings.target().app();
         if (settings.drill().isPresent() && app != null) {
             logs.add(Collector.of("application/drill-log", "the sandbox application's log", sink -> {
-                if (http.get(app.resolve("/log"), Map.of(), timeout) instanceof Reply reply) {
+                if (http.get(app.resolve("/log"), timeout) instanceof Reply reply) {
                     sink.log("log/shop.log", new ByteArrayInputStream(reply.body()), Long.MAX_VALUE);
                 }
             }));

@@ -2,7 +2,6 @@ package runbook.rotation;
 
 import java.time.Duration;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.function.Predicate;
 import runbook.Http;
@@ -62,7 +61,7 @@ final class AppWatch {
     }
 
     private State look() {
-        return State.of(http.get(settings.target().app(), Map.of(), settings.probing().timeout()));
+        return State.of(http.get(settings.target().app(), settings.probing().timeout()));
     }
 
     /** Looks before anything changes; what an interrupted run did to it does not count as how it was. */
