@@ -53,14 +53,11 @@ import java.io.IOException;
 import java.io.InputStreamReader;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
-import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -78,7 +75,6 @@ import runbook.Text.Moment;
 import runbook.Tool;
 import runbook.report.Document;
 import runbook.report.Notebook;
-import runbook.report.Postmortem.Queries;
 import runbook.report.Postmortem.Sources;
 
 @Command(name = "postmortem",
@@ -94,17 +90,12 @@ class Postmortem extends PostmortemCommand {
         System.exit(Cli.main(Postmortem::new, args, "--check", "nothing.md"));
     }
 
-    enum Format { md, html }
-
     @Option(names = "--lead", paramLabel = "NAME", order = 40, description = "who leads the incident")
     String lead;
 
     @Option(names = "--bundle", paramLabel = "FILE", order = 41,
             description = "a debug bundle, for its counts of logs and metrics (the newest in the incident's folder)")
     Path bundle;
-
-    @Option(names = "--format", paramLabel = "FORMAT", order = 42, split = ",", description = "md, html or both (both)")
-    Set<Format> formats = EnumSet.allOf(Format.class);
 
     @Option(names = "--out", paramLabel = "FILE", order = 43,
             description = "where to write (postmortem.md in the incident's folder; .html beside it)")
@@ -114,95 +105,83 @@ class Postmortem extends PostmortemCommand {
             description = "write nothing; tell what is unfinished, with line numbers")
     String check;
 
-    @Mixin
-    Queries queries = new Queries();
+    @Option(names = "--errors-query", paramLabel = "PROMQL", order = 45,
+            description = "failed calls by status over $window (klaviyo_api_errors_total)")
+    String query = "sum by (status) (increase(klaviyo_api_errors_total[$window]))";
 
     @Override
     public Integer call() {
-        Optional<Incident> incident = incident(true);
-        Document document = out == null ? Document.of(incident, shared.host().path("")) : Document.named(out);
+        // Where there is no incident, what was found is written here.
+        Incident incident = incident(true).orElse(Incident.at(shared.host().path("")));
+        Document document = Document.of(incident);
         if (check == null) {
-            return write(incident, document);
+            return write(Notebook.of(incident, shared.drill()), out == null ? document : Document.named(out));
         }
-        if (check.isEmpty()) {
-            return check(document, incident);
-        }
-        Path file = shared.host().path(check);
-        Path folder = Optional.ofNullable(file.getParent()).orElse(Path.of("."));
-        return check(new Document(file), Optional.of(Incident.at(folder)));
+        return check(check.isEmpty() ? document : new Document(shared.host().path(check)),
+                incident.folder().toAbsolutePath().getParent());
     }
 
-    private int write(Optional<Incident> incident, Document document) {
+    // ---- writing
+
+    private int write(Notebook notebook, Document document) {
         Optional<String> existing = document.existing();
-        String git = gitName();
-        if (incident.isPresent() && (lead != null || shared.host().terminal())) {
-            Notebook notebook = Notebook.of(incident.get(), shared.drill());
-            boolean nobody = lead == null && Incident.lead(notebook.events()).isEmpty();
-            lead = nobody ? confirmed("Who leads the incident?", git) : lead;
-            Optional.ofNullable(lead).ifPresent(name -> notebook.lead(now, name));
-        }
-        runbook.report.Postmortem report = new runbook.report.Postmortem(new Sources(incident,
-                Optional.ofNullable(bundle), Optional.of(shared.settings()), queries, now,
-                Optional.ofNullable(lead).map(Notebook::name), git, shared.drill(),
+        writeWhoLeads(notebook);
+        runbook.report.Postmortem report = new runbook.report.Postmortem(new Sources(notebook,
+                Optional.ofNullable(bundle), Optional.of(shared.settings()), query, now,
                 shared.launcher().command("postmortem"), shared.templates()));
         Document.Written written = report.markdown(shared.templates().template(Document.NAME), existing);
-        List<Path> files = new ArrayList<>();
-        if (formats.contains(Format.md)) {
-            files.add(Document.save(document.markdown(), written.text()));
-        }
-        if (formats.contains(Format.html)) {
-            files.add(Document.save(document.page(), report.html(written.text())));
-        }
+        List<Path> files = List.of(Document.save(document.markdown(), written.text()),
+                Document.save(document.page(), report.html(written.text())));
         ObjectNode known = report.json();
-        show(known, incident);
+        sayWhich(notebook, "written again");
+        String title = (known.path("severity").asText() + " " + known.path("title").asText()).strip();
+        shared.screen().verdict(Mark.OK, title + ", " + Text.count(known.path("entries").asInt(), "event"));
         files.forEach(file -> say(Mark.OK, "written", file.toString()));
         written.kept().forEach(name -> say(Mark.SKIP, "kept", name + ": somebody edited it, so it was left alone"));
         known.path("notes").forEach(problem -> say(Mark.WARN, "note", problem.asText()));
         int unfinished = Document.unfinished(written.text()).size();
         known.put("at", now.toString()).put("unfinished", unfinished)
-                .put("incident", incident.map(Incident::toString).orElse(null));
+                .put("incident", notebook.events().isEmpty() ? null : notebook.incident().toString());
         known.set("files", Json.of(files));
         known.set("kept", Json.of(written.kept()));
-        known.set("advice", next(unfinished, known));
+        known.set("advice", next(notebook, unfinished));
         return done(known);
     }
 
-    private void show(JsonNode known, Optional<Incident> incident) {
-        sayIfDrill(known.path("drill").asText(""));
-        int entries = known.path("entries").asInt();
-        shared.screen().verdict(Mark.OK, (known.path("severity").asText() + " " + known.path("title").asText()).strip()
-                + ", " + (entries == 1 ? "1 entry" : entries + " entries"));
-        if (incident.isEmpty()) {
-            say(Mark.WARN, "", "no incident here: " + (bundle == null
-                    ? "an empty template (--incident DIR names one" + otherKind() + ")" : "from the bundle alone"));
-        } else if (known.path("closed").isTextual()) {
-            say(Mark.WARN, "closed", incident.get() + " was closed at " + known.path("closed").asText()
-                    + "; written again");
+    private void writeWhoLeads(Notebook notebook) {
+        boolean none = notebook.events().isEmpty();
+        if (none && lead != null) {
+            throw new Problem("--lead is kept in an incident's journal, and there is none here" + ELSEWHERE);
+        } else if (none) {
+            say(Mark.WARN, "", "no incident here, so nothing from a journal" + ELSEWHERE);
+        } else if (lead == null && Incident.lead(notebook.events()).isEmpty()) {
+            lead = confirmed("Who leads the incident?");
         }
+        Optional.ofNullable(lead).ifPresent(name -> notebook.lead(now, name));
     }
 
-    private JsonNode next(int unfinished, JsonNode known) {
-        boolean closed = known.path("closed").isTextual();
+    private JsonNode next(Notebook notebook, int unfinished) {
+        boolean closed = notebook.closed().isPresent();
         String words = unfinished > 0 ? Text.count(unfinished, "place") + " to fill in. They are listed by"
                 : "Nothing is left to fill in" + (closed ? ", and it was closed" : ". The incident is ended by");
         shared.screen().line(words);
         if (unfinished == 0 && closed) {
             return Cli.advice("never", words, null);
         }
-        String command = launcher(known.path("drill").asText(""))
-                .line("postmortem", unfinished > 0 ? "--check" : "close");
+        String command = launcher(notebook).line("postmortem", unfinished > 0 ? "--check" : "close");
         shared.screen().command(2, command);
         return Cli.advice("now", words, command);
     }
 
-    private int check(Document document, Optional<Incident> incident) {
-        Path file = document.markdown();
-        List<Document.Place> places = document.unfinished(incident);
-        list(file, places, incident);
-        shared.screen().verdict(places.isEmpty() ? Mark.OK : Mark.FAIL,
-                places.isEmpty() ? file + " is finished" : toFinish(file, places));
-        done(Json.object().put("file", file.toString()).put("finished", places.isEmpty())
-                .set("places", Json.of(places)));
+    private int check(Document document, Path incidents) {
+        Optional<Incident> incident = document.incident(incidents);
+        List<Document.Place> places = unfinished(document, incident);
+        if (incident.isEmpty()) {
+            say(Mark.WARN, "note", "newer events were not looked for: the journal that it is from is not here");
+        }
+        shared.screen().verdict(places.isEmpty() ? Mark.OK : Mark.FAIL, verdict(document, places));
+        done(Json.object().put("file", document.markdown().toString()).put("finished", places.isEmpty())
+                .put("journal", incident.map(Incident::toString).orElse(null)).set("places", Json.of(places)));
         return places.isEmpty() ? 0 : UNFINISHED;
     }
 
@@ -213,16 +192,7 @@ class Postmortem extends PostmortemCommand {
                 "  jbang postmortem event \"taking it\" --by Ana --kind acknowledged"})
     static class Tell extends PostmortemCommand {
         // What only a script can know (rotation steps, bundles) or another command writes (closed) is not among them.
-        enum Kind {
-            note(1), detected(1), acknowledged(0), diagnosed(0), mitigated(0), degraded(1), recovered(0), announced(0);
-
-            /** How long before its first record an incident may have had one; people find that out later. */
-            final Duration before;
-
-            Kind(int hours) {
-                before = Duration.ofHours(hours);
-            }
-        }
+        enum Kind { note, detected, acknowledged, diagnosed, mitigated, degraded, recovered, announced }
 
         @Parameters(paramLabel = "TEXT", description = "what happened, in one line")
         String text;
@@ -244,19 +214,17 @@ class Postmortem extends PostmortemCommand {
                 throw new Problem("the event's text is empty: say what happened, in quotes");
             }
             Notebook notebook = notebook();
-            Instant when = Moment.past("--at", at, now, notebook.began());
-            boolean asked = by == null && kind == Kind.acknowledged;
-            String who = asked ? confirmed("Who took it?", gitName()) : by;
+            Optional<Instant> began = notebook.began();
+            Instant when = Moment.past("--at", at, now, began);
+            String who = by == null && kind == Kind.acknowledged ? confirmed("Who took it?") : by;
             String said = notebook.tell(when, kind.name(), text, Json.object(), Optional.ofNullable(who));
             String incident = notebook.incident().toString();
             shared.screen().marked(Mark.OK, kind.name(), 0,
                     when.truncatedTo(ChronoUnit.SECONDS) + "  " + said + "  (" + incident + ")");
-            notebook.began().filter(began -> when.isBefore(began.minus(kind.before))).ifPresent(began ->
-                    say(Mark.WARN, "", Text.safe(at, 40) + " is before the incident began ("
-                            + began.truncatedTo(ChronoUnit.SECONDS) + "): --at reads UTC, it is "
-                            + now.toString().substring(11, 16) + " now"));
-            sayIfClosed(notebook);
-            sayIfWritten(notebook);
+            if (began.filter(first -> when.isBefore(first.minus(1, ChronoUnit.HOURS))).isPresent()) {
+                say(Mark.WARN, "", "that is more than an hour before the incident began: --at reads UTC, and it is "
+                        + now.toString().substring(11, 16) + " now");
+            }
             return done(Json.object().put("at", when.toString()).put("event", kind.name()).put("summary", said)
                     .put("incident", incident).put("closed", notebook.closed().isPresent()));
         }
@@ -289,10 +257,6 @@ class Postmortem extends PostmortemCommand {
             say(Mark.OK, "imported", taken.added() + " of " + Text.count(taken.events(), "event") + " into "
                     + notebook.incident());
             taken.problems().stream().limit(20).forEach(problem -> say(Mark.WARN, "note", problem));
-            sayIfClosed(notebook);
-            if (taken.added() > 0) {
-                sayIfWritten(notebook);
-            }
             return done(Json.object().put("read", taken.events()).put("added", taken.added())
                     .set("problems", Json.of(taken.problems())));
         }
@@ -317,12 +281,11 @@ class Postmortem extends PostmortemCommand {
     static class Handover extends PostmortemCommand {
         @Override
         public Integer call() {
-            Incident incident = incident();
-            Sources sources = Sources.recorded(incident, now, shared.templates());
-            runbook.report.Postmortem report = new runbook.report.Postmortem(sources);
-            String text = report.handover(launcher(report.json().path("drill").asText(""))::line);
+            Notebook notebook = Notebook.of(incident(), shared.drill());
+            var report = new runbook.report.Postmortem(Sources.recorded(notebook, now, shared.templates()));
+            String text = report.handover(launcher(notebook)::line);
             shared.screen().verbatim(text);
-            return done(Json.object().put("incident", incident.toString()).set("lines",
+            return done(Json.object().put("incident", notebook.incident().toString()).set("lines",
                     Json.of(text.lines().toList())));
         }
     }
@@ -346,26 +309,22 @@ class Postmortem extends PostmortemCommand {
         public Integer call() {
             Notebook notebook = notebook();
             if (notebook.closed().isPresent()) {
-                say(Mark.OK, "closed", notebook.incident() + " is closed already");
                 return 0;
             }
-            Optional<Incident> incident = Optional.of(notebook.incident());
-            Document document = file == null ? Document.of(incident, Path.of("")) : new Document(file);
+            Document document = file == null ? Document.of(notebook.incident()) : new Document(file);
             boolean there = Files.exists(document.markdown());
-            List<Document.Place> places = there ? document.unfinished(incident) : List.of();
-            String state = !there ? "without a postmortem" : places.isEmpty() ? "postmortem finished"
-                    : Text.count(places.size(), "place") + " of the postmortem unfinished";
+            List<Document.Place> places =
+                    there ? unfinished(document, Optional.of(notebook.incident())) : List.of();
             if (!anyway && !(there && places.isEmpty())) {
-                list(document.markdown(), places, incident);
-                shared.screen().verdict(Mark.FAIL, "not closed: " + (there ? toFinish(document.markdown(), places)
+                shared.screen().verdict(Mark.FAIL, "not closed: " + (there ? verdict(document, places)
                         : "there is no " + document.markdown() + " yet; postmortem writes it") + " (or --anyway)");
                 return UNFINISHED;
             }
-            Optional<String> who = Optional.ofNullable(by == null ? confirmed("Who closes it?", gitName()) : by);
+            String written = "postmortem with " + Text.count(places.size(), "unfinished place");
+            String state = there ? written : "without a postmortem";
+            Optional<String> who = Optional.ofNullable(by == null ? confirmed("Who closes it?") : by);
             notebook.tell(now, Event.CLOSED, state, Json.object().put("unfinished", places.size()), who);
             say(Mark.OK, "closed", notebook.incident() + ": " + state);
-            places.stream().filter(place -> place.rule().equals(Document.OLDER))
-                    .forEach(place -> say(Mark.WARN, "note", place.message()));
             return done(Json.object().put("closed", true).put("unfinished", places.size())
                     .put("incident", notebook.incident().toString()));
         }
@@ -377,6 +336,7 @@ class Postmortem extends PostmortemCommand {
         footerHeading = "%nExamples:%n")
 abstract class PostmortemCommand implements Callable<Integer> {
     static final int UNFINISHED = 51;
+    static final String ELSEWHERE = " (--incident DIR names one, --drill SCENARIO finds a drill's)";
 
     @Mixin
     Cli shared = new Cli();
@@ -397,109 +357,79 @@ abstract class PostmortemCommand implements Callable<Integer> {
 
     /** An incident to read. */
     Incident incident() {
-        return incident(true).orElseThrow(() ->
-                new Problem("no " + (shared.drill().isEmpty() ? "real incident" : "drill " + shared.drill().get())
-                        + " in ./" + Incident.BASE + " (--incident DIR names one" + otherKind() + ")"));
+        String kind = shared.drill().map(scenario -> "drill " + scenario).orElse("real incident");
+        return incident(true).orElseThrow(() -> new Problem("no " + kind + " in ./" + Incident.BASE + ELSEWHERE));
     }
 
-    /** Whoever looks for a drill's incident without {@code --drill} is told of it. */
-    String otherKind() {
-        try {
-            Optional<Incident> drill = Incident.newest(shared.incidents(), name -> !name.isEmpty());
-            return shared.drill().isPresent() || drill.isEmpty() ? ""
-                    : "; the newest here is a drill's, found with --drill "
-                            + Text.safe(Incident.drill(drill.get().journal().read().events()), 60);
-        } catch (IOException e) {
-            return "";
-        }
-    }
-
-    /** What starts the next step; a drill's goes on as that drill, also where only the folder says that it is one. */
-    Launcher launcher(String drill) {
-        boolean found = !drill.isEmpty() && shared.drill().isEmpty();
-        return found ? shared.launcher().inDrill(Text.safe(drill, 60)) : shared.launcher();
-    }
-
-    /** An open incident's journal, to write in; says on the screen when this is a drill. */
+    /** An open incident's journal, to write in; says on the screen when this is a drill, or was closed. */
     Notebook notebook() {
         Incident open = incident(false).orElseThrow(() -> new Problem("no incident is open here, the newest is closed: "
                 + "for that one add --incident " + incident()));
         Notebook notebook = Notebook.of(open, shared.drill());
-        sayIfDrill(notebook.drill().orElse(""));
+        sayWhich(notebook, "what comes now is on record all the same, and postmortem writes it in");
         return notebook;
+    }
+
+    /** What starts the next step; a drill's goes on as that drill, also where only the folder says that it is one. */
+    Launcher launcher(Notebook notebook) {
+        boolean found = !notebook.drill().isEmpty() && shared.drill().isEmpty();
+        return found ? shared.launcher().with("drill", Text.safe(notebook.drill(), 60)) : shared.launcher();
     }
 
     // ---- who
 
-    /** Git's user name: whoever sits here may be the one, and may not. */
-    String gitName() {
-        Tool tool = Tool.of(shared.host(), Duration.ofSeconds(2));
-        try {
-            return tool.find("git").isEmpty() ? ""
-                    : Notebook.name(tool.run(List.of("git", "config", "user.name")).out().strip());
-        } catch (Tool.Failure e) {
-            return "";
-        }
-    }
-
-    /** Asks at the terminal, with a name to confirm; null where nobody can be asked, or it is nobody. */
-    String confirmed(String question, String perhaps) {
-        if (perhaps.isEmpty() || shared.json() || !shared.host().terminal()) {
+    /** Asks at the terminal, with git's user name to confirm: whoever sits here may be the one. Null for nobody. */
+    String confirmed(String question) {
+        if (shared.json() || !shared.host().terminal()) {
             return null;
         }
-        shared.host().out().print(question + " [" + perhaps + "] (- for nobody yet) ");
-        shared.host().out().flush();
         try {
-            String said = new BufferedReader(new InputStreamReader(shared.host().in())).readLine();
-            return said == null || said.strip().equals("-") ? null : said.isBlank() ? perhaps : said.strip();
-        } catch (IOException e) {
+            Tool.Output git = Tool.of(shared.host(), shared.timeout()).run(List.of("git", "config", "user.name"));
+            String perhaps = Notebook.name(git.out().strip());
+            shared.host().out().print(question + (perhaps.isEmpty() ? " " : " [" + perhaps + "] (- for nobody yet) "));
+            shared.host().out().flush();
+            String line = new BufferedReader(new InputStreamReader(shared.host().in())).readLine();
+            String said = Objects.requireNonNullElse(line, "-").strip();
+            String name = said.isEmpty() ? perhaps : said.replaceFirst("^-$", "");
+            return name.isEmpty() ? null : name;
+        } catch (IOException | Tool.Failure e) {
+            // Without git or a terminal that answers, it is nobody yet.
             return null;
         }
     }
 
     // ---- what is said
 
-    void sayIfDrill(String scenario) {
-        if (!scenario.isEmpty()) {
-            shared.screen().heading("DRILL " + Text.safe(scenario, 60) + ": an exercise, nothing is broken");
-        }
-    }
-
-    /** What was written down belongs to an incident that is over: whoever adds it should know. */
-    void sayIfClosed(Notebook notebook) {
-        notebook.closed().ifPresent(at -> say(Mark.WARN, "closed", "this incident was closed at "
-                + at.truncatedTo(ChronoUnit.SECONDS) + "; it is on record all the same, and postmortem writes it in"));
-    }
-
-    /** Told at once, and not only when --check or close find that it lacks what was added. */
-    void sayIfWritten(Notebook notebook) {
-        if (Files.exists(Document.of(Optional.of(notebook.incident()), Path.of("")).markdown())) {
-            shared.screen().line("The postmortem is older than this, written again by");
-            shared.screen().command(2, launcher(notebook.drill().orElse("")).line("postmortem", ""));
-        }
-    }
-
     void say(Mark mark, String label, String text) {
         shared.screen().marked(mark, label, label.isEmpty() ? 0 : 7, text);
     }
 
-    void list(Path file, List<Document.Place> places, Optional<Incident> incident) {
+    /** Says that this is a drill, or an incident that is over: whoever adds to it should know. */
+    void sayWhich(Notebook notebook, String more) {
+        if (!notebook.drill().isEmpty()) {
+            shared.screen().heading("DRILL " + Text.safe(notebook.drill(), 60) + ": an exercise, nothing is broken");
+        }
+        notebook.closed().ifPresent(at -> say(Mark.WARN, "closed", notebook.incident() + " was closed at "
+                + at.truncatedTo(ChronoUnit.SECONDS) + "; " + more));
+    }
+
+    /** Tells each unfinished place, and what writes the journal's newest events into that very file. */
+    List<Document.Place> unfinished(Document document, Optional<Incident> incident) {
+        List<Document.Place> places = document.unfinished(incident);
+        String file = document.markdown().toString();
         places.forEach(place -> shared.screen().verbatim(file + ":" + place.line() + ": " + place.message()));
         if (places.stream().anyMatch(place -> place.rule().equals(Document.OLDER))) {
-            shared.screen().command(2, renewing(file, incident.orElseThrow()));
+            Notebook notebook = Notebook.of(incident.orElseThrow(), shared.drill());
+            Launcher again = launcher(notebook).with("incident", notebook.incident().toString());
+            shared.screen().command(2, again.line("postmortem", "--out " + Text.word(file)));
         }
+        return places;
     }
 
-    private String renewing(Path file, Incident incident) {
-        Launcher launcher = launcher(Notebook.of(incident, shared.drill()).drill().orElse(""));
-        Path usual = incident.folder().resolve(Document.NAME).toAbsolutePath();
-        String out = file.toAbsolutePath().equals(usual) ? "" : " --out " + Text.word(file.toString());
-        boolean named = launcher.options().containsKey("incident");
-        return launcher.line("postmortem", (named ? "" : "--incident " + Text.word(incident.toString())) + out);
-    }
-
-    static String toFinish(Path file, List<Document.Place> places) {
-        return Text.count(places.size(), "place") + " in " + file + " to finish";
+    static String verdict(Document document, List<Document.Place> places) {
+        String file = document.markdown().toString();
+        return places.isEmpty() ? file + " is finished"
+                : Text.count(places.size(), "place") + " in " + file + " to finish";
     }
 
     int carried(String what, Notebook.Carried carried) {

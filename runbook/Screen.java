@@ -354,10 +354,10 @@ public final class Screen {
             }
         }
 
-        /** The same for an incident that turned out to be a drill's, of that scenario. */
-        public Launcher inDrill(String scenario) {
+        /** The same with an option's value, given or not. */
+        public Launcher with(String option, String value) {
             Map<String, String> more = new LinkedHashMap<>(options);
-            more.put("drill", "--drill " + Text.word(scenario));
+            more.put(option, "--" + option + " " + Text.word(value));
             return new Launcher(script, more, notes);
         }
 

@@ -11,6 +11,7 @@ import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.Settings.Templates;
 import runbook.Text.Json;
+import runbook.report.Notebook;
 import runbook.report.Postmortem;
 
 /** Journals as the steps left them in drills, and the reports of them: what the tests of it stand on. */
@@ -47,7 +48,7 @@ abstract class PostmortemJournals {
 
     /** What the incident's folder alone tells. */
     static Postmortem report(Incident incident) {
-        return new Postmortem(Postmortem.Sources.recorded(incident, WRITTEN, Templates.builtIn()));
+        return new Postmortem(Postmortem.Sources.recorded(Notebook.of(incident, Optional.empty()), WRITTEN, Templates.builtIn()));
     }
 
     static String markdown(Incident incident) {

@@ -118,17 +118,16 @@ class PostmortemTest extends PostmortemJournals {
 
     @Test
     void oneThatIsOlderThanTheNewestEventsIsSaidToBe() throws IOException {
-        ran("--format", "md");
-        assertFalse(Files.exists(written("postmortem.html")), "--format md alone");
+        ran();
         Files.writeString(written("postmortem.md"), filledIn(report()));
-        assertSays(ran("event", "it was the cache of jane@example.com", "--at", "2026-11-20 03:08", "--by", "Eve"),
-                "The postmortem is older than this, written again by jbang postmortem@CATALOG");
+        ran("event", "it was the cache of jane@example.com", "--at", "2026-11-20 03:08", "--by", "Eve");
         String older = "it is older than the newest events in the journal: postmortem writes them in";
         String file = written("postmortem.md").toString();
         for (String command : List.of("--check", "--check " + file, "close", "close " + file)) {
             Run.Result refused = run(command.split(" "));
             assertEquals(51, refused.exit(), refused.toString());
-            assertSays(refused.out(), older, "\n  jbang postmortem@CATALOG --incident " + incident, " 1 place in ");
+            assertSays(refused.out(), older, "\n  jbang postmortem@CATALOG --out " + file + " --incident " + incident,
+                    " 1 place in ");
         }
         ran();
         assertSays(report(), "| 03:08 | it was the cache of email-");
@@ -150,7 +149,7 @@ class PostmortemTest extends PostmortemJournals {
         assertFalse(Files.exists(folder.resolve("postmortem.md")), "no empty template beside it");
         assertRefused(run("event", "it was the cache"),
                 "no incident is open here, the newest is closed: for that one add --incident ");
-        assertSays(ran("event", "it was the cache", "--incident", incident.toString()), "this incident was closed at");
+        assertSays(ran("event", "it was the cache", "--incident", incident.toString()), "was closed at");
         ran();
         assertSays(report(), "it was the cache");
     }
@@ -187,7 +186,7 @@ class PostmortemTest extends PostmortemJournals {
         ours("postmortem.md", "# {{{errorType}}} ({{severity}})\n\n<!-- generated:t -->\n{{#measures}}\n{{name}} of ours: "
                 + "{{took}}\n{{/measures}}\nHurt: {{{impact}}}\n{{#hints}}\nMind: {{{.}}}\n{{/hints}}\n{{#replay}}\nRepeat: "
                 + "{{{.}}}\n{{/replay}}\n{{#factors}}\nWhy: {{{.}}}\n{{/factors}}\n<!-- /generated:t -->\n");
-        Run.Result result = run("--templates", "ours", "--out", "docs/one.html", "--format", "html,md", "--json");
+        Run.Result result = run("--templates", "ours", "--out", "docs/one.html", "--json");
         assertEquals(0, result.exit(), result.toString());
         assertEquals(1, Json.read(result.out()).path("schema").asInt());
         String text = read(folder.resolve("docs/one.md"));
@@ -221,8 +220,8 @@ class PostmortemTest extends PostmortemJournals {
     // ---- who, and the next person
 
     @ParameterizedTest
-    @CsvSource(delimiter = ';', nullValues = "nobody", value = {"nobody;[Name: Ana Git?]", "'\n';Ana Git",
-        "'Eve\n';Eve", "'-\n';[Name: Ana Git?]"})
+    @CsvSource(delimiter = ';', nullValues = "nobody", value = {"nobody;[Name]", "'\n';Ana Git",
+        "'Eve\n';Eve", "'-\n';[Name]"})
     void whoMayLeadIsOfferedToConfirm(String said, String lead) throws IOException {
         incident = Incident.at(folder.resolve("klaviyo-incidents/20261121T030405Z"));
         add(incident, "03:04", "watch", Event.DEGRADED, "profiles fails", Map.of());
@@ -252,10 +251,9 @@ class PostmortemTest extends PostmortemJournals {
 
     @Test
     void whatWasTakenBeforeItBeganIsWrittenDownWithAWarning() {
-        String taken = "before the incident began (2026-11-20T02:50:00Z): --at reads UTC, it is ";
         assertFalse(ran("event", "deployed", "--at", "02:50").contains("before"), "what led to it comes before");
         assertSays(ran("event", "on it", "--kind", "acknowledged", "--at", "00:12"),
-                "acknowledged 2026-11-20T00:12:00Z", "! 00:12 is " + taken);
+                "acknowledged 2026-11-20T00:12:00Z", "that is more than an hour before the incident began: --at reads UTC");
     }
 
     @Test
@@ -297,7 +295,7 @@ class PostmortemTest extends PostmortemJournals {
         String named = ran("handover", "--drill", "outage", "--incident", incident.toString());
         assertFalse(named.contains("DRILL"), named);
         Files.delete(incident.journal().file());
-        assertRefused(run("handover"), "--drill outage");
+        assertRefused(run("handover"), "--drill SCENARIO");
     }
 
     @Test

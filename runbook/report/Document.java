@@ -15,6 +15,7 @@ import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.commonmark.Extension;
 import org.commonmark.ext.gfm.tables.TablesExtension;
 import org.commonmark.ext.task.list.items.TaskListItemsExtension;
@@ -48,7 +49,7 @@ public record Document(Path markdown) {
     /** The rule of a document that does not know what the journal has by now. */
     public static final String OLDER = "older";
 
-    private static final int LARGEST = 32;
+    private static final long LARGEST = 64 << 20;
     private static final Pattern OPEN =
             Pattern.compile("(?m)^\\h*<!-- generated:([a-z0-9-]+)(?: ([0-9a-f]{12}))? -->\\h*\\R");
     private static final Pattern CLOSE = Pattern.compile("(?m)^\\h*<!-- /generated:([a-z0-9-]+) -->\\h*(?:\\R|$)");
@@ -61,9 +62,9 @@ public record Document(Path markdown) {
         return new Document(file.resolveSibling(name.endsWith(".html") ? name.replaceFirst("\\.html$", ".md") : name));
     }
 
-    /** The one in an incident's folder, or in the given one where there is no incident. */
-    public static Document of(Optional<Incident> incident, Path otherwise) {
-        return new Document(incident.map(Incident::folder).orElse(otherwise).resolve(NAME));
+    /** The one in an incident's folder. */
+    public static Document of(Incident incident) {
+        return new Document(incident.folder().resolve(NAME));
     }
 
     /** Where the page is or will be. */
@@ -91,18 +92,18 @@ public record Document(Path markdown) {
 
     private String read(String option) {
         try {
-            return text(markdown, LARGEST);
+            return text(markdown);
         } catch (IOException e) {
             throw new Problem(option + " " + markdown + " cannot be read (" + Incident.why(e)
                     + "): write it first with postmortem, or name the file");
         }
     }
 
-    /** A file's text. A device has no end, and what is larger than so many MiB was not written for us. */
-    static String text(Path file, int most) throws IOException {
+    /** A file's text. A device has no end, and what is larger was not written for us. */
+    static String text(Path file) throws IOException {
         refuseOther(file);
-        if (Files.size(file) > (long) most << 20) {
-            throw new IOException("it is larger than " + most + " MiB");
+        if (Files.size(file) > LARGEST) {
+            throw new IOException("it is larger than 64 MiB");
         }
         return new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
     }
@@ -208,7 +209,7 @@ public record Document(Path markdown) {
         }
     }
 
-    private static final Rule KNOWS = new Rule(OLDER, "(?m)^<!-- journal: (\\d{1,15}) bytes -->\\h*(?:\\R|$)",
+    private static final Rule KNOWS = new Rule(OLDER, "(?m)^<!-- journal: ([\\w.-]+), (\\d{1,15}) bytes -->\\h*$",
             "it is older than the newest events in the journal: postmortem writes them in");
     // Of a line the first that finds something is told: whoever mends it looks at all of it.
     private static final List<Rule> RULES = List.of(
@@ -223,13 +224,24 @@ public record Document(Path markdown) {
             new Rule("to-confirm", "(?i)to (be confirmed|confirm)",
                     "is still there: confirm it and delete these words, or correct it"));
 
+    /**
+     * The incident that it was written from, where its journal is here: in the same folder, or in one of that name
+     * under {@code base}.
+     */
+    public Optional<Incident> incident(Path base) {
+        Matcher knows = KNOWS.pattern.matcher(read("--check"));
+        Path beside = markdown.toAbsolutePath().getParent();
+        return Stream.of(beside, base.resolve(knows.find() ? knows.group(1) : "-")).map(Incident::at)
+                .filter(one -> Files.exists(one.journal().file())).findFirst();
+    }
+
     /** What is unfinished in it, and that it does not know what the incident's journal has by now. */
     public List<Place> unfinished(Optional<Incident> incident) {
         String text = read("--check");
         List<Place> places = new ArrayList<>(unfinished(text));
         Matcher knows = KNOWS.pattern.matcher(text);
         long journal = incident.map(one -> one.journal().file().toFile().length()).orElse(0L);
-        if (knows.find() && Long.parseLong(knows.group(1)) < journal) {
+        if (knows.find() && Long.parseLong(knows.group(2)) < journal) {
             places.add(new Place((int) text.substring(0, knows.end()).lines().count(), OLDER, KNOWS.message));
         }
         return places;

@@ -2,6 +2,7 @@ package runbook.report;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -12,7 +13,6 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.SortedMap;
@@ -30,7 +30,6 @@ import runbook.LogReader.Queue;
 import runbook.Message.Wording.Moment;
 import runbook.Prometheus;
 import runbook.Prometheus.Point;
-import runbook.Prometheus.Series;
 import runbook.Settings;
 import runbook.Settings.Problem;
 import runbook.StatusPage;
@@ -95,8 +94,6 @@ final class Evidence {
     /** How many events more there are, and the journal's length in bytes. */
     int leftOut;
     long journalled;
-    /** The drill's scenario, empty in earnest. */
-    final String drill;
     /** What a debug bundle counted in the logs; empty without a bundle. */
     final Optional<Facts> facts;
     /** The vendor's incidents that overlap with ours. */
@@ -118,7 +115,6 @@ final class Evidence {
     Evidence(Postmortem.Sources from) {
         this.from = from;
         readJournal();
-        drill = events.isEmpty() ? from.drill().orElse("") : Incident.drill(events);
         facts = bundle();
         Timeline told = new Timeline(events, from.templates());
         Optional<Instant> noticed = told.moment(Moment.DETECTED).or(() -> told.all().stream().findFirst()).map(Row::at);
@@ -139,29 +135,22 @@ final class Evidence {
     // ---- the journal
 
     private void readJournal() {
-        Optional<Incident.Journal> journal =
-                from.incident().map(Incident::journal).filter(one -> Files.exists(one.file()));
-        if (journal.isEmpty()) {
-            missing.add("no journal: " + (from.incident().isEmpty() ? "no incident folder was given or found"
-                    : "the incident folder has none"));
+        List<Event> recorded = from.notebook().events();
+        if (recorded.isEmpty()) {
+            missing.add("no journal: no incident was found, or nothing was recorded of it");
             return;
         }
-        Path file = journal.get().file();
-        try {
-            journalled = Files.size(file);
-            Incident.Reading reading = journal.get().read();
-            Instant latest = from.now().plus(CLOCKS_DIFFER);
-            reading.events().stream().filter(event -> event.at().isAfter(EARLIEST) && event.at().isBefore(latest))
-                    .forEach(this::take);
-            reading.problems().stream().limit(MOST_ODD)
-                    .forEach(line -> missing.add(line.replace(file.toString(), "journal.jsonl")));
-            read.add("journal (" + Text.count(events.size() + leftOut, "event") + ")");
-            int wrong = reading.events().size() - events.size() - leftOut;
-            if (wrong > 0) {
-                missing.add(Text.count(wrong, "event") + " left out, since a clock was wrong");
-            }
-        } catch (IOException e) {
-            missing.add("the journal cannot be read: " + Incident.why(e));
+        Path file = from.notebook().incident().journal().file();
+        journalled = file.toFile().length();
+        Instant latest = from.now().plus(CLOCKS_DIFFER);
+        recorded.stream().filter(event -> event.at().isAfter(EARLIEST) && event.at().isBefore(latest))
+                .forEach(this::take);
+        from.notebook().problems().stream().limit(MOST_ODD)
+                .forEach(line -> missing.add(line.replace(file.toString(), "journal.jsonl")));
+        read.add("journal (" + Text.count(events.size() + leftOut, "event") + ")");
+        int wrong = recorded.size() - events.size() - leftOut;
+        if (wrong > 0) {
+            missing.add(Text.count(wrong, "event") + " left out, since a clock was wrong");
         }
     }
 
@@ -217,7 +206,7 @@ final class Evidence {
     // ---- a bundle's facts
 
     private Optional<Facts> bundle() {
-        Optional<Path> file = from.bundle().or(() -> from.incident().flatMap(Evidence::newestBundle));
+        Optional<Path> file = from.bundle().or(() -> newestBundle(from.notebook().incident()));
         if (file.isEmpty()) {
             return Optional.empty();
         }
@@ -272,19 +261,17 @@ final class Evidence {
         }
         Prometheus prometheus = new Prometheus(Http.of(settings.get()), settings.get().target().prometheus(),
                 settings.get().probing().timeout());
-        Postmortem.Queries queries = from.queries();
         Instant begin = noticed.minus(BEFORE);
         Instant until = ended.plus(AFTER).isBefore(from.now()) ? ended.plus(AFTER) : from.now();
-        Prometheus.Result curve = prometheus.range(queries.failed.replace("$window", "2m"), begin, until, POINTS);
+        Prometheus.Result curve = prometheus.range(from.query().replace("$window", "2m"), begin, until, POINTS);
         // Failed calls are counted from when they began, which is often before anybody noticed; of what was high before
         // the data begins nothing tells when it rose.
         List<Point> total = curve.total();
         Optional<Instant> rose = episode(total, latest).filter(at -> at.isAfter(total.get(0).at()));
         Instant began = rose.filter(at -> at.isBefore(noticed)).orElse(noticed);
         String window = Math.max(60, Duration.between(began, until).toSeconds()) + "s";
-        Prometheus.Result failed = prometheus.instant(queries.failed.replace("$window", window), until);
-        Prometheus.Result queue = prometheus.range(queries.queue, begin, until, POINTS);
-        Stream.of(curve, failed, queue).filter(result -> !result.ok()).map(Prometheus.Result::trouble).distinct()
+        Prometheus.Result failed = prometheus.instant(from.query().replace("$window", window), until);
+        Stream.of(curve, failed).filter(result -> !result.ok()).map(Prometheus.Result::trouble).distinct()
                 .forEach(trouble -> missing.add("--prometheus: " + trouble));
         if (failed.ok()) {
             read.add("Prometheus");
@@ -293,37 +280,28 @@ final class Evidence {
             counts.add(count(failed));
         }
         rose.ifPresent(at -> symptom(at, "metrics", ""));
-        List<Waiting> waiting = queue.series().stream().map(Evidence::queue).flatMap(Optional::stream).toList();
-        queues = waiting.isEmpty() ? queues : waiting;
     }
 
     private static Count count(Prometheus.Result byStatus) {
         SortedMap<String, Long> failed = new TreeMap<>();
         byStatus.series().stream().filter(series -> Double.isFinite(series.last()) && series.last() >= 0.5)
-                .forEach(series -> failed.merge(label(series, "status", "code"), Math.round(series.last()), Long::sum));
+                .forEach(series -> failed.merge(status(series.labels()), Math.round(series.last()), Long::sum));
         return new Count("Prometheus", failed);
     }
 
-    private static Optional<Waiting> queue(Series series) {
-        String instance = label(series, "pod", "instance");
-        return series.points().stream().filter(point -> Double.isFinite(point.value()))
-                .map(point -> Queue.one(instance, point.at(), point.value())).reduce(Queue::then).map(Waiting::of);
-    }
-
-    private static String label(Series series, String... names) {
-        return Stream.of(names).map(series.labels()::get).filter(Objects::nonNull).findFirst().orElse(series.words());
+    private static String status(Map<String, String> labels) {
+        return labels.getOrDefault("status", labels.getOrDefault("code", "?"));
     }
 
     // ---- the vendor
 
     private List<StatusPage.Incident> vendor() {
         List<StatusPage.Incident> told = new ArrayList<>(facts.map(Facts::vendor).orElse(List.of()));
-        Optional<Settings> settings = from.settings()
-                .filter(some -> some.target().status() != null && !events.isEmpty());
-        if (settings.isPresent() && !drill.isEmpty()
-                && settings.get().target().status().equals(Settings.Target.KLAVIYO.status())) {
-            missing.add("a drill: the real status page was not asked");
-        } else if (settings.isPresent()) {
+        // Of a drill the real page knows nothing.
+        URI unknowing = from.notebook().drill().isEmpty() ? null : Settings.Target.KLAVIYO.status();
+        Optional<Settings> settings = from.settings().filter(some -> some.target().status() != null
+                && !some.target().status().equals(unknowing) && !events.isEmpty());
+        if (settings.isPresent()) {
             try {
                 told.addAll(StatusPage.history(settings.get().target().status(), Http.of(settings.get()),
                         settings.get().probing().timeout()));
@@ -338,28 +316,28 @@ final class Evidence {
     // What the vendor wrote stands at the vendor's time, the earliest that a record gives, once, with the vendor as its
     // source: also what watch noted.
     private void vendorsWords() {
-        SortedMap<Instant, Event> words = new TreeMap<>();
-        events.stream().filter(event -> event.data().has("vendorAt")).forEach(note -> {
-            JsonNode data = note.data();
-            Instant at = Timeline.time(note, "vendorAt").orElse(note.at());
-            StatusPage.Update update =
-                    new StatusPage.Update("", at, data.path("status").asText(), data.path("body").asText());
-            words.put(at, word(update, data.path("incident").asText()));
-        });
-        for (StatusPage.Incident incident : vendor) {
-            Stream<StatusPage.Update> updates = incident.updates().isEmpty()
-                    ? Stream.of(new StatusPage.Update("", incident.posted(), incident.status(), ""))
-                    : incident.updates().stream().filter(update -> update.at() != null);
-            updates.forEach(update -> words.put(update.at(), word(update, incident.name())));
-        }
-        events.removeIf(event -> event.data().has("vendorAt"));
+        Stream<Event> noted = events.stream().filter(Evidence::vendors).map(note -> word(
+                Timeline.time(note, "vendorAt").orElse(note.at()), note.data().path("status").asText(),
+                note.data().path("incident").asText(), note.data().path("body").asText()));
+        List<Event> words = Stream.concat(noted, vendor.stream().flatMap(Evidence::words))
+                .sorted(Comparator.comparing(Event::at)).toList();
+        events.removeIf(Evidence::vendors);
         Set<String> told = new HashSet<>();
-        words.values().stream().filter(word -> told.add(word.summary())).forEach(events::add);
+        words.stream().filter(word -> told.add(word.summary())).forEach(events::add);
     }
 
-    private static Event word(StatusPage.Update update, String incident) {
-        String words = "Klaviyo (" + Text.safe(update.status(), 30) + "): " + Text.safe(incident, 120);
-        String rest = update.body().isEmpty() ? "" : " — " + Text.safe(update.body(), 600);
-        return new Event(update.at(), "status page", Timeline.VENDOR, words + rest, NO_DATA);
+    private static boolean vendors(Event event) {
+        return event.data().has("vendorAt");
+    }
+
+    private static Stream<Event> words(StatusPage.Incident incident) {
+        return incident.updates().stream().filter(update -> update.at() != null)
+                .map(update -> word(update.at(), update.status(), incident.name(), update.body()));
+    }
+
+    private static Event word(Instant at, String status, String incident, String body) {
+        String words = "Klaviyo (" + Text.safe(status, 30) + "): " + Text.safe(incident, 120);
+        String rest = body.isEmpty() ? "" : " — " + Text.safe(body, 600);
+        return new Event(at, "status page", Timeline.VENDOR, words + rest, NO_DATA);
     }
 }

@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.dataformat.csv.CsvMapper;
 import com.fasterxml.jackson.dataformat.csv.CsvParser;
 import com.fasterxml.jackson.dataformat.csv.CsvSchema;
+import java.io.File;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.math.BigDecimal;
@@ -18,19 +19,17 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import java.util.zip.CRC32;
-import java.util.zip.CheckedInputStream;
 import java.util.zip.ZipEntry;
-import java.util.zip.ZipFile;
+import java.util.zip.ZipInputStream;
 import java.util.zip.ZipOutputStream;
 import runbook.Incident;
 import runbook.Incident.Event;
@@ -44,13 +43,13 @@ import runbook.redact.Redactor;
 /**
  * An incident's journal as people write in it, and carry it to another machine; nothing secret in it.
  *
- * @param events what the journal held when it was opened
- * @param drill  the drill's scenario; empty in earnest
+ * @param events   what the journal held when it was opened, and what was added since
+ * @param problems a sentence for each line of it that could not be used
+ * @param drill    the drill's scenario; empty in earnest
  */
-public record Notebook(Incident incident, List<Event> events, Optional<String> drill) {
+public record Notebook(Incident incident, List<Event> events, List<String> problems, String drill) {
     private static final int LONGEST_TEXT = 1_000;
     private static final int LONGEST_NAME = 80;
-    private static final int LARGEST_FILE = 64;
 
     /**
      * Opens it; a missing journal is an empty one.
@@ -60,9 +59,10 @@ public record Notebook(Incident incident, List<Event> events, Optional<String> d
      */
     public static Notebook of(Incident incident, Optional<String> drill) {
         try {
-            List<Event> events = incident.journal().read().events();
-            Optional<String> recorded = Optional.of(Incident.drill(events)).filter(name -> !name.isEmpty());
-            return new Notebook(incident, events, events.isEmpty() ? drill : recorded);
+            Incident.Reading journal = incident.journal().read();
+            String recorded = Incident.drill(journal.events());
+            return new Notebook(incident, journal.events(), journal.problems(),
+                    journal.events().isEmpty() ? drill.orElse("") : recorded);
         } catch (IOException e) {
             throw new Problem(1, "--incident " + incident + ": its journal cannot be read: " + Incident.why(e));
         }
@@ -90,7 +90,7 @@ public record Notebook(Incident incident, List<Event> events, Optional<String> d
     /** Writes down who leads, unless the journal has that already. */
     public void lead(Instant at, String given) {
         String name = name(given);
-        if (!events.isEmpty() && !Incident.lead(events).equals(name)) {
+        if (!Incident.lead(events).equals(name)) {
             tell(at, Event.NOTE, name + " leads the incident", Json.object().put("lead", name), Optional.empty());
         }
     }
@@ -102,9 +102,13 @@ public record Notebook(Incident incident, List<Event> events, Optional<String> d
 
     private void append(Event event) {
         ObjectNode data = event.data().deepCopy();
-        drill.ifPresent(scenario -> data.put("drill", scenario));
+        if (!drill.isEmpty()) {
+            data.put("drill", drill);
+        }
+        Event whole = new Event(event.at(), event.step(), event.event(), event.summary(), data);
         try {
-            incident.append(new Event(event.at(), event.step(), event.event(), event.summary(), data));
+            incident.append(whole);
+            events.add(whole);
         } catch (IOException e) {
             throw new Problem(1, "--incident " + incident + ": its journal cannot be written: " + Incident.why(e));
         }
@@ -142,9 +146,11 @@ public record Notebook(Incident incident, List<Event> events, Optional<String> d
                 problems.add("row " + number + " skipped: " + e.getMessage());
             }
         }
-        if (read.isEmpty() && !problems.isEmpty()) {
-            throw new Problem(file + " tells no event: " + problems.get(0) + ". It needs a field for the time ("
-                    + String.join(", ", TIME) + ") and one for the text (" + String.join(", ", TEXT) + ")");
+        if (read.isEmpty()) {
+            throw new Problem(file + " tells no event" + (problems.isEmpty() ? "" : ": " + problems.get(0))
+                    + ". Give a channel's day from Slack, CSV with a header, JSON Lines (with a field for the time: "
+                    + String.join(", ", TIME) + "; and for the text: " + String.join(", ", TEXT)
+                    + "), or what postmortem export wrote");
         }
         Set<String> there = events.stream().map(Notebook::same).collect(Collectors.toSet());
         List<Event> wanted = read.stream().filter(event -> !event.at().isBefore(first)
@@ -164,12 +170,8 @@ public record Notebook(Incident incident, List<Event> events, Optional<String> d
 
     private static List<JsonNode> rows(Path file) {
         try {
-            String text = Document.text(file, LARGEST_FILE).replaceFirst("^\\uFEFF", "").strip();
+            String text = Document.text(file).replaceFirst("^\\uFEFF", "").strip();
             boolean json = text.startsWith("[") || text.startsWith("{");
-            if (!json && !text.lines().findFirst().orElse("").contains(",")) {
-                throw new Problem(file + " is neither a channel's day from Slack (a JSON array of messages), nor CSV "
-                        + "with a header, nor JSON Lines, nor what postmortem export wrote");
-            }
             ObjectReader reader = json ? new ObjectMapper().reader()
                     : CsvMapper.builder().enable(CsvParser.Feature.TRIM_SPACES, CsvParser.Feature.SKIP_EMPTY_LINES,
                             CsvParser.Feature.IGNORE_TRAILING_UNMAPPABLE).build().reader()
@@ -310,17 +312,19 @@ public record Notebook(Incident incident, List<Event> events, Optional<String> d
      */
     public static Carried bring(Path file, Path base) {
         Path half = null;
-        try (ZipFile zip = new ZipFile(file.toFile())) {
+        try (ZipInputStream zip = new ZipInputStream(Files.newInputStream(file))) {
             Incident.at(base).create();
             half = Files.createTempDirectory(base, ".import");
-            Path folder = base.resolve(unpack(zip, half));
-            if (Files.exists(folder, LinkOption.NOFOLLOW_LINKS)) {
-                throw new IOException(folder + " is there already");
-            } else if (Incident.at(half).journal().read().events().isEmpty()) {
+            List<String> names = unpack(zip, half);
+            if (Incident.at(half).journal().read().events().isEmpty()) {
                 throw new IOException("it holds no journal");
             }
+            Path folder = base.resolve(names.get(0));
+            if (Files.exists(folder, LinkOption.NOFOLLOW_LINKS)) {
+                throw new IOException(folder + " is there already");
+            }
             Files.move(half, folder, StandardCopyOption.ATOMIC_MOVE);
-            return new Carried(folder, zip.size(), List.of());
+            return new Carried(folder, names.size(), List.of());
         } catch (IOException e) {
             throw new Problem(file + " is not taken in: " + Incident.why(e));
         } finally {
@@ -328,21 +332,20 @@ public record Notebook(Incident incident, List<Event> events, Optional<String> d
         }
     }
 
-    /** Writes its files into a folder; returns the name of the one that they were in. */
-    private static String unpack(ZipFile zip, Path folder) throws IOException {
-        String name = "";
+    /** Writes its files into a folder; returns for each the name of the one that it was in, which is the same. */
+    private static List<String> unpack(ZipInputStream zip, Path folder) throws IOException {
+        List<String> names = new ArrayList<>();
         long room = MOST_BYTES;
-        for (ZipEntry entry : zip.stream().limit(MOST_FILES + 1).toList()) {
+        for (ZipEntry entry = zip.getNextEntry(); entry != null; entry = zip.getNextEntry()) {
             Matcher ours = OURS.matcher(entry.getName());
-            if (!ours.matches() || !name.isEmpty() && !name.equals(ours.group(1)) || zip.size() > MOST_FILES) {
+            if (!ours.matches() || !names.isEmpty() && !names.contains(ours.group(1)) || names.size() == MOST_FILES) {
                 String what = Text.safe(entry.getName(), 80);
                 throw new IOException("it holds " + what + ", which no incident's folder has");
             }
-            name = ours.group(1);
-            Path file = Incident.at(folder).write(ours.group(2), new byte[0]);
-            CheckedInputStream in = new CheckedInputStream(zip.getInputStream(entry), new CRC32());
-            try (in; OutputStream out = Files.newOutputStream(file)) {
-                for (byte[] part = in.readNBytes(1 << 16); part.length > 0; part = in.readNBytes(1 << 16)) {
+            names.add(ours.group(1));
+            // Reading to an entry's end compares its checksum.
+            try (OutputStream out = Files.newOutputStream(Incident.at(folder).write(ours.group(2), new byte[0]))) {
+                for (byte[] part = zip.readNBytes(1 << 16); part.length > 0; part = zip.readNBytes(1 << 16)) {
                     room -= part.length;
                     if (room < 0) {
                         throw new IOException("it holds more than an incident's folder does");
@@ -350,20 +353,15 @@ public record Notebook(Incident incident, List<Event> events, Optional<String> d
                     out.write(part);
                 }
             }
-            if (in.getChecksum().getValue() != entry.getCrc()) {
-                throw new IOException(entry.getName() + " in it was changed, or is torn");
-            }
         }
-        return name;
+        return names;
     }
 
+    // What cannot be deleted has no name among incidents, and the reason is told already.
     private static void discard(Path half) {
-        try (Stream<Path> all = half == null || Files.notExists(half) ? Stream.empty() : Files.walk(half)) {
-            for (Path one : all.sorted(Comparator.reverseOrder()).toList()) {
-                Files.delete(one);
-            }
-        } catch (IOException e) {
-            // An unnamed leftover in the folder of incidents; the reason that it is one is told already.
+        if (half != null) {
+            Stream.of(Objects.requireNonNullElse(half.toFile().listFiles(), new File[0])).forEach(File::delete);
+            half.toFile().delete();
         }
     }
 }

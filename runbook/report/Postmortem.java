@@ -14,7 +14,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.BinaryOperator;
 import java.util.stream.StreamSupport;
-import picocli.CommandLine.Option;
 import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.LogReader.Facts;
@@ -38,41 +37,22 @@ public final class Postmortem {
     private static final int MOST_LINES = 50;
 
     /**
-     * Where to look, and what is known beforehand.
+     * Where to look.
      *
-     * @param incident  the folder; empty when there is none
+     * @param notebook  the incident's journal, in its folder
      * @param bundle    a debug bundle; empty for the newest in the folder, if there is one
      * @param settings  where the status page and Prometheus are; empty to ask nobody
-     * @param queries   what to ask Prometheus
+     * @param query     what Prometheus is asked: failed calls by status over {@code $window}
      * @param now       the time of writing
-     * @param lead      who leads; empty for whom the journal names
-     * @param perhaps   who may lead where nothing says, for somebody to confirm; may be empty
-     * @param drill     the drill's scenario; where the journal has nothing yet
      * @param command   what starts this script, for the reader to paste: {@code jbang postmortem@org}
      * @param templates whose words to take
      */
-    public record Sources(Optional<Incident> incident, Optional<Path> bundle, Optional<Settings> settings,
-            Queries queries, Instant now, Optional<String> lead, String perhaps, Optional<String> drill, String command,
-            Templates templates) {
+    public record Sources(Notebook notebook, Optional<Path> bundle, Optional<Settings> settings, String query,
+            Instant now, String command, Templates templates) {
         /** What the incident's folder alone has: no request is made. */
-        public static Sources recorded(Incident incident, Instant now, Templates templates) {
-            return new Sources(Optional.of(incident), Optional.empty(), Optional.empty(), new Queries(), now,
-                    Optional.empty(), "", Optional.empty(), "postmortem", templates);
+        public static Sources recorded(Notebook notebook, Instant now, Templates templates) {
+            return new Sources(notebook, Optional.empty(), Optional.empty(), "", now, "postmortem", templates);
         }
-    }
-
-    /**
-     * What to ask Prometheus, as options of the script: the names that the runbook and its field use, unless given.
-     * {@code $window} becomes the incident's length, and for a curve the distance of its points.
-     */
-    public static final class Queries {
-        @Option(names = "--errors-query", paramLabel = "PROMQL", order = 45,
-                description = "failed calls by status over $window (klaviyo_api_errors_total)")
-        String failed = "sum by (status) (increase(klaviyo_api_errors_total[$window]))";
-
-        @Option(names = "--backlog", paramLabel = "PROMQL", order = 46,
-                description = "calls waiting to be repeated (klaviyo_retry_queue_depth)")
-        String queue = "klaviyo_retry_queue_depth";
     }
 
     private final Sources sources;
@@ -106,13 +86,14 @@ public final class Postmortem {
     /** The page for that Markdown, with the timeline drawn to scale. */
     public String html(String markdown) {
         return Document.html(sources.templates(), markdown, timeline.chart(),
-                (evidence.drill.isEmpty() ? "" : "DRILL: ") + "Incident: " + title());
+                (drill().isEmpty() ? "" : "DRILL: ") + "Incident: " + title());
     }
 
     /** What is known, in short: null where nothing is. Times come with the record that has them. */
     public ObjectNode json() {
-        ObjectNode json = Json.object().put("drill", evidence.drill.isEmpty() ? null : evidence.drill)
-                .put("title", title()).put("diagnosis", diagnosis()).put("severity", severity()).put("lead", lead());
+        ObjectNode json = Json.object().put("drill", drill().isEmpty() ? null : drill())
+                .put("title", title()).put("diagnosis", diagnosis()).put("severity", severity())
+                .put("lead", Incident.lead(evidence.events));
         for (Moment moment : Moment.values()) {
             Optional<Row> row = timeline.moment(moment);
             json.put(moment.word(), row.map(one -> one.at().toString()).orElse(null))
@@ -127,6 +108,10 @@ public final class Postmortem {
         return row.source() + (row.by().isEmpty() ? "" : ", " + row.by());
     }
 
+    private String drill() {
+        return sources.notebook().drill();
+    }
+
     private String title() {
         return "Klaviyo " + wording.lessons().errorType();
     }
@@ -134,10 +119,6 @@ public final class Postmortem {
     private String severity() {
         String severity = diagnosed.path("severity").asText();
         return severity.matches("P[1-4]") ? severity : "";
-    }
-
-    private String lead() {
-        return sources.lead().orElseGet(() -> Incident.lead(evidence.events));
     }
 
     // The leading diagnosis is the most severe; of equals the last, when most was known.
@@ -165,8 +146,7 @@ public final class Postmortem {
         values.put("last", rows.subList(Math.max(0, rows.size() - 10), rows.size()));
         values.put("due", due);
         values.put("overdue", due.filter(sources.now()::isAfter).isPresent());
-        values.put("incident", sources.incident().map(Incident::toString));
-        values.put("acted", timeline.acted().<Object>map(row -> row).orElse(""));
+        values.put("incident", sources.notebook().incident().toString());
         values.put("watch", command.apply("watch", ""));
         values.put("postmortem", command.apply("postmortem", ""));
         values.put("event", command.apply("postmortem", "event 'what happened' --by NAME"));
@@ -204,12 +184,11 @@ public final class Postmortem {
     private Map<String, Object> values() {
         Map<String, Object> values = new LinkedHashMap<>();
         List.of(OF_LINES.split(" ")).forEach(name -> values.put(name, ""));
-        values.put("drill", evidence.drill);
+        values.put("drill", drill());
         values.put("command", sources.command());
-        values.put("scenario", Text.word(Text.safe(evidence.drill, 60)));
+        values.put("scenario", Text.word(Text.safe(drill(), 60)));
         values.put("severity", severity());
-        values.put("lead", lead());
-        values.put("perhapsLead", sources.perhaps());
+        values.put("lead", Incident.lead(evidence.events));
         values.put("now", sources.now());
         course(values);
         cause(values);
@@ -218,7 +197,8 @@ public final class Postmortem {
         replay(values);
         values.put("read", String.join(", ", evidence.read));
         values.put("missing", evidence.missing);
-        values.put("journal", String.valueOf(evidence.journalled));
+        Path folder = sources.notebook().incident().folder().toAbsolutePath().normalize().getFileName();
+        values.put("journal", (folder + ", " + evidence.journalled).replaceAll("[^\\w., -]", "_"));
         values.put("vendorRecords", evidence.vendor.stream()
                 .filter(incident -> incident.url() != null && incident.url().startsWith("https://")).toList());
         return values;
@@ -229,7 +209,7 @@ public final class Postmortem {
         values.put("rows", rows);
         values.put("leftOut", rows.size() < Timeline.MOST_ROWS ? "" : timeline.all().size() + evidence.leftOut);
         for (Moment moment : Moment.values()) {
-            values.put(moment.word(), field(moment));
+            values.put(moment.word(), field(timeline.moment(moment)));
         }
         values.put("duration", timeline.between(Moment.BEGAN, Moment.RESTORED));
         List<Timeline.Relapse> relapses = timeline.relapses();
@@ -237,8 +217,8 @@ public final class Postmortem {
         values.put("lastRelapse", relapses.subList(Math.max(0, relapses.size() - 1), relapses.size()));
     }
 
-    private Object field(Moment moment) {
-        return timeline.moment(moment).<Object>map(row -> row).orElse("");
+    private static Object field(Optional<?> perhaps) {
+        return perhaps.isPresent() ? perhaps.get() : "";
     }
 
     private void cause(Map<String, Object> values) {
@@ -264,7 +244,8 @@ public final class Postmortem {
         for (Wording.Measure measure : wording.lessons().measures()) {
             Optional<Duration> took = timeline.between(measure.from(), measure.to());
             measures.add(Map.of("name", measure.name(), "took", took, "kind", measure.kind(), "definition",
-                    measure.definition(), "start", field(measure.from()), "end", field(measure.to())));
+                    measure.definition(), "start", field(timeline.moment(measure.from())),
+                    "end", field(timeline.moment(measure.to()))));
             took.flatMap(time -> hint(measure, time)).ifPresent(hints::add);
         }
         values.put("measures", measures);
@@ -288,8 +269,8 @@ public final class Postmortem {
                 .map(Evidence.Count::failures).findFirst();
         values.put("failedCalls", failures);
         // Whom failed calls were about is told with the failed calls that it was counted from.
-        values.put("customers", evidence.facts.map(Facts::customers)
-                .filter(some -> some.count() > 0 && failures.isPresent()).<Object>map(some -> some).orElse(""));
+        values.put("customers", field(evidence.facts.map(Facts::customers)
+                .filter(some -> some.count() > 0 && failures.isPresent())));
         List<Evidence.Waiting> queues = evidence.queues;
         double left = queues.stream().mapToDouble(queue -> queue.left().orElse(0.0)).sum();
         values.put("queued", queues.isEmpty() ? "" : queues.stream().mapToDouble(Evidence.Waiting::peak).sum());
@@ -300,14 +281,12 @@ public final class Postmortem {
     // Which calls failed is known by a bundle's logs alone; without them all kinds of calls are told apart.
     private void replay(Map<String, Object> values) {
         List<Wording.Repeat> kinds = wording.lessons().repeat().orElse(List.of());
-        List<Map<String, Object>> failing = evidence.facts.map(Facts::endpoints).orElse(List.of()).stream()
-                .filter(rate -> rate.failed() > 0).sorted(Comparator.comparing(Rate::failed).reversed())
-                .limit(MOST_LINES).map(rate -> failing(rate, kinds)).toList();
-        boolean counted = !failing.isEmpty() || !evidence.counts.isEmpty() && !evidence.counts.get(0).any();
         values.put("replay", wording.lessons().replay());
-        values.put("failing", failing);
-        values.put("kinds", counted ? List.of() : kinds);
-        values.put("repeatable", !failing.isEmpty() || !counted && !kinds.isEmpty());
+        values.put("failing", evidence.facts.map(Facts::endpoints).orElse(List.of()).stream()
+                .filter(rate -> rate.failed() > 0).sorted(Comparator.comparing(Rate::failed).reversed())
+                .limit(MOST_LINES).map(rate -> failing(rate, kinds)).toList());
+        values.put("kinds", kinds);
+        values.put("repeatable", !kinds.isEmpty() && (evidence.counts.isEmpty() || evidence.counts.get(0).any()));
     }
 
     private static Map<String, Object> failing(Rate rate, List<Wording.Repeat> kinds) {

@@ -15,10 +15,9 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
 import runbook.Chart;
-import runbook.Chart.Band;
 import runbook.Chart.Shape;
-import runbook.Chart.Tone;
 import runbook.Incident.Event;
+import runbook.Message.Template;
 import runbook.Message.Wording.Moment;
 import runbook.Settings.Templates;
 import runbook.Text;
@@ -36,24 +35,23 @@ final class Timeline {
     private static final Duration AFTERMATH = Duration.ofMinutes(30);
 
     /**
-     * What a kind of event stands for, a row of {@code timeline.json}: its label in the runbook's words, empty where
-     * it says so itself; the moment that it tells, its mark in the picture (milestones have one), and the state that
-     * begins with it.
+     * What a kind of event stands for, a row of {@code timeline.json}: its label in the runbook's words, left out where
+     * it says so itself; the moment that it tells; and its mark in the picture, which milestones have.
      */
-    record Kind(String label, Optional<Moment> moment, Optional<Shape> shape, Optional<Tone> state) { }
+    record Kind(Optional<Template> label, Optional<Moment> moment, Optional<Shape> shape) { }
 
-    private static final Kind NOTE = new Kind("", Optional.empty(), Optional.empty(), Optional.empty());
-    private static final Map<Tone, String> STATES = new EnumMap<>(Map.of(Tone.QUIET, "unnoticed", Tone.BAD,
-            "investigating", Tone.ACTING, "mitigating", Tone.WATCHING, "watching", Tone.GOOD, "resolved"));
+    private static final Kind NOTE = new Kind(Optional.empty(), Optional.empty(), Optional.empty());
 
     /** An event with what templates name of it; its time is told with the date where the incident has several. */
     record Row(Event event, Kind kind, String label, String date, String clock, String time, String text,
             String source, String by) {
-        static Row of(Event event, Kind kind, String label, boolean dated) {
+        static Row of(Event event, Kind kind, boolean dated) {
             String full = full(event.at());
             String clock = full.substring(11);
+            String by = event.data().path("by").asText(event.data().path("lead").asText(""));
+            String label = kind.label.map(words -> words.fill(Map.of("by", by))).orElse("");
             return new Row(event, kind, label, full.substring(0, 10), clock, dated ? full : clock, event.summary(),
-                    event.step(), Timeline.by(event));
+                    event.step(), by);
         }
 
         Instant at() {
@@ -72,20 +70,20 @@ final class Timeline {
     /** It seemed to work again from one moment on, until it failed again at another. */
     record Relapse(Row good, Row bad) { }
 
-    private final Map<String, Kind> kinds;
     private final List<Row> all;
     private final Map<Moment, Row> moments = new EnumMap<>(Moment.class);
     private final List<Relapse> relapses = new ArrayList<>();
 
     /** @param recorded in any order; what is there twice counts once */
     Timeline(List<Event> recorded, Templates templates) {
-        kinds = templates.table("timeline.json", Kind.class);
-        all = labelled(recorded.stream().flatMap(Timeline::heldSince).sorted(Comparator.comparing(Event::at))
-                .distinct().toList());
-        for (Row row : all) {
-            boolean well = row.is(Event.DIAGNOSED) && diagnosis(row.event).equals("healthy");
-            row.kind.moment.filter(any -> !well).ifPresent(moment -> moments.putIfAbsent(moment, row));
-        }
+        List<Event> events = recorded.stream().flatMap(Timeline::heldSince).sorted(Comparator.comparing(Event::at))
+                .distinct().toList();
+        boolean dated = events.stream().map(event -> event.at().truncatedTo(ChronoUnit.DAYS)).distinct().count() > 1;
+        Map<String, Kind> kinds = templates.table("timeline.json", Kind.class);
+        Set<String> suspected = new HashSet<>();
+        all = events.stream().map(event -> Row.of(event, kinds.getOrDefault(kind(event, suspected), NOTE), dated))
+                .toList();
+        all.forEach(row -> row.kind.moment.ifPresent(moment -> moments.putIfAbsent(moment, row)));
         Stream.of(Moment.BEGAN, Moment.DETECTED, Moment.ACKNOWLEDGED, Moment.MITIGATED).map(moments::get)
                 .filter(Objects::nonNull).findFirst().ifPresent(row -> moments.put(Moment.BEGAN, row));
         restored().ifPresent(row -> moments.put(Moment.RESTORED, row));
@@ -102,31 +100,16 @@ final class Timeline {
                 new Event(event.at(), event.step(), STABLE, event.summary(), Json.object()));
     }
 
-    // What triage finds is suspected, and identified when a person names it; what our checks found is no alert.
-    private List<Row> labelled(List<Event> events) {
-        String ours = events.stream().anyMatch(Timeline::alert) ? "Failed check" : "First failed check";
-        boolean dated = events.stream().map(event -> event.at().truncatedTo(ChronoUnit.DAYS)).distinct().count() > 1;
-        Set<String> known = new HashSet<>();
-        List<Row> rows = new ArrayList<>();
-        for (Event event : events) {
-            Kind kind = kinds.getOrDefault(event.event(), NOTE);
-            String by = by(event).isEmpty() ? "" : " by " + by(event);
-            rows.add(Row.of(event, kind, switch (event.event()) {
-                case Event.DETECTED -> alert(event) ? kind.label : ours;
-                case Event.DIAGNOSED -> diagnosis(event).isEmpty() ? kind.label : diagnosed(event, known);
-                case Event.ACKNOWLEDGED -> kind.label + by;
-                default -> kind.label;
-            }, dated));
+    // What our checks found is no alert; what they take for the cause is suspected, until a person names it.
+    private static String kind(Event event, Set<String> suspected) {
+        if (event.event().equals(Event.DETECTED)) {
+            boolean own = event.step().equals("watch")
+                    || event.step().equals("triage") && event.summary().startsWith("triage found");
+            return own ? "failed-check" : Event.DETECTED;
+        } else if (found(event)) {
+            return suspected.add(diagnosis(event)) ? "suspected" : "suspected-again";
         }
-        return rows;
-    }
-
-    private static String diagnosed(Event event, Set<String> known) {
-        if (!found(event)) {
-            return "Triage";
-        }
-        String changed = known.isEmpty() ? "Suspected cause" : "Suspected cause changed";
-        return known.add(diagnosis(event)) ? changed : "Triage again";
+        return event.event();
     }
 
     /** The recovery after which it never failed again; those before it become relapses. */
@@ -154,27 +137,14 @@ final class Timeline {
         }
     }
 
-    /** Who did it, where the journal says so. */
-    private static String by(Event event) {
-        return event.data().path("by").asText(event.data().path("lead").asText(""));
-    }
-
     /** The diagnosis that a check came to; empty for a cause that a person named. */
     static String diagnosis(Event event) {
         return event.data().path("diagnosis").asText("");
     }
 
-    /** Whether a check of ours came to a diagnosis that is none of health. */
+    /** Whether it is a diagnosis of our checks. */
     static boolean found(Event event) {
-        return event.event().equals(Event.DIAGNOSED) && !diagnosis(event).isEmpty()
-                && !diagnosis(event).equals("healthy");
-    }
-
-    // An alert or a person's word, and not what watch or triage wrote when it began the incident.
-    private static boolean alert(Event event) {
-        boolean own = event.step().equals("watch")
-                || event.step().equals("triage") && event.summary().startsWith("triage found");
-        return event.event().equals(Event.DETECTED) && !own;
+        return event.event().equals(Event.DIAGNOSED) && !diagnosis(event).isEmpty();
     }
 
     // ---- what counts
@@ -199,12 +169,6 @@ final class Timeline {
     /** Empty when nothing recorded it. */
     Optional<Row> moment(Moment moment) {
         return Optional.ofNullable(moments.get(moment));
-    }
-
-    /** What was done against it last, unless it has failed again since. */
-    Optional<Row> acted() {
-        return all.stream().filter(row -> row.event.mitigating() || row.event.failing())
-                .reduce((one, later) -> later).filter(row -> row.event.mitigating());
     }
 
     /** From one moment to another; negative where that came first. */
@@ -243,7 +207,7 @@ final class Timeline {
         Instant last = all.get(all.size() - 1).at();
         Instant end = moment(Moment.RESTORED).map(row -> row.at().plus(AFTERMATH)).filter(last::isAfter).orElse(last);
         List<Row> seen = all.stream().filter(row -> row.milestone() && !row.at().isAfter(end)).toList();
-        return Optional.of(new Chart("event", "Timeline", begin, end).bands(bands(seen, begin, end))
+        return Optional.of(new Chart("event", "Timeline", begin, end)
                 .marks(seen.stream().map(Timeline::mark).toList()));
     }
 
@@ -251,32 +215,5 @@ final class Timeline {
         String colon = row.label.isEmpty() || row.text.isEmpty() ? "" : ": ";
         Shape shape = row.event.failing() ? Shape.WORSE : row.kind.shape.orElse(Shape.OTHER);
         return new Chart.Mark(row.at(), shape, row.event.event(), row.label + colon + row.text, row.source);
-    }
-
-    private static List<Band> bands(List<Row> seen, Instant begin, Instant end) {
-        List<Band> bands = new ArrayList<>();
-        Tone state = null;
-        Instant since = begin;
-        for (Row row : seen) {
-            Tone next = after(state, row);
-            if (next != state) {
-                bands.add(new Band(since, row.at(), STATES.get(state), state));
-                state = next;
-                since = row.at();
-            }
-        }
-        bands.add(new Band(since, end, STATES.get(state), state));
-        bands.removeIf(band -> band.tone() == null || !band.to().isAfter(band.from()));
-        return bands;
-    }
-
-    private static Tone after(Tone state, Row row) {
-        boolean over = state == Tone.WATCHING || state == Tone.GOOD;
-        if (row.kind.state.isEmpty()) {
-            return row.event.failing() && state != Tone.ACTING ? Tone.BAD : state;
-        } else if (row.is(Event.RECOVERED) && !row.event.data().has("goodSince")) {
-            return Tone.GOOD;
-        }
-        return row.event.mitigating() && over ? state : row.kind.state.get();
     }
 }
