@@ -348,16 +348,8 @@ class RotateKey implements Callable<Integer>, Listener {
         screen.heading("Plan");
         for (Step step : plan) {
             screen.item("  " + HEADINGS.get(step.name()) + ": ", step.place());
-            command(6, step.command());
-            if (!step.done().detail().isEmpty()) {
-                screen.indented(6, step.done().detail());
-            }
-        }
-    }
-
-    private void command(int columns, String command) {
-        if (!command.isEmpty()) {
-            screen.command(columns, command);
+            step.command().lines().forEach(command -> screen.command(6, command));
+            step.done().detail().lines().forEach(words -> screen.indented(6, words));
         }
     }
 
@@ -375,7 +367,7 @@ class RotateKey implements Callable<Integer>, Listener {
     public void ended(Step step) {
         screen.marked(step.done().mark(), "", 0,
                 step.words() + (step.millis() > 0 ? " [" + step.millis() + " ms]" : ""));
-        command(4, step.command());
+        step.command().lines().forEach(command -> screen.command(4, command));
         if (!step.done().mend().isEmpty()) {
             screen.indented(4, "To mend:");
             step.done().mend().lines().forEach(line -> screen.command(6, line));
@@ -419,7 +411,7 @@ class RotateKey implements Callable<Integer>, Listener {
         screen.heading("By hand, now");
         for (int i = 0; i < steps.size(); i++) {
             screen.item("  " + (i + 1) + ". ", steps.get(i).text());
-            command(6, steps.get(i).command());
+            steps.get(i).command().lines().forEach(command -> screen.command(6, command));
         }
     }
 

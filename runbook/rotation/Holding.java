@@ -120,8 +120,8 @@ final class Holding {
         if (rotation.keys.fresh.isPresent() && holdsNew()) {
             return "holds the new key already: nothing to do";
         }
-        String back = history().isEmpty() ? "its old value, kept in memory; a run after a kill finishes, or needs that"
-                + " given again (--key-file)" : "its version " + kept.version;
+        String back = history().isEmpty() ? "its old value, kept in memory; after a kill, finish, or give the old key"
+                + " again (--key-file)" : "its version " + kept.version;
         return "way back: " + back + (store.note().isEmpty() ? "" : "; " + store.note());
     }
 

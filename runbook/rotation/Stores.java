@@ -313,9 +313,13 @@ public final class Stores {
             return checked(answer(row.read, ""), true);
         }
 
-        /** The command that looks at it, for people; empty where none does. */
+        /** The command that looks at it, for people; empty where no tool does. */
         String reading() {
-            return row.read.map(read -> Tool.shown(command(read, Map.of()))).orElse("");
+            return row.read.map(read -> shown(command(read, Map.of()), "")).orElse("");
+        }
+
+        private static String shown(List<String> command, String more) {
+            return command.get(0).equals(Embedded.PROGRAM) ? "" : Tool.shown(command) + more;
         }
 
         // ---- as a store
@@ -328,8 +332,7 @@ public final class Stores {
         }
 
         String writing() {
-            boolean ours = writer().get(0).equals(Embedded.PROGRAM);
-            return Tool.shown(writer()) + (ours ? "" : "   # the key on standard input");
+            return shown(writer(), "   # the key on standard input");
         }
 
         private String inside() {
