@@ -99,7 +99,7 @@ import runbook.rotation.Stores.Place;
         footer = {"  jbang rotate-key --drill revoked-key",
                   "  jbang rotate-key --to gcp:klaviyo-key@shop --restart k8s:shop/deployment/web"})
 class RotateKey implements Callable<Integer>, Listener {
-    private static final List<String> VARIANTS = List.of("", "read-back", "restart", "verify");
+    private static final List<String> VARIANTS = List.of("read-back", "restart", "verify");
 
     public static void main(String... args) {
         System.exit(Cli.main(RotateKey::new, args, "--drill", "revoked-key", "--dry-run"));
@@ -235,18 +235,14 @@ class RotateKey implements Callable<Integer>, Listener {
     }
 
     private void refuseWrongUsage() {
-        String variant = shared.variant().orElse("");
-        refuse(!VARIANTS.contains(variant), "--drill …:" + Text.safe(variant, 20) + ": the variants are "
-                + String.join(", ", VARIANTS.subList(1, VARIANTS.size())));
-        refuse(!drilled() && to.isEmpty(), "--to STORE is missing: where is the key kept? For one: --to"
-                + " gcp:klaviyo-key");
-        refuse(!dryRun && !yes && console().isEmpty(),
-                "--yes is missing: there is no terminal to ask on. Look first with --dry-run");
-    }
-
-    private static void refuse(boolean wrong, String why) {
-        if (wrong) {
-            throw new Problem(why);
+        String variant = shared.variant().orElse(VARIANTS.get(0));
+        if (!VARIANTS.contains(variant)) {
+            throw new Problem("--drill …:" + Text.safe(variant, 20) + ": the variants are "
+                    + String.join(", ", VARIANTS));
+        } else if (!drilled() && to.isEmpty()) {
+            throw new Problem("--to STORE is missing: where is the key kept? For one: --to gcp:klaviyo-key");
+        } else if (!dryRun && !yes && console().isEmpty()) {
+            throw new Problem("--yes is missing: there is no terminal to ask on. Look first with --dry-run");
         }
     }
 
@@ -428,13 +424,10 @@ class RotateKey implements Callable<Integer>, Listener {
         commands(ending).forEach(command -> screen.command(2, command));
         shared.launcher().notes().forEach(screen::line);
         if (ending == Ending.ROTATED) {
-            screen.line("The old key: see step 7 above.");
+            screen.line("The old key: see step 7 above." + (drilled() ? " Each --drill starts a new sandbox: these two"
+                    + " show the scenario's start again, with the old key." : ""));
         } else if (newKeyCommand != null) {
             screen.line("Left out of this command, add it again: --new-key-command");
-        }
-        if (ending == Ending.ROTATED && drilled()) {
-            screen.line("Each --drill starts a new sandbox: these two show the scenario's start again, with the old"
-                    + " key.");
         }
     }
 

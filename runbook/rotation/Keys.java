@@ -111,8 +111,8 @@ public final class Keys {
     // The beta API lists keys never with the value, only with its last four characters.
     private Optional<JsonNode> list(Key reader) {
         Answer answer = ask(reader, "GET", KEYS + "?additional-fields%5Bapi-key%5D=redacted_key", null);
-        return Symptom.of(answer) == Symptom.NONE ? Optional.of(((Reply) answer).json().path("data"))
-                : Optional.empty();
+        return Optional.of(answer).filter(one -> Symptom.of(one) == Symptom.NONE)
+                .map(one -> ((Reply) one).json().path("data"));
     }
 
     private static Optional<JsonNode> only(JsonNode listed, Key key) {
@@ -156,11 +156,12 @@ public final class Keys {
         standing = key.map(this::standing).orElse(UNKNOWN);
     }
 
-    // What Klaviyo says of the old key counts, then what was noted when it was still alive.
+    // What Klaviyo says of the old key counts, then what was noted when it was still alive, then the id inside of it.
     private Optional<String> wanted() {
         return wishes.account().or(() -> Optional.of(progress.kept.account).filter(id -> !id.isEmpty()))
                 .or(() -> standing.account.map(Account::id))
-                .or(() -> old.flatMap(key -> LastGood.of(wishes.host(), key)).map(LastGood::account));
+                .or(() -> old.flatMap(key -> LastGood.of(wishes.host(), key)).map(LastGood::account))
+                .or(() -> old.flatMap(Key::site));
     }
 
     /** Finds the value that most likely is the old key, and whose it is, by what the stores hold. */
@@ -177,7 +178,7 @@ public final class Keys {
                 "leave those of the others out of --to");
         String words = old.map(key -> key.describe() + (standing.dead() ? "; it is dead: " + standing.words : ""))
                 .orElse("not known: neither a store nor KLAVIYO_PRIVATE_KEY has it");
-        boolean told = wanted().isPresent() || old.flatMap(Key::site).isPresent();
+        boolean told = wanted().isPresent();
         Trouble.when(!told && !person, words + "; nothing tells which account it belongs to", UNKNOWN_ACCOUNT);
         String asked = told ? "" : "; nothing tells its account: once there is a new key, you will be asked whether its"
                 + " account is yours";
@@ -201,7 +202,7 @@ public final class Keys {
         }
         return List.of(new Step("test", "form", "", () -> form(key)),
                 new Step("test", "authenticates", "", () -> authenticates(key)),
-                new Step("test", "account", "", () -> account(key, confirm)),
+                new Step("test", "account", "", () -> account(confirm)),
                 new Step("test", "scopes", "", () -> scopes(key)));
     }
 
@@ -225,19 +226,16 @@ public final class Keys {
         return Done.ok(now.words);
     }
 
-    private Done account(Key key, Predicate<Account> confirm) {
+    private Done account(Predicate<Account> confirm) {
         Trouble.when(account.isEmpty(), "nothing tells which account the new key belongs to",
                 "make a key that has accounts:read as well");
         Account is = account.get();
-        // The site id inside a dead key tells too, if the new key's own shows that such ids can be trusted.
-        boolean trusted = key.site().equals(Optional.of(is.id()));
-        Optional<String> wanted = wanted().or(() -> old.flatMap(Key::site).filter(site -> trusted));
-        String id = wanted.orElse(is.id());
+        String id = wanted().orElse(is.id());
         Trouble.when(!id.equals(is.id()), "the new key belongs to account " + is.id() + ", not to " + id,
                 "make the key while logged in to account " + id);
-        Trouble.when(wanted.isEmpty() && !confirm.test(is), "nothing tells which account the old key belongs to",
+        Trouble.when(wanted().isEmpty() && !confirm.test(is), "nothing tells which account the old key belongs to",
                 UNKNOWN_ACCOUNT);
-        return Done.ok(is + (wanted.isEmpty() ? ", which you said is yours" : ""));
+        return Done.ok(is + (wanted().isEmpty() ? ", which you said is yours" : ""));
     }
 
     // Compares what it may do with what is needed: what was asked for, or else what the old key may do.
@@ -333,7 +331,7 @@ public final class Keys {
     /** Undoes that, with the new key, where somebody has it. */
     Done enable(Optional<Key> given) {
         Trouble.when(fresh.or(() -> given).isEmpty(),
-                "the old key was disabled, and there is no new key at hand to enable it with", "");
+                "the old key was disabled, and there is no new key at hand to enable it with");
         enabled(fresh.or(() -> given).get(), progress.kept.disabled, true);
         disabled(null);
         return Done.ok("enabled again: it was disabled by this rotation");
