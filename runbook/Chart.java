@@ -298,7 +298,8 @@ public final class Chart {
             long most = (long) (END - BEGIN) / (overDays() ? 92 : 72);
             long length = Duration.between(from, to).toSeconds();
             long step = LongStream.of(STEPS).filter(one -> length / one <= most).findFirst().orElse(length / most + 1);
-            DateTimeFormatter label = utc(overDays() ? "MM-dd HH:mm" : step < 60 ? "HH:mm:ss" : "HH:mm");
+            String clock = step < 60 ? "HH:mm:ss" : "HH:mm";
+            DateTimeFormatter label = utc(overDays() ? "MM-dd HH:mm" : clock);
             long first = Math.floorDiv(from.getEpochSecond(), step) * step + step;
             for (long at = first; at <= to.getEpochSecond(); at += step) {
                 Instant tick = Instant.ofEpochSecond(at);

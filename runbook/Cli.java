@@ -285,7 +285,8 @@ public final class Cli {
     }
 
     private static String name(OptionSpec option) {
-        return option.longestName().replaceFirst("^--?", "");
+        String longest = option.longestName();
+        return longest.substring(longest.lastIndexOf('-', 1) + 1);
     }
 
     private static boolean shared(OptionSpec option) {
@@ -415,8 +416,8 @@ public final class Cli {
             throw new Problem("-v and -q exclude each other: give one");
         }
         if (screen == null) {
-            Screen.Level level = verbose ? Screen.Level.ALL : quiet ? Screen.Level.ONE_LINE : Screen.Level.SHORT;
-            screen = new Screen(host, json ? host.err : host.out, noColor, level);
+            Screen.Level level = quiet ? Screen.Level.ONE_LINE : Screen.Level.SHORT;
+            screen = new Screen(host, json ? host.err : host.out, noColor, verbose ? Screen.Level.ALL : level);
             for (String origin : verbose ? elsewhere(spec, values) : List.<String>of()) {
                 screen.marked(Screen.Mark.NONE, "set", 0, origin);
             }

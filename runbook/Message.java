@@ -74,7 +74,8 @@ public final class Message {
     public static Instant due(List<Event> journal, Instant told) {
         Optional<Instant> failing = journal.stream().filter(Event::failing).map(Event::at).min(Instant::compareTo);
         long minutes = Duration.between(failing.orElse(told), told).toMinutes();
-        return told.plus(Duration.ofMinutes(minutes < 5 ? 5 : minutes < 120 ? 20 : 60));
+        long apart = minutes < 120 ? 20 : 60;
+        return told.plus(Duration.ofMinutes(minutes < 5 ? 5 : apart));
     }
 
     private static String minute(Instant at) {

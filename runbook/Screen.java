@@ -227,7 +227,7 @@ public final class Screen {
 
     /** A marked line cut at a terminal's edge, with one column free, for a picture that is painted again and again. */
     public String cut(Mark mark, String text, int columns) {
-        String line = clean(either(mark.symbol, mark.ascii) + " " + text).stripTrailing();
+        String line = clean(symbol(mark) + text).stripTrailing();
         String plain = unicode ? line : line.replaceAll("[^\\x20-\\x7e]", "?");
         if (plain.codePointCount(0, plain.length()) >= columns) {
             plain = plain.substring(0, plain.offsetByCodePoints(0, columns - 2)) + either("…", "~");
