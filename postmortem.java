@@ -180,8 +180,11 @@ class Postmortem extends PostmortemCommand {
             say(Mark.WARN, "note", "newer events were not looked for: the journal that it is from is not here");
         }
         shared.screen().verdict(places.isEmpty() ? Mark.OK : Mark.FAIL, verdict(document, places));
-        done(Json.object().put("file", document.markdown().toString()).put("finished", places.isEmpty())
-                .put("journal", incident.map(Incident::toString).orElse(null)).set("places", Json.of(places)));
+        ObjectNode known = Json.object().put("file", document.markdown().toString()).put("finished", places.isEmpty())
+                .put("journal", incident.map(Incident::toString).orElse(null)).set("places", Json.of(places));
+        known.set("advice", Cli.advice("now", verdict(document, places),
+                places.isEmpty() ? shared.launcher().line("postmortem", "close") : null));
+        done(known);
         return places.isEmpty() ? 0 : UNFINISHED;
     }
 
@@ -248,7 +251,11 @@ class Postmortem extends PostmortemCommand {
         @Override
         public Integer call() {
             if (file.toString().endsWith(".zip")) {
-                return carried("imported", Notebook.bring(file, shared.incidents()));
+                Notebook.Carried brought = Notebook.bring(file, shared.incidents());
+                int exit = carried("imported", brought);
+                shared.screen().command(2, shared.launcher().with("incident", brought.to().toString())
+                        .line("postmortem", "handover"));
+                return exit;
             }
             Notebook notebook = notebook();
             Instant first = from == null ? Instant.MIN : Moment.past("--from", from, now, notebook.began());
@@ -285,8 +292,12 @@ class Postmortem extends PostmortemCommand {
             var report = new runbook.report.Postmortem(Sources.recorded(notebook, now, shared.templates()));
             String text = report.handover(launcher(notebook)::line);
             shared.screen().verbatim(text);
-            return done(Json.object().put("incident", notebook.incident().toString()).set("lines",
-                    Json.of(text.lines().toList())));
+            ObjectNode known = report.json().put("incident", notebook.incident().toString());
+            known.set("lines", Json.of(text.lines().toList()));
+            known.set("advice", report.next(launcher(notebook)::line).stream().findFirst()
+                    .map(next -> Cli.advice("now", next.get("text"), next.get("command")))
+                    .orElseGet(() -> Cli.advice("never", "it is closed", null)));
+            return done(known);
         }
     }
 
@@ -318,6 +329,8 @@ class Postmortem extends PostmortemCommand {
             if (!anyway && !(there && places.isEmpty())) {
                 shared.screen().verdict(Mark.FAIL, "not closed: " + (there ? verdict(document, places)
                         : "there is no " + document.markdown() + " yet; postmortem writes it") + " (or --anyway)");
+                done(Json.object().put("closed", false).put("unfinished", places.size())
+                        .put("incident", notebook.incident().toString()).set("places", Json.of(places)));
                 return UNFINISHED;
             }
             String written = "postmortem with " + Text.count(places.size(), "unfinished place");

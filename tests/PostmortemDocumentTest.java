@@ -97,5 +97,7 @@ class PostmortemDocumentTest extends PostmortemJournals {
         assertTrue(Document.unfinished(first).size() > 10, found(first));
         assertEquals("", found(filledIn(first)));
         assertEquals("4 placeholder", found("```\n[name] TODO\n```\n[name]\n"), "code is left alone");
+        assertSays(Document.unfinished("- [ ] Rehearse `rotate-key` in a drill\n").get(0).message(),
+                "\"- [ ] Rehearse `rotate-key` in a drill\" lacks");
     }
 }

@@ -250,6 +250,41 @@ class PostmortemTest extends PostmortemJournals {
     }
 
     @Test
+    void aHandoverGoesOnWithWhatTriageAdvisedUntilSomethingHelped() throws IOException {
+        incident = Incident.at(folder.resolve("klaviyo-incidents/20261121T030405Z"));
+        add(incident, "03:04", "triage", Event.DIAGNOSED, "P1", Map.of("diagnosis", "key-invalid", "severity", "P1"));
+        Files.writeString(written("triage-20261121T030405Z.json"), "{\"actions\":[{\"text\":\"Ask\",\"command\":null},"
+                + "{\"text\":\"Replace it\",\"command\":\"jbang rotate-key --dry-run\"}]}");
+        Files.writeString(written("rotation.json"), "{\"outcome\":\"unfinished\"}");
+        Run.Result json = run("handover", "--json");
+        assertSays(json.err(), "jbang rotate-key --dry-run   # Replace it", "Unfinished: a key rotation");
+        assertEquals("jbang rotate-key --dry-run", Json.read(json.out()).path("advice").path("command").asText());
+        ran("event", "fallback is on", "--kind", "mitigated");
+        assertSays(run("handover").out(), "watch@CATALOG   # whether it works again");
+    }
+
+    @Test
+    void whatIsRefusedIsToldInJsonToo() throws IOException {
+        ran();
+        assertEquals(false, Json.read(run("close", "--json").out()).path("closed").asBoolean(true));
+        assertTrue(Json.read(run("--check", "--json").out()).path("advice").path("text").asText().contains("to finish"));
+    }
+
+    @Test
+    void aCopyElsewhereKnowsItsJournalOrSaysThatItDoesNot() throws IOException {
+        ran();
+        Path copy = Files.writeString(folder.resolve("mine.md"), filledIn(report()));
+        assertSays(ran("--check", "mine.md"), "is finished");
+        ran("event", "it was the cache");
+        Run.Result older = run("--check", "mine.md");
+        assertEquals(51, older.exit(), older.toString());
+        assertSays(older.out(), "it is older", "/mine.md --incident " + incident);
+        Path elsewhere = Tree.temporary("postmortem");
+        Files.copy(copy, elsewhere.resolve("mine.md"));
+        assertSays(good(script(elsewhere).args("--check", "mine.md").run()), "newer events were not looked for");
+    }
+
+    @Test
     void whatWasTakenBeforeItBeganIsWrittenDownWithAWarning() {
         assertFalse(ran("event", "deployed", "--at", "02:50").contains("before"), "what led to it comes before");
         assertSays(ran("event", "on it", "--kind", "acknowledged", "--at", "00:12"),
@@ -339,7 +374,18 @@ class PostmortemTest extends PostmortemJournals {
         assertTrue(journal.startsWith(clean), "what was clean stays byte for byte");
         assertEquals(events().size(), Incident.at(copy).journal().read().events().size());
         assertFalse(journal.contains("pk_0123") || journal.contains("jane@") || Files.exists(copy.resolve(".env")));
-        assertRefused(script(elsewhere).args("import", archive).run(), "is there already");
+
+        // Back on the first machine: each gets what it lacks, and another incident of that name nothing.
+        good(script(elsewhere).args("event", "restarted the pods", "--incident", copy.toString()).run());
+        good(script(elsewhere).args("--incident", copy.toString(), "export", "back.zip").run());
+        int before = events().size();
+        assertSays(ran("import", elsewhere.resolve("back.zip").toString()), "handover --incident");
+        assertEquals(before + 1, events().size());
+        assertSays(ran("import", elsewhere.resolve("back.zip").toString()), "imported 0 files");
+        Path third = Tree.temporary("postmortem");
+        Incident.at(third.resolve("klaviyo-incidents/20261120T030405Z"))
+                .append(Event.now("triage", Event.DETECTED, "another", Map.of()));
+        assertRefused(script(third).args("import", archive).run(), "is there already, and is another incident");
 
         byte[] torn = Files.readAllBytes(folder.resolve("incident.zip"));
         torn[80] ^= 1;

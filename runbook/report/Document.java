@@ -209,6 +209,7 @@ public record Document(Path markdown) {
         }
     }
 
+    private static final Pattern CODE = Pattern.compile("`[^`]*`");
     private static final Rule KNOWS = new Rule(OLDER, "(?m)^<!-- journal: ([\\w.-]+), (\\d{1,15}) bytes -->\\h*$",
             "it is older than the newest events in the journal: postmortem writes them in");
     // Of a line the first that finds something is told: whoever mends it looks at all of it.
@@ -257,11 +258,12 @@ public record Document(Path markdown) {
             fenced ^= line.stripLeading().startsWith("```");
             boolean comment = line.strip().matches("<!--.*-->");
             // Inline code quotes commands, and a command's "…" or [x] is no gap in the text.
-            String text = fenced || comment ? "" : line.replaceAll("`[^`]*`", "``");
+            String prose = CODE.matcher(line).replaceAll(code -> " ".repeat(code.group().length()));
+            String text = fenced || comment ? "" : prose;
             for (Rule rule : RULES) {
                 Matcher found = rule.pattern.matcher(text);
                 if (found.find()) {
-                    String quoted = "\"" + Text.safe(found.group().strip(), 100) + "\" ";
+                    String quoted = "\"" + Text.safe(line.substring(found.start(), found.end()).strip(), 100) + "\" ";
                     places.add(new Place(number, rule.name, quoted + rule.message));
                     break;
                 }

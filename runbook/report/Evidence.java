@@ -206,7 +206,7 @@ final class Evidence {
     // ---- a bundle's facts
 
     private Optional<Facts> bundle() {
-        Optional<Path> file = from.bundle().or(() -> newestBundle(from.notebook().incident()));
+        Optional<Path> file = from.bundle().or(() -> newest(from.notebook().incident(), "bundle-.*\\.zip"));
         if (file.isEmpty()) {
             return Optional.empty();
         }
@@ -229,12 +229,22 @@ final class Evidence {
         }
     }
 
-    private static Optional<Path> newestBundle(Incident incident) {
+    /** The newest file of such a name in the folder. */
+    static Optional<Path> newest(Incident incident, String name) {
         try (Stream<Path> files = Files.list(incident.folder())) {
-            return files.filter(file -> file.getFileName().toString().matches("bundle-.*\\.zip"))
-                    .max(Comparator.naturalOrder());
+            return files.filter(file -> file.getFileName().toString().matches(name)).max(Comparator.naturalOrder());
         } catch (IOException e) {
             return Optional.empty();
+        }
+    }
+
+    /** What it holds; nothing where there is none. */
+    static JsonNode json(Incident incident, String name) {
+        try {
+            Optional<Path> file = newest(incident, name);
+            return file.isEmpty() ? NO_DATA : Json.read(Document.text(file.get()));
+        } catch (IOException e) {
+            return NO_DATA;
         }
     }
 

@@ -152,11 +152,17 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
                     + String.join(", ", TIME) + "; and for the text: " + String.join(", ", TEXT)
                     + "), or what postmortem export wrote");
         }
+        List<Event> wanted =
+                read.stream().filter(event -> !event.at().isBefore(first) && !event.at().isAfter(last)).toList();
+        return new Taken(read.size(), add(wanted), problems);
+    }
+
+    /** Appends those that are not there yet; says how many. */
+    private int add(List<Event> wanted) {
         Set<String> there = events.stream().map(Notebook::same).collect(Collectors.toSet());
-        List<Event> wanted = read.stream().filter(event -> !event.at().isBefore(first)
-                && !event.at().isAfter(last) && there.add(same(event))).toList();
-        wanted.forEach(this::append);
-        return new Taken(read.size(), wanted.size(), problems);
+        List<Event> missing = wanted.stream().filter(event -> there.add(same(event))).toList();
+        missing.forEach(this::append);
+        return missing.size();
     }
 
     // The journal redacts, and pseudonyms differ from run to run: they must not tell an event apart from itself.
@@ -305,8 +311,9 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
     }
 
     /**
-     * Takes in what {@link #export} wrote, as a folder under {@code base}: all of it, or nothing. What is no incident's
-     * folder, torn or changed is refused, and so is one that is there already.
+     * Takes in what {@link #export} wrote, as a folder under {@code base}: all of it, or nothing. Where that incident
+     * is there already, it gets the events and files that it lacks. What is no incident's folder, torn or changed is
+     * refused.
      *
      * @throws Problem in one line that says why
      */
@@ -321,7 +328,7 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
             }
             Path folder = base.resolve(names.get(0));
             if (Files.exists(folder, LinkOption.NOFOLLOW_LINKS)) {
-                throw new IOException(folder + " is there already");
+                return new Carried(folder, merge(half, folder), List.of());
             }
             Files.move(half, folder, StandardCopyOption.ATOMIC_MOVE);
             return new Carried(folder, names.size(), List.of());
@@ -330,6 +337,25 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
         } finally {
             discard(half);
         }
+    }
+
+    // What both have stays as it is here. Two that share no event are two incidents, whatever their names.
+    private static int merge(Path half, Path folder) throws IOException {
+        Notebook here = of(Incident.at(folder), Optional.empty());
+        List<Event> theirs = Incident.at(half).journal().read().events();
+        Set<String> known = here.events.stream().map(Notebook::same).collect(Collectors.toSet());
+        if (theirs.stream().map(Notebook::same).noneMatch(known::contains)) {
+            throw new IOException(folder + " is there already, and is another incident");
+        }
+        int added = here.add(theirs) > 0 ? 1 : 0;
+        for (File file : half.toFile().listFiles()) {
+            Path place = folder.resolve(file.getName());
+            if (Files.notExists(place, LinkOption.NOFOLLOW_LINKS)) {
+                Files.move(file.toPath(), place, StandardCopyOption.ATOMIC_MOVE);
+                added++;
+            }
+        }
+        return added;
     }
 
     /** Writes its files into a folder; returns for each the name of the one that it was in, which is the same. */

@@ -143,15 +143,37 @@ public final class Postmortem {
         Map<String, Object> values = values();
         List<Row> rows = timeline.rows();
         Optional<Instant> due = due();
+        Incident incident = sources.notebook().incident();
         values.put("last", rows.subList(Math.max(0, rows.size() - 10), rows.size()));
         values.put("due", due);
         values.put("overdue", due.filter(sources.now()::isAfter).isPresent());
-        values.put("incident", sources.notebook().incident().toString());
-        values.put("watch", command.apply("watch", ""));
-        values.put("postmortem", command.apply("postmortem", ""));
+        values.put("incident", incident.toString());
+        values.put("bundle", Evidence.newest(incident, "bundle-.*\\.zip").map(Path::getFileName));
+        String rotation = Evidence.json(incident, "rotation\\.json").path("outcome").asText();
+        values.put("rotating", rotation.equals("unfinished"));
+        values.put("seenWell", field(timeline.seenWell()));
+        values.put("next", next(command));
         values.put("event", command.apply("postmortem", "event 'what happened' --by NAME"));
         return sources.templates().template("handover.md")
                 .fill(values, Postmortem::form, text -> Text.safe(text, 160)).stripTrailing();
+    }
+
+    /** What to do next, a command and why each: what triage advised, until something helped; nothing once closed. */
+    public List<Map<String, String>> next(BinaryOperator<String> command) {
+        if (timeline.moment(Moment.CLOSED).isPresent()) {
+            return List.of();
+        } else if (timeline.moment(Moment.RESTORED).isPresent()) {
+            return List.of(Map.of("command", command.apply("postmortem", ""),
+                    "text", "writes it; its --check says what is left"));
+        }
+        boolean helped = timeline.moment(Moment.MITIGATED).isPresent() || timeline.seenWell().isPresent();
+        JsonNode triage = helped ? Json.object() : Evidence.json(sources.notebook().incident(), "triage-.*\\.json");
+        List<Map<String, String>> advised = StreamSupport.stream(triage.path("actions").spliterator(), false)
+                .filter(action -> action.path("command").isTextual()).limit(3).map(action -> Map.of("text",
+                        action.path("text").asText(), "command", Text.safe(action.path("command").asText(), 400)))
+                .toList();
+        return advised.isEmpty()
+                ? List.of(Map.of("command", command.apply("watch", ""), "text", "whether it works again")) : advised;
     }
 
     /** When the next message is due, as the last one said; the first is due with what failed first. */
@@ -246,14 +268,16 @@ public final class Postmortem {
             measures.add(Map.of("name", measure.name(), "took", took, "kind", measure.kind(), "definition",
                     measure.definition(), "start", field(timeline.moment(measure.from())),
                     "end", field(timeline.moment(measure.to()))));
-            took.flatMap(time -> hint(measure, time)).ifPresent(hints::add);
+            // What was noticed by its first sign took no time that anybody could be praised for.
+            boolean moved = !timeline.moment(measure.from()).equals(timeline.moment(measure.to()));
+            took.filter(any -> moved).flatMap(time -> hint(measure, time)).ifPresent(hints::add);
         }
         values.put("measures", measures);
         values.put("hints", hints);
     }
 
     private static Optional<String> hint(Wording.Measure measure, Duration took) {
-        return measure.within().filter(any -> !took.isZero()).flatMap(within -> {
+        return measure.within().flatMap(within -> {
             Optional<Template> hint = took.compareTo(within) <= 0 ? measure.quick() : measure.slow();
             return hint.map(template -> template.fill(Map.of("took", Timeline.words(took),
                     "within", Text.Durations.words(within))));

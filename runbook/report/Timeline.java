@@ -171,9 +171,19 @@ final class Timeline {
         return Optional.ofNullable(moments.get(moment));
     }
 
-    /** From one moment to another; negative where that came first. */
+    /** When triage last found all well, unless it has failed again since; whether that holds nobody has watched. */
+    Optional<Row> seenWell() {
+        return all.stream().filter(row -> row.event.failing() || diagnosis(row.event).equals("healthy"))
+                .reduce((one, later) -> later).filter(row -> !row.event.failing());
+    }
+
+    /** From one moment to another, in minutes as they are shown; negative where that came first. */
     Optional<Duration> between(Moment from, Moment to) {
-        return moment(from).flatMap(start -> moment(to).map(end -> Duration.between(start.at(), end.at())));
+        return moment(from).flatMap(start -> moment(to).map(end -> Duration.between(minute(start), minute(end))));
+    }
+
+    private static Instant minute(Row row) {
+        return row.at().truncatedTo(ChronoUnit.MINUTES);
     }
 
     /** When it was over: restored, else the last that was recorded before somebody closed it. */
@@ -189,7 +199,7 @@ final class Timeline {
 
     /** {@code 1 hour 6 minutes}, {@code 41 minutes}, {@code 3 minutes before}: the runbook's form. */
     static String words(Duration duration) {
-        long minutes = duration.abs().plusSeconds(30).toMinutes();
+        long minutes = duration.abs().toMinutes();
         String hours = minutes < 60 ? "" : Text.count(minutes / 60, "hour");
         String rest = minutes % 60 == 0 ? "" : Text.count(minutes % 60, "minute");
         String words = minutes == 0 ? "less than a minute" : (hours + " " + rest).strip();
