@@ -38,7 +38,7 @@ final class Shapes {
 
     // In JSON and URLs these would be other shapes, or are planted so anyway.
     private static final Set<String> AS_THEY_ARE =
-            Set.of("cut", "money", "encoded", "split", "hard", "plain", "pairs", "tables");
+            Set.of("cut", "money", "encoded", "split", "hard", "more", "plain", "pairs", "tables");
     private static final Set<String> OTHERS = Set.of("look-alikes", "made-up look-alikes", "kinds", "canaries");
     private static final Map<String, String> ALPHABETS = Map.of("hex", "0123456789abcdef", "digits", "123456789",
             "small", "abcdefghijkmnpqrstuvwxyz", "big", "ABCDEFGHJKLMNPQRSTUVWXYZ234567");

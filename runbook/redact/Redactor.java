@@ -216,7 +216,6 @@ public final class Redactor {
         private static final Pattern ENDS_NAME = Pattern.compile("[ \\t]*+[:=]");
         private static final Pattern ELEMENT = Pattern.compile("[^\\s\"'`,;:=()\\[\\]{}<>|&]++");
         private static final Pattern NEXT_LINE = Pattern.compile("\\s++(?=[\"'\\[{\\])}]|\\z)");
-        private static final Pattern SPACES = Pattern.compile(" *+");
         private static final Pattern HEADER = Pattern.compile("\\|?[\\w\"' $().#/-]{1,60}+"
                 + "(?:[,;\\t|][\\w\"' $().#/-]{1,60}+)++\\|?\r?");
         // Rules below a header, and what goes over several lines.
@@ -325,9 +324,10 @@ public final class Redactor {
             if (row.isNamed()) {
                 if (last >= contextsFrom && counts(trigger, first, last)) {
                     // Two cells may be a name and its value.
-                    int end = column(row, first, last, 3) ? -1 : named(row, last);
+                    boolean head = mayBeHead(last);
+                    int end = head && column(row, first, last, 3) ? -1 : named(row, last);
                     took(row, end);
-                    if (end < 0) {
+                    if (head && end < 0) {
                         column(row, first, last, 2);
                     }
                 }
@@ -462,13 +462,19 @@ public final class Redactor {
             return at;
         }
 
+        private boolean mayBeHead(int last) {
+            int at = isQuote(charAt(last)) ? last + 1 : last;
+            while (charAt(at) == ' ') {
+                at++;
+            }
+            return "\r\n,;\t|".indexOf(charAt(at)) >= 0;
+        }
+
         // The name that heads a column of a table says what stands below it, as long as lines have as many cells.
         private boolean column(Row row, int first, int last, int least) {
-            int after = isQuote(charAt(last)) ? last + 1 : last;
-            char next = charAt(isAt(SPACES, after, text.length()) ? matcher(SPACES).end() : after);
-            int start = "\r\n,;\t|".indexOf(next) < 0 ? -1 : text.lastIndexOf('\n', first) + 1;
+            int start = text.lastIndexOf('\n', first) + 1;
             boolean within = start > header && start < tableEnd;
-            if (start < 0 || within || lineEnd(last) - start > LONGEST_HEADER
+            if (within || lineEnd(last) - start > LONGEST_HEADER
                     || !matcher(HEADER).region(start, lineEnd(last)).matches()) {
                 return false;
             }

@@ -84,7 +84,7 @@ public final class Rules {
         ADDRESS(Rules.WORD + "(?: [A-Z0-9#\\x80-\\xff]" + Rules.MORE + "*+(?![=:\"\\]])){0,6}+"),
         PHONE("[+(]?\\d(?:[ ().+/\\xa0\\xc2-]{0,3}\\d){5,14}+|" + Rules.WORD),
         /** To the line's end, such as a header with several parts. */
-        LINE("[^\\n\"'\\\\<>{}]++(?:\"[^\"\\n]*+\"(?=[;,\\s]|\\z)[^\\n\"'\\\\<>{}]*+)*+");
+        LINE("[^\\r\\n\"'\\\\<>{}]++(?:\"[^\"\\n]*+\"(?=[;,\\s]|\\z)[^\\r\\n\"'\\\\<>{}]*+)*+");
 
         private final String form;
         private Pattern bare;
@@ -120,7 +120,7 @@ public final class Rules {
     // What stands between a name and its value: a sign, with the value on the next line perhaps, or a tag's end, or,
     // after a name in quotes or as a function's argument, a comma, or another field of the same object.
     private static final String ASSIGNS = "(?:[ \\t]*+:?+[ \\t]*+\\r?\\n[ \\t]++" + VALUES + ":[ \\t]++"
-            + "|, ?" + VALUES + "=|</[\\w:.-]{1,40}>\\s{0,40}<(?:" + VALUES + "|string)(?:>\\s{0,40}<string)?>"
+            + "|, ?" + VALUES + "=| rejected value (?=\\[)|</[\\w:.-]{1,40}>\\s{0,40}<(?:" + VALUES + "|string)(?:>\\s{0,40}<string)?>"
             + "|[ \\t]*+(?:[=-]>|:=|={1,3}|:)[ \\t]*+(?:[|>][+-]?+(?=\\r?\\n))?+"
             + "(?:\\r?\\n[ \\t]++(?![\\w.$-]++[ \\t]*+[:=]|at )|\\r?\\n(?=[\"']))?+"
             + "|;(?=[sidb]:)|(?<=[\"'`])(?:[^{}<>\\n]|(?<=,\\r?)\\n(?=[ \\t]*+[\"'])){1,80}?(?<![A-Za-z])" + VALUES
