@@ -20,6 +20,7 @@ import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.concurrent.CompletableFuture;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -125,6 +126,9 @@ public final class OurSide {
             }
             String query = asking.settings().app().query();
             Prometheus prometheus = new Prometheus(asking.http(), address, asking.deadline().left());
+            CompletableFuture<Map<String, Long>> lately = !query.contains(WINDOW)
+                    ? CompletableFuture.completedFuture(Map.of()) : CompletableFuture.supplyAsync(() ->
+                            count(prometheus.instant(query.replace(WINDOW, LATELY)), query));
             Result result = prometheus.instant(query);
             Map<String, Long> counted = count(result, query);
             if (!result.ok()) {
@@ -139,12 +143,10 @@ public final class OurSide {
             }
             // A status missing in the last minute proves nothing, for a scrape a minute gives no increase; one that
             // stands at 0 is over.
-            Map<String, Long> lately = counted.isEmpty() || !query.contains(WINDOW) ? Map.of()
-                    : count(prometheus.instant(query.replace(WINDOW, LATELY)), query);
             Map<String, Long> still = new TreeMap<>(told.byStatus);
             Map<String, Long> over = new TreeMap<>();
             counted.entrySet().stream().filter(one -> one.getValue() > 0).forEach(one ->
-                    (lately.getOrDefault(one.getKey(), 1L) == 0 ? over : still).put(one.getKey(), one.getValue()));
+                    (lately.join().getOrDefault(one.getKey(), 1L) == 0 ? over : still).put(one.getKey(), one.getValue()));
             Matcher range = RANGE.matcher(query);
             String window = range.find() ? " in " + Durations.words(Durations.parse(range.group(1))) : "";
             return known(counted.isEmpty() ? "told" : "counted", still, over, window, result.answer());
@@ -375,8 +377,9 @@ public final class OurSide {
             return Check.skipped("webhook", "no route given: --webhook-url or KLAVIYO_WEBHOOK_URL");
         }
         long start = System.nanoTime();
+        CompletableFuture<Answer> asked = CompletableFuture.supplyAsync(() -> ask(route, asking));
         NetworkPath path = NetworkPath.to(route, asking);
-        Answer answer = path.fault().isPresent() ? path.fault().get() : ask(route, asking);
+        Answer answer = path.fault().isPresent() ? path.fault().get() : asked.join();
         String soon = path.expiresSoon() ? "yes, but the certificate ends soon" : "yes";
         String state = answer instanceof Reply reply && isLive(reply) ? soon : "no: route";
         if (answer instanceof Fault fault && fault.kind().tls() && fault.kind() != Http.Kind.TLS) {
