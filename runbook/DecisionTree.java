@@ -9,6 +9,7 @@ import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import runbook.ApiChecks.Symptom;
 import runbook.Screen.Check.Outcome;
@@ -258,12 +259,9 @@ public final class DecisionTree {
 
     /** The whole tree, line by line, with {@code >} before what led to a leaf. */
     static List<String> draw(Case reached, boolean ascii) {
-        List<String> drawn = new ArrayList<>();
-        for (int i = 0; i < TREE.size(); i++) {
-            String line = (reached.lines.contains(i) ? "> " : "  ") + TREE.get(i);
-            drawn.add(!ascii ? line : line.replaceAll("[├└]──", "|--").replace("│", "|").replace("→", "->"));
-        }
-        return drawn;
+        return IntStream.range(0, TREE.size()).mapToObj(i -> (reached.lines.contains(i) ? "> " : "  ") + TREE.get(i))
+                .map(line -> ascii ? line.replaceAll("[├└]──", "|--").replace("│", "|").replace("→", "->") : line)
+                .toList();
     }
 
     // ---- the answers
