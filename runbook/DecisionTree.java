@@ -95,13 +95,12 @@ public final class DecisionTree {
         │   └── yes → P2 klaviyo-slow: partial issue: retry with backoff
         │   see OUR SIDE
         ├── not asked: no key
+        │   Does status.klaviyo.com show an incident?
+        │   └── yes
+        │       Is it a major outage?
+        │       ├── yes → P1 klaviyo-outage: enable fallback mode, monitor the page, tell stakeholders
+        │       └── no → P2 klaviyo-degraded: monitor the status page, tell stakeholders
         │   Can we reach anything?
-        │   ├── yes
-        │   │   Does status.klaviyo.com show an incident?
-        │   │   └── yes
-        │   │       Is it a major outage?
-        │   │       ├── yes → P1 klaviyo-outage: enable fallback mode, monitor the page, tell stakeholders
-        │   │       └── no → P2 klaviyo-degraded: monitor the status page, tell stakeholders
         │   └── no → network: this machine cannot tell: ask another before anybody is paged
         │   → key-missing: give a key to know more
         │   see OUR SIDE
@@ -298,20 +297,16 @@ public final class DecisionTree {
     }
 
     private String apiReturnsErrors() {
-        if (found.symptoms().isEmpty()) {
-            return found.settings().key().isEmpty() ? "not asked: no key" : "could not tell";
-        }
-        return found.apiFails() ? "yes" : "no";
+        String unasked = found.settings().key().isEmpty() ? "not asked: no key" : "could not tell";
+        String asked = found.apiFails() ? "yes" : "no";
+        return found.symptoms().isEmpty() ? unasked : asked;
     }
 
     /** Whether any server outside our own network answered, or at least let us connect. */
     private boolean somethingIsReached() {
-        NetworkPath path = found.network();
-        if (path.proxyFails() && found.all().noneMatch(Http.Reply.class::isInstance)) {
-            return false;
-        }
-        return path.reachesServer() || found.all().anyMatch(DecisionTree::reached)
-                || found.status().seen() || found.status().check().http() != null;
+        boolean stopped = found.network().proxyFails() && found.all().noneMatch(Http.Reply.class::isInstance);
+        return !stopped && (found.network().reachesServer() || found.all().anyMatch(DecisionTree::reached)
+                || found.status().seen() || found.status().check().http() != null);
     }
 
     private static boolean reached(Http.Answer answer) {
@@ -387,12 +382,10 @@ public final class DecisionTree {
     }
 
     private String keyKind() {
-        if (found.settings().key().map(Key::token).orElse(false)) {
-            return "an OAuth token";
-        } else if (!found.keyFaults().isEmpty()) {
-            return "unfit to be sent";
-        }
-        return found.before().replacedAt().isPresent() ? "replaced since" : "fit, and refused";
+        boolean token = found.settings().key().map(Key::token).orElse(false);
+        String fit = found.before().replacedAt().isPresent() ? "replaced since" : "fit, and refused";
+        String key = found.keyFaults().isEmpty() ? fit : "unfit to be sent";
+        return token ? "an OAuth token" : key;
     }
 
     private String applicationHealth() {
@@ -442,11 +435,10 @@ public final class DecisionTree {
     }
 
     private String keyHere() {
-        if (gets(Symptom.UNAUTHORIZED)) {
-            return found.before().replacedAt().isPresent() ? "the key here was replaced"
-                    : "the key is refused here too";
-        }
-        return found.keyIsAccepted() ? "the key is fine here" : "no key was judged here";
+        String good = found.keyIsAccepted() ? "the key is fine here" : "no key was judged here";
+        String bad = found.before().replacedAt().isPresent() ? "the key here was replaced"
+                : "the key is refused here too";
+        return gets(Symptom.UNAUTHORIZED) ? bad : good;
     }
 
     private String webhooks() {
