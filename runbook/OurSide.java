@@ -145,8 +145,10 @@ public final class OurSide {
             // stands at 0 is over.
             Map<String, Long> still = new TreeMap<>(told.byStatus);
             Map<String, Long> over = new TreeMap<>();
-            counted.entrySet().stream().filter(one -> one.getValue() > 0).forEach(one ->
-                    (lately.join().getOrDefault(one.getKey(), 1L) == 0 ? over : still).put(one.getKey(), one.getValue()));
+            counted.entrySet().stream().filter(one -> one.getValue() > 0).forEach(one -> {
+                boolean passed = lately.join().getOrDefault(one.getKey(), 1L) == 0;
+                (passed ? over : still).put(one.getKey(), one.getValue());
+            });
             Matcher range = RANGE.matcher(query);
             String window = range.find() ? " in " + Durations.words(Durations.parse(range.group(1))) : "";
             return known(counted.isEmpty() ? "told" : "counted", still, over, window, result.answer());
@@ -283,8 +285,9 @@ public final class OurSide {
 
         private String window() {
             Optional<Instant> begin = times(recent).min(Comparator.naturalOrder());
-            Duration span = begin.map(at -> Duration.between(at, end)).orElse(Duration.ZERO);
-            return begin.isEmpty() ? "" : " in the log's last " + Durations.words(span.compareTo(LATELY) > 0 ? span : LATELY);
+            Duration span = begin.map(at -> Duration.between(at, end)).filter(most -> most.compareTo(LATELY) > 0)
+                    .orElse(LATELY);
+            return begin.isEmpty() ? "" : " in the log's last " + Durations.words(span);
         }
 
         // A single failure, or one in some hundreds, is what retries are for.
