@@ -45,6 +45,7 @@ import java.io.IOException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -435,7 +436,13 @@ class RotateKey implements Callable<Integer>, Listener {
     private List<String> commands(Ending ending) {
         Screen.Launcher launcher = shared.launcher();
         if (ending == Ending.ROTATED) {
-            return List.of(launcher.line("triage", ""), launcher.line("watch", ""));
+            // --key-file names the old key, which is dead by now or soon.
+            Map<String, String> options = new LinkedHashMap<>(launcher.options());
+            options.remove("key-file");
+            Screen.Launcher bare = new Screen.Launcher(launcher.script(), options, launcher.notes());
+            boolean filed = newKeyFile != null && !newKeyFile.equals("-");
+            Screen.Launcher after = filed ? bare.with("key-file", newKeyFile) : bare;
+            return List.of(after.line("triage", ""), after.line("watch", ""));
         }
         Stream<OptionSpec> own = spec.commandLine().getParseResult().matchedOptions().stream().distinct()
                 .filter(option -> !spec.mixins().get("shared").optionsMap().containsKey(option.longestName()))

@@ -21,7 +21,8 @@ import runbook.Text.Json;
 /** From the page to the closed postmortem with nothing but the five commands, as {@code ./jbang drill} shows them. */
 class GameDayTest {
     /** Measured, or told by other fields, and read by no report. */
-    private static final Set<String> NOT_RECORDED = Set.of("checks", "millis", "command", "detail", "update", "rounds", "bytes", "from", "to");
+    private static final Set<String> NOT_RECORDED =
+            Set.of("checks", "millis", "command", "detail", "update", "rounds", "bytes", "from", "to");
 
     @Test
     void fiveCommandsTakeATeamFromThePageToTheClosedPostmortem() throws IOException {
@@ -49,6 +50,8 @@ class GameDayTest {
             assertFalse(content.contains(key) || content.contains(newKey), file + " holds a key");
         }
         String screens = result.out() + result.err();
+        String after = screens.substring(screens.indexOf("See that all is well"));
+        assertTrue(after.lines().skip(1).findFirst().orElse("").endsWith(" triage --key-file new-key"), after);
         assertFalse(screens.contains(key) || screens.contains(newKey), "the screens hold a key");
     }
 

@@ -69,7 +69,7 @@ class GameDay implements Callable<Integer> {
     private static final String EVERY_DAY = """
             0|watch KEY--interval 1s --until 3 --for 3s --max 120s|\
             Has it recovered? Not before several good rounds in a row.
-            0|debug-bundle KEY--since 1h --log app.log|Evidence that is safe to share, collected while it is fresh.
+            0|debug-bundle KEY--since 1h|Evidence that is safe to share, collected while it is fresh.
             0|postmortem event 'The e-mails of customers went out again' --by LEAD|\
             Something only people know goes into the journal.
             0|postmortem --lead LEAD|The postmortem, mostly written already.
@@ -108,7 +108,8 @@ class GameDay implements Callable<Integer> {
         } else if (!all.keySet().containsAll(List.of(scenario, "healthy"))) {
             throw new Problem("--templates: its scenarios.json has no " + scenario + " or no healthy");
         } else if (!shared.launcher().notes().isEmpty()) {
-            throw new Problem(String.join("; ", shared.launcher().notes()));
+            throw new Problem("a game day starts the other steps, and does not know how: "
+                    + String.join("; ", shared.launcher().notes()));
         }
         screen = shared.screen();
         String now = Instant.now().truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "");
@@ -153,8 +154,8 @@ class GameDay implements Callable<Integer> {
         screen.heading("DRILL " + scenario + ": a game day. Nothing here is real, and nothing leaves this machine.");
         screen.line("To type along in a second terminal while this one waits:");
         screen.command(2, "cd " + Text.word(folder.toString()) + " && . ./sandbox.env");
-        screen.line("All these commands meet one sandbox, in which time passes: counts grow from one to the next. (With");
-        screen.line("--drill, each command starts a sandbox of its own at the scenario's beginning.)");
+        screen.line("All these commands meet one sandbox, in which time passes: counts grow from one to the next. "
+                + "(With --drill, each command starts a sandbox of its own at the scenario's beginning.)");
     }
 
     private void leave(String name, String content) throws IOException {
