@@ -252,10 +252,9 @@ class Postmortem extends PostmortemCommand {
         public Integer call() {
             if (file.toString().endsWith(".zip")) {
                 Notebook.Carried brought = Notebook.bring(file, shared.incidents());
-                int exit = carried("imported", brought);
                 shared.screen().command(2, shared.launcher().with("incident", brought.to().toString())
                         .line("postmortem", "handover"));
-                return exit;
+                return carried("imported", brought);
             }
             Notebook notebook = notebook();
             Instant first = from == null ? Instant.MIN : Moment.past("--from", from, now, notebook.began());
@@ -326,20 +325,20 @@ class Postmortem extends PostmortemCommand {
             boolean there = Files.exists(document.markdown());
             List<Document.Place> places =
                     there ? unfinished(document, Optional.of(notebook.incident())) : List.of();
-            if (!anyway && !(there && places.isEmpty())) {
+            boolean closes = anyway || there && places.isEmpty();
+            if (closes) {
+                String written = "postmortem with " + Text.count(places.size(), "unfinished place");
+                String state = there ? written : "without a postmortem";
+                Optional<String> who = Optional.ofNullable(by == null ? confirmed("Who closes it?") : by);
+                notebook.tell(now, Event.CLOSED, state, Json.object().put("unfinished", places.size()), who);
+                say(Mark.OK, "closed", notebook.incident() + ": " + state);
+            } else {
                 shared.screen().verdict(Mark.FAIL, "not closed: " + (there ? verdict(document, places)
                         : "there is no " + document.markdown() + " yet; postmortem writes it") + " (or --anyway)");
-                done(Json.object().put("closed", false).put("unfinished", places.size())
-                        .put("incident", notebook.incident().toString()).set("places", Json.of(places)));
-                return UNFINISHED;
             }
-            String written = "postmortem with " + Text.count(places.size(), "unfinished place");
-            String state = there ? written : "without a postmortem";
-            Optional<String> who = Optional.ofNullable(by == null ? confirmed("Who closes it?") : by);
-            notebook.tell(now, Event.CLOSED, state, Json.object().put("unfinished", places.size()), who);
-            say(Mark.OK, "closed", notebook.incident() + ": " + state);
-            return done(Json.object().put("closed", true).put("unfinished", places.size())
-                    .put("incident", notebook.incident().toString()));
+            done(Json.object().put("closed", closes).put("unfinished", places.size())
+                    .put("incident", notebook.incident().toString()).set("places", Json.of(places)));
+            return closes ? 0 : UNFINISHED;
         }
     }
 }

@@ -15,13 +15,12 @@ import java.util.TreeMap;
 import java.util.function.BiConsumer;
 import java.util.stream.Collectors;
 import java.util.stream.LongStream;
-import java.util.stream.Stream;
 import runbook.Settings.Templates;
 
 /**
- * What happened over time, as SVG: bands of states, numbered marks, lanes with lines and with stretches of success and
- * failure, all on one scale (UTC). It refers to nothing outside itself, follows the reader's light or dark colours,
- * prints, and means the same without colour: bands and stretches have patterns, lines dashes, marks shapes and numbers.
+ * What happened over time, as SVG: numbered marks, lanes with lines and with stretches of success and failure, all on
+ * one scale (UTC). It refers to nothing outside itself, follows the reader's light or dark colours,
+ * prints, and means the same without colour: stretches have patterns, lines dashes, marks shapes and numbers.
  * All text is escaped here; what lies outside the scale stands at its edge and says so.
  */
 public final class Chart {
@@ -32,7 +31,6 @@ public final class Chart {
     private static final double BEGIN = 52;
     private static final double END = WIDTH - 18;
     private static final double TOP = 62;
-    private static final double BAND = 30;
     private static final double MARK = 23;
     private static final double HEADER = 20;
     private static final double STRIP = 17;
@@ -47,12 +45,12 @@ public final class Chart {
         43_200, 86_400, 172_800, 604_800, 2_592_000, 31_536_000};
 
     private static final String STYLE = """
-        .chart{--ink:#1c2733;--soft:#56657a;--line:#d4dbe4;--ground:#fff;--quiet:#dfe3e8;--bad:#f6c7b8;--acting:#fbe2a0;
-        --watching:#c5dcf5;--good:#c4e7cd;--shade:#0004;--l0:#0b62a4;--l1:#c04a00;--l2:#007a5a;
+        .chart{--ink:#1c2733;--soft:#56657a;--line:#d4dbe4;--ground:#fff;--bad:#f6c7b8;--acting:#fbe2a0;
+        --good:#c4e7cd;--shade:#0004;--l0:#0b62a4;--l1:#c04a00;--l2:#007a5a;
         --l3:#a0487a;--l4:#946200;--l5:#1f7fb8;--l6:#6b5314;--l7:#666;
         font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
         @media screen and (prefers-color-scheme:dark){.chart{--ink:#e8edf3;--soft:#a3b0c0;--line:#37424f;
-        --ground:#14181d;--quiet:#3a424b;--bad:#6e3325;--acting:#655017;--watching:#234a72;--good:#215437;
+        --ground:#14181d;--bad:#6e3325;--acting:#655017;--good:#215437;
         --shade:#fff5;--l0:#6cb6ff;--l1:#ff9e66;--l2:#4fd0a5;--l3:#e9a3cb;--l4:#e8b84a;--l5:#8fd0f5;
         --l6:#cfb76a;--l7:#aaa}}
         @media print{.chart{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
@@ -70,10 +68,9 @@ public final class Chart {
         @media print{figure.timeline svg{min-width:0}}
         """;
 
-    /** What a band stands for: nobody knew, broken, something is done about it, looked after, well. */
+    /** What a stretch stands for: broken, in part, well. */
     public enum Tone {
-        QUIET("M2,2h1M6,6h1"), BAD("M-2,2l4,-4M-2,10l12,-12M6,10l4,-4"), ACTING("M-2,-2l12,12M6,-2l4,4M-2,6l4,4"),
-        WATCHING("M0,4h8"), GOOD("");
+        BAD("M-2,2l4,-4M-2,10l12,-12M6,10l4,-4"), ACTING("M-2,-2l12,12M6,-2l4,4M-2,6l4,4"), GOOD("");
 
         // Over the band's colour, on a tile of 8 by 8 pixels: what it says in print and without colour.
         private final String pattern;
@@ -140,7 +137,6 @@ public final class Chart {
     private final String title;
     private final Instant from;
     private final Instant to;
-    private final List<Band> bands = new ArrayList<>();
     private final List<Mark> marks = new ArrayList<>();
     private final List<Lane> lanes = new ArrayList<>();
     private int left;
@@ -153,19 +149,12 @@ public final class Chart {
         this.to = to.isAfter(from.plusSeconds(1)) ? to : from.plusSeconds(1);
     }
 
-    /** Adds states, by time and without overlap. One too short to be seen goes with the one before it. */
-    public Chart bands(List<Band> states) {
-        bands.addAll(joined(states, Duration.between(from, to).dividedBy(WIDTH / 2)));
-        return this;
-    }
-
-    private static List<Band> joined(List<Band> bands, Duration shortest) {
+    // What meets and says the same is one.
+    private static List<Band> joined(List<Band> bands) {
         List<Band> joined = new ArrayList<>();
         for (Band band : bands) {
             Band last = joined.isEmpty() ? band : joined.get(joined.size() - 1);
-            boolean meets = !joined.isEmpty() && last.to.equals(band.from);
-            boolean seen = Duration.between(band.from, band.to).compareTo(shortest) >= 0;
-            if (meets && (!seen || last.word.equals(band.word))) {
+            if (!joined.isEmpty() && last.to.equals(band.from) && last.word.equals(band.word)) {
                 joined.set(joined.size() - 1, new Band(last.from, band.to, last.word, last.tone));
             } else {
                 joined.add(band);
@@ -255,18 +244,16 @@ public final class Chart {
 
         private String whole() {
             List<Integer> rows = markRows();
-            double marksTop = TOP + (bands.isEmpty() ? 0 : BAND + 8);
-            double lanesTop = marksTop + rows.stream().mapToInt(row -> row + 1).max().orElse(0) * MARK + 6;
+            double lanesTop = TOP + rows.stream().mapToInt(row -> row + 1).max().orElse(0) * MARK + 6;
             double axis = lanesTop + lanes.stream().mapToDouble(Lane::whole).sum();
             text("title", 20, 28, title, 100);
             String length = Text.Durations.words(Duration.between(from, to));
             text("soft", 20, 48, DAY.format(from) + " to " + DAY.format(to) + " UTC, " + length, MANY_LETTERS);
             axis(axis);
-            bands.forEach(this::named);
             y = lanesTop;
             lanes.forEach(this::lane);
             for (int i = 0; i < marks.size(); i++) {
-                mark(i, marksTop + rows.get(i) * MARK + 11, axis);
+                mark(i, TOP + rows.get(i) * MARK + 11, axis);
             }
             y = axis + 46;
             legend();
@@ -311,15 +298,6 @@ public final class Chart {
         private void band(Band band, double top, double high) {
             String words = band.word + " " + DAY.format(band.from) + " to " + DAY.format(band.to);
             pattern(band.tone, x(band.from), top, Math.max(2, x(band.to) - x(band.from)), high, words);
-        }
-
-        private void named(Band band) {
-            band(band, TOP, BAND);
-            double begin = x(band.from);
-            double end = x(band.to);
-            stroke("stem", begin, TOP, begin, TOP + BAND);
-            boolean room = end - begin > band.word.length() * 7.4 + 10;
-            text("name middle", (begin + end) / 2, TOP + 20, room ? band.word : "", 30);
         }
 
         /** Each mark's row: the first in which it does not touch the one before. */
@@ -380,7 +358,7 @@ public final class Chart {
                 line(drawn.get(i), i, peak > 0 ? lane.height / peak : 0, floor, drawn.size() == 1);
             }
             // Good is a thin line, failed a tall hatched block: told apart in black and white too.
-            joined(lane.strip, Duration.ZERO).forEach(band -> band(band, floor + 3, band.tone == Tone.GOOD ? 4 : 13));
+            joined(lane.strip).forEach(band -> band(band, floor + 3, band.tone == Tone.GOOD ? 4 : 13));
             y += lane.whole();
         }
 
@@ -416,8 +394,7 @@ public final class Chart {
         /** What forms and lines mean: entries beside each other, in as many rows as the width needs. */
         private void legend() {
             Map<String, Tone> tones = new LinkedHashMap<>();
-            Stream<Band> strips = lanes.stream().flatMap(lane -> lane.strip.stream());
-            Stream.concat(bands.stream(), strips).forEach(band -> tones.put(band.word, band.tone));
+            lanes.stream().flatMap(lane -> lane.strip.stream()).forEach(band -> tones.put(band.word, band.tone));
             tones.forEach((word, tone) -> key(word, (at, row) -> pattern(tone, at, row - 11, 22, 14, word)));
             marks.stream().map(Mark::shape).distinct().sorted()
                     .forEach(shape -> key(shape.words, (at, row) -> shape(shape, at + 11, row - 4, "")));
