@@ -120,7 +120,8 @@ public final class Rules {
     // What stands between a name and its value: a sign, with the value on the next line perhaps, or a tag's end, or,
     // after a name in quotes or as a function's argument, a comma, or another field of the same object.
     private static final String ASSIGNS = "(?:[ \\t]*+:?+[ \\t]*+\\r?\\n[ \\t]++" + VALUES + ":[ \\t]++"
-            + "|, ?" + VALUES + "=| rejected value (?=\\[)|</[\\w:.-]{1,40}>\\s{0,40}<(?:" + VALUES + "|string)(?:>\\s{0,40}<string)?>"
+            + "|, ?" + VALUES + "=| rejected value (?=\\[)"
+            + "|</[\\w:.-]{1,40}>\\s{0,40}<(?:" + VALUES + "|string)(?:>\\s{0,40}<string)?>"
             + "|[ \\t]*+(?:[=-]>|:=|={1,3}|:)[ \\t]*+(?:[|>][+-]?+(?=\\r?\\n))?+"
             + "(?:\\r?\\n[ \\t]++(?![\\w.$-]++[ \\t]*+[:=]|at )|\\r?\\n(?=[\"']))?+"
             + "|;(?=[sidb]:)|(?<=[\"'`])(?:[^{}<>\\n]|(?<=,\\r?)\\n(?=[ \\t]*+[\"'])){1,80}?(?<![A-Za-z])" + VALUES
