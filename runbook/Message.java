@@ -42,6 +42,7 @@ public final class Message {
     private String lead;
     private Instant next;
     private Optional<String> drill = Optional.empty();
+    private boolean working;
 
     private Message(State state, Instant at, Words words, String severity, List<Event> journal) {
         this.state = state;
@@ -58,11 +59,17 @@ public final class Message {
 
     /**
      * What a diagnosis implies, and a journal says: who leads, when the next message is due by how long it has lasted,
-     * and, while it is being mitigated, what was done last. A resolved one announces no next message. The severity may
-     * be empty, and the journal, when it begins now.
+     * and, while it is being mitigated, what was done last. A resolved one announces no next message. The journal is
+     * empty when it begins now. The severity is empty where a look found nothing wrong, or could not tell: an incident
+     * that is on record is still the one that people are told of.
      */
     public static Message of(Templates templates, String diagnosis, String severity, State state, Instant at,
                              List<Event> journal) {
+        Incident.State known = Incident.State.of(journal);
+        if (severity.isBlank() && !known.severity().isEmpty()) {
+            Words words = Wording.of(templates, known.diagnosis()).words();
+            return new Message(state, at, words, known.severity(), journal).withWorking(diagnosis.equals("healthy"));
+        }
         return new Message(state, at, Wording.of(templates, diagnosis).words(), severity, journal);
     }
 
@@ -88,6 +95,12 @@ public final class Message {
     public Message withAction(String known) {
         action = known == null ? action : known;
         return this;
+    }
+
+    /** With the last look having been good, while nobody knows yet whether that will hold. */
+    public Message withWorking(boolean good) {
+        working = good && state != State.RESOLVED;
+        return working ? withAction("It works; watching until it has held") : this;
     }
 
     /** With an incident lead; a leading {@code @} is dropped, and nobody's name leaves whoever it is. */
@@ -148,13 +161,14 @@ public final class Message {
     }
 
     /**
-     * How customers are affected, in the terms that status pages have for a component: an outage of P1 is never called
-     * degraded performance, and what nobody outside notices is no incident to them.
+     * How customers are affected, in the terms of status pages: an outage of P1 is never called degraded performance,
+     * what nobody outside notices is no incident to them, and what only begins to work again is not called operational.
      */
     private String component() {
-        boolean noticed = !words.queued().orElse("").isEmpty();
-        String usual = severity.equals("P1") ? "Major Outage" : words.component().orElse("Degraded Performance");
-        return noticed ? usual : "Operational";
+        if (words.queued().orElse("").isEmpty() || working) {
+            return working ? "Monitoring" : "Operational";
+        }
+        return severity.equals("P1") ? "Major Outage" : words.component().orElse("Degraded Performance");
     }
 
     private String filled(Template template, Map<String, String> texts, UnaryOperator<String> escape) {
@@ -165,6 +179,7 @@ public final class Message {
         }
         values.put("status", state.name());
         values.put("suspected", state == State.INVESTIGATING && !words.rootCause().startsWith("Not yet known"));
+        values.put("working", working);
         values.put("outage", component().equals("Major Outage"));
         values.put("drill", drill.orElse(""));
         values.put("next", next == null ? "" : minute(next));

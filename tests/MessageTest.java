@@ -107,6 +107,19 @@ class MessageTest {
                 "Incident lead: @Ana\n", "Next update: by 2026-11-23T03:39Z\n");
     }
 
+    /** Somebody looks again in the middle of an incident, and all is well: that is no other incident, nor its end. */
+    @ParameterizedTest
+    @CsvSource({"'',Monitoring,none in the last look; it was: Sub", "recovered,Resolved,over; it was: Sub"})
+    void aGoodLookInAnOpenIncidentIsToldAsThatIncident(String more, String external, String impact) {
+        List<Event> journal = Stream.of("detected", "diagnosed", "note", more).filter(kind -> !kind.isEmpty())
+                .map(kind -> new Event(AT, "triage", kind, "", Json.of(kind.equals("note") ? Map.of("diagnosis", "healthy")
+                        : Map.of("diagnosis", "klaviyo-outage", "severity", "P1")))).toList();
+        Message message = Message.of(TEXTS, "healthy", "", State.of(journal), AT, journal);
+        assertSays(message.internal(TEXTS), "P1 INCIDENT", "Impact: " + impact);
+        assertSays(message.external(TEXTS), "Klaviyo Integration -- " + external + "\n");
+        assertHides(message.external(TEXTS), "unavailable", "experiencing delays");
+    }
+
     @Test
     void valuesAreOneLineEachAndForSlackNeitherMentionNorLink() {
         Message message = outage(State.INVESTIGATING).withLead("<@U123>").withAction("a\nStatus: RESOLVED\u001b[31m "

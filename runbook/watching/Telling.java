@@ -34,10 +34,6 @@ public final class Telling implements AutoCloseable {
     private static final Duration LONGEST_PAUSE = Duration.ofMinutes(1);
     private static final Duration POSTING = Duration.ofSeconds(10);
     private static final Duration RUNNING = Duration.ofSeconds(30);
-    private static final Map<State, String> ACTIONS = Map.of(
-            State.RECOVERING, "It works again; watching until it has held",
-            State.FLAPPING, "It comes and goes; watching until it holds",
-            State.HEALTHY, "It works; watching until it has held");
 
     /**
      * How people want to be told: to Slack's webhook, by a command that {@code tool} runs, by drafts of either message;
@@ -151,7 +147,9 @@ public final class Telling implements AutoCloseable {
         }
         return Message.of(choice.templates(), incident.diagnosis(), incident.severity(), stands,
                 at.truncatedTo(ChronoUnit.SECONDS), journal).withLead(choice.lead().orElse("")).withDrill(drill)
-                .withNext(over ? null : next(at)).withAction(ACTIONS.get(state));
+                .withNext(over ? null : next(at))
+                .withWorking(state == State.RECOVERING || state == State.HEALTHY)
+                .withAction(state == State.FLAPPING ? "It comes and goes; watching until it holds" : null);
     }
 
     // ---- how it is told
