@@ -298,7 +298,9 @@ class Watch implements Callable<Integer> {
             verdict(end, exit);
             end.open().forEach(words -> screen.marked(Mark.WARN, "", 0, words));
         }
-        end.folder().ifPresent(incident -> screen.line("Journal: " + incident.journal().file()));
+        // Nothing was written where the disk is full, or the folder is somebody else's.
+        end.folder().filter(incident -> incident.journal().file().toFile().length() > 0)
+                .ifPresent(incident -> screen.line("Journal: " + incident.journal().file()));
         if (end.untold() > 0) {
             screen.line(Text.count(end.untold(), "message")
                     + " not accepted yet: watch with --post on this incident sends what is left");
@@ -312,6 +314,28 @@ class Watch implements Callable<Integer> {
         } catch (IOException e) {
             shared.host().err().println("warning: --chart was not written: " + Text.safe(Incident.why(e), 200));
         }
+        if (end.folder().isPresent()) {
+            next(exit == 0);
+        }
+    }
+
+    /** What a person does after a watch, each with its command. */
+    private void next(boolean recovered) {
+        if (recovered) {
+            next("Tell people that it works again", "triage", "--announce both");
+            next("Keep the evidence", "debug-bundle", "");
+            next("Write it up", "postmortem", "");
+        } else {
+            next("See what is broken now", "triage", "");
+            next("Tell the next person", "postmortem", "handover");
+            next("Watch on", "watch", "");
+        }
+        shared.launcher().notes().forEach(screen::line);
+    }
+
+    private void next(String what, String step, String more) {
+        screen.line(what + ":");
+        screen.command(2, shared.launcher().line(step, more));
     }
 
     private void verdict(Shot end, int exit) {
