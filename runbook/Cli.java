@@ -11,6 +11,7 @@ import java.io.PrintWriter;
 import java.net.URI;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -207,7 +208,7 @@ public final class Cli {
             prepare(all, host, arguments);
             return all.get(0).execute(arguments);
         } catch (Problem problem) {
-            return failure(host, problem);
+            return failure(problem, host, arguments);
         } finally {
             all.forEach(line -> mixin(line).ifPresent(Cli::close));
             host.out.flush();
@@ -271,8 +272,8 @@ public final class Cli {
                 .registerConverter(Duration.class, Durations::parse).registerConverter(Path.class, host::path)
                 .registerConverter(URI.class, Settings::address).registerConverter(Revision.class, Revision::parse)
                 .setOut(new PrintWriter(host.out, true)).setErr(new PrintWriter(host.err, true))
-                .setParameterExceptionHandler((e, ignored) -> usage(e, host, values))
-                .setExecutionExceptionHandler((e, ignored, parsed) -> failure(host, e));
+                .setParameterExceptionHandler((e, given) -> usage(e, host, values, given))
+                .setExecutionExceptionHandler((e, ignored, parsed) -> failure(e, host, arguments));
         if (!host.terminal || host.environment.containsKey("NO_COLOR")) {
             line.setColorScheme(Help.defaultColorScheme(Ansi.OFF));
         }
@@ -347,35 +348,53 @@ public final class Cli {
         return lines;
     }
 
-    private static int usage(ParameterException e, Host host, Values values) {
+    private static int usage(ParameterException e, Host host, Values values, String... arguments) {
         CommandLine line = e.getCommandLine();
         Optional<OptionSpec> option = Optional.ofNullable(e.getArgSpec() instanceof OptionSpec one ? one : null);
         // A converter's own sentence is clearer than picocli's "Invalid value for option …: cannot convert".
         String said = option.isPresent() && e.getCause() instanceof IllegalArgumentException cause
                 ? option.get().longestName() + ": " + cause.getMessage() : e.getMessage();
-        say(host, option.map(one -> values.named(name(one), e.getValue(), said)).orElse(said));
-        UnmatchedArgumentException.printSuggestions(e, line.getErr());
+        String message = option.map(one -> values.named(name(one), e.getValue(), said)).orElse(said) + meant(e);
+        int exit = refused(Problem.USAGE, message, host, arguments);
         option.ifPresent(one -> host.err.print(layout(line.getHelp(), List.of(one))));
         host.err.println("Usage: " + line.getHelp().synopsis(0).strip() + "   ("
                 + line.getCommandSpec().qualifiedName() + " --help lists the options)");
-        return Problem.USAGE;
+        return exit;
     }
 
-    private static int failure(Host host, Exception e) {
-        if (e instanceof Problem problem) {
-            say(host, problem.getMessage());
-            return problem.exitCode();
+    /** What was probably meant by a word that the command does not know: an option, a command of its, a drill. */
+    private static String meant(ParameterException e) {
+        if (!(e instanceof UnmatchedArgumentException unknown)) {
+            return "";
         }
-        say(host, "unexpected " + e.getClass().getSimpleName() + (e.getMessage() == null ? "" : ": " + e.getMessage())
-                + " (KLAVIYO_DEBUG=1 shows where)");
-        if ("1".equals(host.environment.get("KLAVIYO_DEBUG"))) {
+        String word = unknown.getUnmatched().get(0).split("=")[0];
+        Map<String, String> known = new TreeMap<>();
+        Scenario.all(Templates.builtIn()).keySet().forEach(name -> known.put(name, "--drill " + name));
+        e.getCommandLine().getSubcommands().keySet().forEach(name -> known.put(name, name));
+        e.getCommandLine().getCommandSpec().optionsMap().keySet().forEach(name -> known.put(name, name));
+        return Nearest.to(word, known.keySet()).map(near -> ", did you mean " + known.get(near) + "?").orElse("");
+    }
+
+    private static int failure(Exception e, Host host, String... arguments) {
+        if (e instanceof Problem problem) {
+            return refused(problem.exitCode(), problem.getMessage(), host, arguments);
+        } else if ("1".equals(host.environment.get("KLAVIYO_DEBUG"))) {
             e.printStackTrace(host.err);
         }
-        return BUG;
+        String what = e instanceof FileSystemException file ? "a file cannot be used: " + Incident.why(file)
+                : "unexpected " + e.getClass().getSimpleName() + (e.getMessage() == null ? "" : ": " + e.getMessage());
+        return refused(BUG, what + " (KLAVIYO_DEBUG=1 shows where)", host, arguments);
     }
 
-    private static void say(Host host, String message) {
-        host.err.println("error: " + Text.safe(message, 600));
+    /** Says why nothing came of a run, to people and, where {@code --json} was asked for, to whoever reads that. */
+    private static int refused(int exit, String message, Host host, String... arguments) {
+        String said = Text.safe(message, 600);
+        host.err.println("error: " + said);
+        if (List.of(arguments).contains("--json")) {
+            write(Json.pretty(Json.object().put("schema", 1).put("error", said).put("exit", exit)
+                    .set("advice", advice("now", said, null))), host);
+        }
+        return exit;
     }
 
     // ---- what the options add up to
@@ -397,15 +416,15 @@ public final class Cli {
 
     /** Prints a document on standard output: in UTF-8, as JSON has it, whatever the terminal's character set. */
     public void print(JsonNode document) {
-        print(Json.pretty(document));
+        write(Json.pretty(document), host);
     }
 
     /** The same on one line: for one of many. */
     public void printLine(JsonNode document) {
-        print(Json.line(document));
+        write(Json.line(document), host);
     }
 
-    private void print(String json) {
+    private static void write(String json, Host host) {
         host.out.writeBytes((json + "\n").getBytes(StandardCharsets.UTF_8));
         host.out.flush();
     }

@@ -269,7 +269,7 @@ public final class Screen {
     private String clean(String text) {
         String masked = Key.mask(CONTROLS.matcher(text).replaceAll(" "));
         return unicode ? masked : masked.replace("…", "...").replace("→", "->")
-                .replace('—', '-').replace('–', '-').replace('·', '|');
+                .replace('—', '-').replace('–', '-').replace('·', '|').replace('×', 'x');
     }
 
     private static List<String> wrap(String text, int columns) {

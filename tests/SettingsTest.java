@@ -5,7 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -24,6 +27,7 @@ import runbook.Message.Template;
 import runbook.Screen;
 import runbook.Settings.Problem;
 import runbook.Settings.Templates;
+import runbook.Text.Json;
 import runbook.Tool;
 
 /** Where a script's values come from, what it says of wrong ones, and the commands that it prints. */
@@ -122,6 +126,8 @@ class SettingsTest {
         "option | --api-url https://ann:s3cret@a.example | --api-url has a login in it, which Klaviyo does not ask for",
         "option | -v -q --drill healthy | -v and -q exclude each other",
         "option | --nonsense       | Unknown option: '--nonsense'",
+        "option | --lgo x          | Unknown options: '--lgo', 'x', did you mean --log?",
+        "option | outage           | Unmatched argument at index 0: 'outage', did you mean --drill outage?",
         "option | --drill outrage  | no such scenario, did you mean outage?"})
     void aWrongValueIsRefusedAndItsPlaceNamed(String where, String wrong, String says) throws IOException {
         Run triage = triage("--curl", "--templates", team.toString());
@@ -167,6 +173,27 @@ class SettingsTest {
     void commandsStartAsThisOneDid(String name, String value, String printed) {
         Run.Result result = triage("--drill", "outage").env(name, value).run();
         assertTrue(result.out().contains(printed + "\n"), result.toString());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"triage --nonsense", "triage --drill outrage", "postmortem close", "watch --until 0 --drill healthy"})
+    void aRefusalIsADocumentToo(String refused) throws IOException {
+        String[] words = (refused + " --json").split(" ");
+        Run.Result result = Run.script(words[0]).home(home).cwd(home).args(List.of(words).subList(1, words.length)
+                .toArray(String[]::new)).run();
+        JsonNode document = Json.read(result.out());
+        Schemas.check("refusal", document);
+        assertEquals(2, document.path("exit").asInt(), result.toString());
+        assertTrue(result.err().startsWith("error: " + document.path("error").asText()), result.toString());
+    }
+
+    @Test
+    void whatATerminalCannotShowHasAStandIn() {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        PrintStream stream = new PrintStream(out, true, StandardCharsets.US_ASCII);
+        Cli.Host host = new Cli.Host(Map.of(), home, null, stream, stream, StandardCharsets.US_ASCII, false);
+        new Screen(host, stream, true, Screen.Level.SHORT).line("401 × 7 · a – b → c…");
+        assertEquals("401 x 7 | a - b -> c...\n", out.toString(StandardCharsets.US_ASCII));
     }
 
     /** However narrow a live view is, and wherever that falls: between words, in one, in quotes, beside a quote in it. */
