@@ -189,6 +189,7 @@ public final class Cli {
     private Values values;
     private Screen screen;
     private Sandbox sandbox;
+    private boolean printed;
 
     /** The scenarios' names, for help and completion. */
     static final class Scenarios implements Iterable<String> {
@@ -208,7 +209,7 @@ public final class Cli {
             prepare(all, host, arguments);
             return all.get(0).execute(arguments);
         } catch (Problem problem) {
-            return failure(problem, host, arguments);
+            return failure(problem, host, asked(arguments));
         } finally {
             all.forEach(line -> mixin(line).ifPresent(Cli::close));
             host.out.flush();
@@ -272,8 +273,9 @@ public final class Cli {
                 .registerConverter(Duration.class, Durations::parse).registerConverter(Path.class, host::path)
                 .registerConverter(URI.class, Settings::address).registerConverter(Revision.class, Revision::parse)
                 .setOut(new PrintWriter(host.out, true)).setErr(new PrintWriter(host.err, true))
-                .setParameterExceptionHandler((e, given) -> usage(e, host, values, given))
-                .setExecutionExceptionHandler((e, ignored, parsed) -> failure(e, host, arguments));
+                .setParameterExceptionHandler((e, given) -> usage(e, host, values, asked(given)))
+                .setExecutionExceptionHandler((e, one, parsed) -> failure(e, host,
+                        mixin(one).filter(cli -> cli.json && !cli.printed).isPresent()));
         if (!host.terminal || host.environment.containsKey("NO_COLOR")) {
             line.setColorScheme(Help.defaultColorScheme(Ansi.OFF));
         }
@@ -348,14 +350,14 @@ public final class Cli {
         return lines;
     }
 
-    private static int usage(ParameterException e, Host host, Values values, String... arguments) {
+    private static int usage(ParameterException e, Host host, Values values, boolean asJson) {
         CommandLine line = e.getCommandLine();
         Optional<OptionSpec> option = Optional.ofNullable(e.getArgSpec() instanceof OptionSpec one ? one : null);
         // A converter's own sentence is clearer than picocli's "Invalid value for option …: cannot convert".
         String said = option.isPresent() && e.getCause() instanceof IllegalArgumentException cause
                 ? option.get().longestName() + ": " + cause.getMessage() : e.getMessage();
         String message = option.map(one -> values.named(name(one), e.getValue(), said)).orElse(said) + meant(e);
-        int exit = refused(Problem.USAGE, message, host, arguments);
+        int exit = refused(Problem.USAGE, message, host, asJson);
         option.ifPresent(one -> host.err.print(layout(line.getHelp(), List.of(one))));
         host.err.println("Usage: " + line.getHelp().synopsis(0).strip() + "   ("
                 + line.getCommandSpec().qualifiedName() + " --help lists the options)");
@@ -375,22 +377,26 @@ public final class Cli {
         return Nearest.to(word, known.keySet()).map(near -> ", did you mean " + known.get(near) + "?").orElse("");
     }
 
-    private static int failure(Exception e, Host host, String... arguments) {
+    private static int failure(Exception e, Host host, boolean asJson) {
         if (e instanceof Problem problem) {
-            return refused(problem.exitCode(), problem.getMessage(), host, arguments);
+            return refused(problem.exitCode(), problem.getMessage(), host, asJson);
         } else if ("1".equals(host.environment.get("KLAVIYO_DEBUG"))) {
             e.printStackTrace(host.err);
         }
         String what = e instanceof FileSystemException file ? "a file cannot be used: " + Incident.why(file)
                 : "unexpected " + e.getClass().getSimpleName() + (e.getMessage() == null ? "" : ": " + e.getMessage());
-        return refused(BUG, what + " (KLAVIYO_DEBUG=1 shows where)", host, arguments);
+        return refused(BUG, what + " (KLAVIYO_DEBUG=1 shows where)", host, asJson);
     }
 
-    /** Says why nothing came of a run, to people and, where {@code --json} was asked for, to whoever reads that. */
-    private static int refused(int exit, String message, Host host, String... arguments) {
+    private static boolean asked(String... arguments) {
+        return List.of(arguments).contains("--json");
+    }
+
+    /** Says why nothing came of a run, to people and, where it did not say so itself, to whoever reads JSON. */
+    private static int refused(int exit, String message, Host host, boolean asJson) {
         String said = Text.safe(message, 600);
         host.err.println("error: " + said);
-        if (List.of(arguments).contains("--json")) {
+        if (asJson) {
             write(Json.pretty(Json.object().put("schema", 1).put("error", said).put("exit", exit)
                     .set("advice", advice("now", said, null))), host);
         }
@@ -417,11 +423,13 @@ public final class Cli {
     /** Prints a document on standard output: in UTF-8, as JSON has it, whatever the terminal's character set. */
     public void print(JsonNode document) {
         write(Json.pretty(document), host);
+        printed = true;
     }
 
     /** The same on one line: for one of many. */
     public void printLine(JsonNode document) {
         write(Json.line(document), host);
+        printed = true;
     }
 
     private static void write(String json, Host host) {
