@@ -155,7 +155,7 @@ class RotateKey implements Callable<Integer>, Listener {
     private Screen screen;
     private Tool tool;
     private List<Place> stores = List.of();
-    private boolean changing;
+    private volatile Rotation rotation;
     private String heading = "";
 
     @Override
@@ -171,46 +171,52 @@ class RotateKey implements Callable<Integer>, Listener {
         tool = Tool.of(shared.host(), toolTimeout);
         Runtime.getRuntime().addShutdownHook(new Thread(this::interrupted));
         Incident incident = shared.incident().orElseGet(() -> shared.newIncident(Instant.now()));
-        try (Rotation rotation = new Rotation(wishes(), tool, this)) {
-            return rotated(rotation, incident);
+        try (Rotation one = new Rotation(wishes(), tool, this)) {
+            rotation = one;
+            return rotated(incident);
+        } finally {
+            rotation = null;
         }
     }
 
-    // Called as this process ends, however it ends short of kill -9.
+    // Called as this process ends, however it ends short of kill -9: in the middle of it where there is a rotation.
     private void interrupted() {
-        if (changing) {
+        Rotation running = rotation;
+        if (running != null) {
             tool.stop();
-            shared.host().err().println("interrupted: run the same command again, and it finishes or rolls back");
+            String state = running.state();
+            shared.host().err().println("interrupted: " + state + (drilled() || state.startsWith("nothing") ? ""
+                    : ": run the same command again, and it finishes, or with --roll-back rolls back"));
         }
     }
 
     // ---- the step of the runbook
 
-    private int rotated(Rotation rotation, Incident incident) throws IOException {
+    private int rotated(Incident incident) throws IOException {
         try {
             rotation.begin(incident, dryRun);
             rotation.resumed().ifPresent(at ->
-                    screen.verdict(Mark.WARN, "Going on with the rotation begun at " + at));
+                    screen.verdict(Mark.WARN, "Going on with the rotation begun at " + at + ": " + rotation.state()));
             if (rollBack && rotation.resumed().isEmpty()) {
                 throw new Problem(REFUSED, "--roll-back: there is no unfinished rotation in " + incident);
             }
-            return end(rotation, rotate(rotation));
+            return end(rotate());
         } catch (Problem e) {
             // Whoever asked for JSON gets some, also where there was nothing to begin with.
             if (e.exitCode() == REFUSED) {
-                printJson(rotation, Ending.REFUSED);
+                printJson(Ending.REFUSED);
             }
             throw e;
         }
     }
 
-    private Ending rotate(Rotation rotation) {
+    private Ending rotate() {
         try {
             rotation.preflight(console().isPresent());
             if (rollBack && !dryRun) {
-                return rotation.rollBack("asked for", givenKey(rotation));
+                return rotation.rollBack("asked for", givenKey());
             }
-            Optional<Key> fresh = newKey(rotation);
+            Optional<Key> fresh = newKey();
             if (fresh.isPresent()) {
                 rotation.test(fresh.get(), this::theirs);
             } else if (dryRun) {
@@ -222,7 +228,6 @@ class RotateKey implements Callable<Integer>, Listener {
             if (dryRun || !yes && !confirmed("Go ahead?")) {
                 return dryRun ? Ending.PLANNED : Ending.REFUSED;
             }
-            changing = true;
             return rotation.change();
         } catch (Trouble e) {
             return rotation.failed(e);
@@ -240,7 +245,7 @@ class RotateKey implements Callable<Integer>, Listener {
         if (!VARIANTS.contains(variant)) {
             throw new Problem("--drill …:" + Text.safe(variant, 20) + ": the variants are "
                     + String.join(", ", VARIANTS));
-        } else if (!drilled() && to.isEmpty()) {
+        } else if (!drilled() && to.isEmpty() && !rollBack) {
             throw new Problem("--to STORE is missing: where is the key kept? For one: --to gcp:klaviyo-key");
         } else if (!dryRun && !yes && console().isEmpty()) {
             throw new Problem("--yes is missing: there is no terminal to ask on. Look first with --dry-run");
@@ -266,13 +271,13 @@ class RotateKey implements Callable<Integer>, Listener {
 
     // ---- the new key
 
-    private Optional<Key> newKey(Rotation rotation) {
-        Optional<Key> given = givenKey(rotation);
+    private Optional<Key> newKey() {
+        Optional<Key> given = givenKey();
         return given.isPresent() || dryRun || rotation.resumed().isPresent() && console().isEmpty() ? given
-                : Optional.of(askedFor(rotation));
+                : Optional.of(askedFor());
     }
 
-    private Optional<Key> givenKey(Rotation rotation) {
+    private Optional<Key> givenKey() {
         if (newKeyFile == null && newKeyCommand == null && drilled()) {
             return shared.sandbox().map(sandbox -> Key.of(sandbox.newKey()));
         }
@@ -284,7 +289,7 @@ class RotateKey implements Callable<Integer>, Listener {
         }
     }
 
-    private Key askedFor(Rotation rotation) {
+    private Key askedFor() {
         String needed = needs.isEmpty() ? "those of the old key (shown beside it in that list)"
                 : String.join(", ", needs);
         screen.line();
@@ -352,7 +357,6 @@ class RotateKey implements Callable<Integer>, Listener {
 
     @Override
     public void began(String name) {
-        changing |= name.equals("roll-back");
         if (!heading.equals(name)) {
             heading = name;
             screen.line();
@@ -376,27 +380,31 @@ class RotateKey implements Callable<Integer>, Listener {
         screen.indented(4, words);
     }
 
-    private int end(Rotation rotation, Ending ending) {
+    private int end(Ending ending) {
         if (!dryRun) {
             rotation.end(ending);
         }
-        changing = false;
         if (ending == Ending.STUCK) {
             byHand(rotation.byHand);
         }
         screen.line();
+        String untested = ending == Ending.PLANNED ? rotation.untested() : "";
         boolean unfinished = ending == Ending.REFUSED && rotation.resumed().isPresent();
-        screen.verdict(ending.exit == 0 ? Mark.OK : Mark.FAIL, unfinished
-                ? "Refused: this run has changed nothing, but the rotation before it is unfinished" : ending.verdict);
+        if (untested.isEmpty()) {
+            screen.verdict(ending.exit == 0 ? Mark.OK : Mark.FAIL, unfinished
+                    ? "Refused: this run has changed nothing, the one before it is unfinished" : ending.verdict);
+        } else {
+            screen.verdict(Mark.WARN, "Dry run: nothing has changed. Not tested: " + untested);
+        }
         shared.drill().ifPresent(scenario -> screen.indented(2, "DRILL " + scenario));
         if (ending.exit == 0) {
             next(ending);
         }
-        printJson(rotation, ending);
+        printJson(ending);
         return ending.exit;
     }
 
-    private void printJson(Rotation rotation, Ending ending) {
+    private void printJson(Ending ending) {
         if (shared.json()) {
             String command = ending.exit == 0 ? commands(ending).get(0) : null;
             shared.print(rotation.json(ending).set("advice", Cli.advice("now", ending.next, command)));
@@ -423,7 +431,9 @@ class RotateKey implements Callable<Integer>, Listener {
         }
         screen.line(ending.next + ":");
         commands(ending).forEach(command -> screen.command(2, command));
-        shared.launcher().notes().forEach(screen::line);
+        // After it, a command that gave the key may give the old one.
+        shared.launcher().notes().stream().filter(note -> ending != Ending.ROTATED || !note.endsWith("--key-command"))
+                .forEach(screen::line);
         if (ending == Ending.ROTATED) {
             screen.line("The old key: see step 7 above." + (drilled() ? " Each --drill starts a new sandbox: these two"
                     + " show the scenario's start again, with the old key." : ""));
@@ -436,13 +446,13 @@ class RotateKey implements Callable<Integer>, Listener {
     private List<String> commands(Ending ending) {
         Screen.Launcher launcher = shared.launcher();
         if (ending == Ending.ROTATED) {
-            // --key-file names the old key, which is dead by now or soon.
+            // The file that was given for the key holds the old one.
             Map<String, String> options = new LinkedHashMap<>(launcher.options());
             options.remove("key-file");
             Screen.Launcher bare = new Screen.Launcher(launcher.script(), options, launcher.notes());
-            boolean filed = newKeyFile != null && !newKeyFile.equals("-");
-            Screen.Launcher after = filed ? bare.with("key-file", newKeyFile) : bare;
-            return List.of(after.line("triage", ""), after.line("watch", ""));
+            Screen.Launcher then = Optional.ofNullable(newKeyFile).filter(file -> !file.equals("-"))
+                    .map(file -> bare.with("key-file", file)).orElse(bare);
+            return List.of(then.line("triage", ""), then.line("watch", ""));
         }
         Stream<OptionSpec> own = spec.commandLine().getParseResult().matchedOptions().stream().distinct()
                 .filter(option -> !spec.mixins().get("shared").optionsMap().containsKey(option.longestName()))

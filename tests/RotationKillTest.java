@@ -196,13 +196,27 @@ class RotationKillTest {
         ends(22, run.env("KLAVIYO_PRIVATE_KEY", oldKeyGiven ? bench.oldKey : null));
     }
 
-    @Test
-    void interruptedItSaysHowToGoOn() throws Exception {
-        try (Run.Running running = bench.heldAt("patch")) {
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {"LoadState | nothing has changed",
+        "is-active | vault:secret/klaviyo#key holds the new key; a restart has begun: run the same command again"})
+    void interruptedItSaysHowThingsStandAndHowToGoOn(String call, String says) throws Exception {
+        try (Run.Running running = bench.heldAt(call)) {
             running.interrupt();
-            bench.ended(130, running.await(), "run the same command again");
+            bench.ended(130, running.await(), "interrupted: " + says);
         }
         bench.tools.mend();
         ends(0, bench.rotate());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "revoked-key"})
+    void anUnfinishedRotationIsKnownInTheSandboxOfAGameDayTooAndNamesItsStores(String gameDay) throws Exception {
+        bench.gameDay = gameDay;
+        bench.killedAt("is-active");
+        bench.ends(21, bench.bare("--roll-back"), "run it again with --to 'vault:secret/klaviyo#key'");
+        bench.ends(0, bench.rotate("--dry-run"), "Going on with the rotation begun at", "; a restart has begun",
+                "holds the new key (before: sha256 " + Key.of(bench.oldKey).fingerprint() + ")",
+                "old key: newer form, 44 characters, sha256 " + Key.of(bench.oldKey).fingerprint());
+        ends(22, bench.rotate("--roll-back"));
     }
 }

@@ -40,6 +40,8 @@ final class RotationScene implements AutoCloseable {
      * not answer at all once it ran with the new one and has the old again.
      */
     volatile List<String> manners = List.of();
+    /** The scenario of the game day around it; empty in earnest. */
+    String gameDay = "";
     private volatile boolean changed;
     private final LoopbackServer app = new LoopbackServer(request -> health());
     private final Path home = folder.resolve("home");
@@ -95,10 +97,12 @@ final class RotationScene implements AutoCloseable {
 
     /** The variables of whoever rotates. */
     Map<String, String> environment() {
-        return Map.of("HOME", home.toString(), "PATH", folder.resolve("bin") + ":" + System.getenv("PATH"),
+        Map<String, String> all = new TreeMap<>(Map.of("KLAVIYO_GAME_DAY", gameDay));
+        all.putAll(Map.of("HOME", home.toString(), "PATH", folder.resolve("bin") + ":" + System.getenv("PATH"),
                 "KLAVIYO_PRIVATE_KEY", oldKey, "KLAVIYO_NEW_PRIVATE_KEY", newKey,
                 "KLAVIYO_API_URL", sandbox.target().api().toString(), "KLAVIYO_APP_URL", app.url() + "/health",
-                "KLAVIYO_INCIDENT", incident.toString(), "XDG_STATE_HOME", folder.resolve("state").toString());
+                "KLAVIYO_INCIDENT", incident.toString(), "XDG_STATE_HOME", folder.resolve("state").toString()));
+        return all;
     }
 
     /** What is kept of it; empty where nothing is. */

@@ -108,9 +108,14 @@ final class Holding {
         }
         refuseStranger();
         Key held = now.key().orElseThrow();
-        String which = holdsOld() ? "the old key, " : "the new key, ";
+        String which = holdsOld() ? "the old key, " : "the new key (before: " + words(kept.before) + "), ";
         String holds = "holds " + (kept.touched ? which : "") + held.describe() + now.versionWords();
         return held.known() ? Done.ok(holds) : Done.warn(holds + ", which is no private key");
+    }
+
+    String state() {
+        boolean seen = holdsOld() || holdsNew();
+        return store.name() + (seen ? " holds the " + (holdsNew() ? "new" : "old") : " may hold the new") + " key";
     }
 
     // ---- forward

@@ -22,6 +22,7 @@ import runbook.Http;
 import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.Screen.Mark;
+import runbook.Settings;
 import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Tool;
@@ -163,7 +164,7 @@ public final class Progress {
     private static final ObjectMapper MAPPER = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
 
     private final Tool tool;
-    private final Optional<String> drill;
+    private final Settings settings;
     final Listener listener;
     final List<Step> made = new ArrayList<>();
     Kept kept = new Kept();
@@ -171,18 +172,18 @@ public final class Progress {
     Incident incident;
     boolean looking = true;
 
-    Progress(Tool tool, Listener listener, Optional<String> drill) {
+    Progress(Tool tool, Listener listener, Settings settings) {
         this.tool = tool;
         this.listener = listener;
-        this.drill = drill;
+        this.settings = settings;
     }
 
-    // Goes on with what changed something here and came to no good end; not in a drill, whose sandbox is gone.
+    // Goes on with what changed something here and came to no good end, unless its sandbox has ended with it.
     void begin(Incident where, boolean onlyLooking) throws IOException {
         incident = where;
         looking = onlyLooking;
         Path file = where.folder().resolve(FILE);
-        if (drill.isEmpty() && Files.exists(file)) {
+        if (!settings.target().passing() && Files.exists(file)) {
             Kept earlier = MAPPER.readValue(Files.readAllBytes(file), Kept.class);
             resumed = earlier.changed() && List.of(UNFINISHED, "stuck").contains(earlier.outcome);
             kept = resumed ? earlier : kept;
@@ -255,7 +256,7 @@ public final class Progress {
     // A journal that cannot be written costs its entry, never the rotation.
     void journal(String event, String summary, Map<String, ?> data) {
         Map<String, Object> noted = new TreeMap<>(data);
-        drill.ifPresent(scenario -> noted.put("drill", scenario));
+        settings.drill().ifPresent(scenario -> noted.put("drill", scenario));
         try {
             if (!looking) {
                 incident.append(Event.now("rotate-key", event, Text.safe(summary, 300), noted));

@@ -128,7 +128,7 @@ public final class Rotation implements AutoCloseable {
     public Rotation(Wishes wishes, Tool tool, Listener listener) {
         this.wishes = wishes;
         this.tool = tool;
-        this.progress = new Progress(tool, listener, wishes.settings.drill());
+        this.progress = new Progress(tool, listener, wishes.settings);
         this.keys = new Keys(wishes, progress);
         this.app = new AppWatch(wishes.settings, wishes.verify, progress);
         wishes.settings.key().ifPresent(tool::conceal);
@@ -160,7 +160,7 @@ public final class Rotation implements AutoCloseable {
         String missing = progress.kept.touched().filter(name -> !names().contains(name))
                 .map(name -> " --to " + Text.word(name)).collect(Collectors.joining());
         Trouble.when(!missing.isEmpty(), "the unfinished rotation in " + where
-                + " is about other stores too: run it again with" + missing);
+                + " is about more stores than were given: run it again with" + missing);
         if (!looking && progress.resumed) {
             progress.awaitChild(tool.timeout());
             tool.watch(progress::child);
@@ -191,6 +191,14 @@ public final class Rotation implements AutoCloseable {
     /** When the rotation began that this goes on with; empty when it goes on with none. */
     public Optional<String> resumed() {
         return Optional.of(progress.kept.startedAt).filter(at -> progress.resumed);
+    }
+
+    /** What has been changed until now, by an earlier run too, in words. */
+    public String state() {
+        String stores = holdings.stream().filter(one -> one.kept.touched).map(Holding::state)
+                .collect(Collectors.joining(", "));
+        return !progress.kept.changed() ? "nothing has changed"
+                : stores + (progress.kept.restarting ? "; a restart has begun" : "; nothing has been restarted");
     }
 
     // ---- steps 1 and 2
@@ -280,6 +288,14 @@ public final class Rotation implements AutoCloseable {
             unmarked |= mark.isEmpty();
             return Done.ok("restarted" + mark.map(now -> ", now " + now).orElse(""));
         });
+    }
+
+    /** What the steps before the plan could not look at, in words; empty when they saw everything. */
+    public String untested() {
+        String key = keys.fresh.isPresent() ? "" : "the new key, for none was given";
+        String restart = !wishes.targets.isEmpty() ? "" : "a restart, for there is no --restart: where the application"
+                + " does not read the key anew by itself, step 6 fails, and all is rolled back";
+        return key + (key.isEmpty() || restart.isEmpty() ? "" : "; ") + restart;
     }
 
     /** Makes steps 3 to 7. */
