@@ -305,6 +305,9 @@ class Watch implements Callable<Integer> {
             screen.line(Text.count(end.untold(), "message")
                     + " not accepted yet: watch with --post on this incident sends what is left");
         }
+        if (!shared.json()) {
+            next(end, exit);
+        }
         try {
             if (chart != null) {
                 boolean page = !chart.toString().toLowerCase(Locale.ROOT).endsWith(".svg");
@@ -336,6 +339,21 @@ class Watch implements Callable<Integer> {
     private void next(String what, String step, String more) {
         screen.line(what + ":");
         screen.command(2, shared.launcher().line(step, more));
+    }
+
+    /** What people do now; nothing where nothing was wrong. */
+    private void next(Shot end, int exit) {
+        Screen.Launcher launcher = shared.launcher();
+        if (end.folder().isPresent() && exit == 0) {
+            screen.line("Next: tell people that it is over and put that on record, collect evidence, write it up");
+            end.record().ifPresent(command -> screen.command(2, command));
+            screen.command(2, launcher.line("debug-bundle", ""));
+            screen.command(2, launcher.line("postmortem", ""));
+        } else if (end.folder().isPresent()) {
+            screen.line("Next: what is wrong now; then watch on, it goes on from here");
+            screen.command(2, launcher.line("triage", ""));
+            screen.command(2, launcher.line("watch", ""));
+        }
     }
 
     private void verdict(Shot end, int exit) {

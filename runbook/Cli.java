@@ -77,7 +77,7 @@ public final class Cli {
         {"postmortem handover", SITES}, {"postmortem (event|import|export|close)", TEXTS}, {"postmortem", API},
         {"debug-bundle (open|verify|redact)|drill|sandbox", ALL_BUT_TEXTS}, {".*", ""}};
     /** Set by a game day, whose sandbox is in another process: every screen and artefact has to say DRILL. */
-    private static final String GAME_DAY = "KLAVIYO_GAME_DAY";
+    static final String GAME_DAY = "KLAVIYO_GAME_DAY";
 
     /**
      * What surrounds a script: nothing in {@code runbook/} looks past it, so that a test runs a script in its own

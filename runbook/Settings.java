@@ -324,14 +324,21 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         Values(Cli.Host host, String script, Optional<String> folder) {
             this.host = host;
             this.script = script;
-            Path own = host.home().resolve(".klaviyo-runbook.properties");
-            if (Files.isRegularFile(own)) {
-                add(own.toString(), Templates.read(own));
-            }
+            // A game day says where its key is stored: an exercise must never find the store of whoever takes part.
+            boolean practice = host.env(Cli.GAME_DAY).isPresent();
+            addOwn(!practice);
             templates = folder.or(() -> of("templates").map(Value::text)).map(host::path).map(Templates::over)
                     .orElse(Templates.builtIn());
             if (templates.carries(TEAM)) {
                 add(templates.origin(TEAM), templates.text(TEAM));
+            }
+            addOwn(practice);
+        }
+
+        private void addOwn(boolean now) {
+            Path own = host.home().resolve(".klaviyo-runbook.properties");
+            if (now && Files.isRegularFile(own)) {
+                add(own.toString(), Templates.read(own));
             }
         }
 

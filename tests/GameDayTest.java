@@ -27,15 +27,17 @@ class GameDayTest {
     @Test
     void fiveCommandsTakeATeamFromThePageToTheClosedPostmortem() throws IOException {
         Path cwd = Tree.temporary("game-day");
+        Path theirs = Tree.write(cwd.resolve("their.env"), "KEY=not for an exercise\n");
+        Tree.write(cwd.resolve("home/.klaviyo-runbook.properties"), "rotate-key.to=file:" + theirs + "#KEY\n");
         Run.Result result = Run.process("tests/drill").args("revoked-key", "--yes", "--lead", "Sam").cwd(cwd)
-                .env("KLAVIYO_RUNBOOK_COMMAND", steps(cwd).toString()).timeout(Duration.ofMinutes(4)).run();
+                .env("KLAVIYO_RUNBOOK_COMMAND", "./" + steps(cwd).getFileName()).timeout(Duration.ofMinutes(4)).run();
         assertEquals(0, result.exit(), result.toString());
 
         Path journal = find(cwd, "journal.jsonl");
         Path incident = journal.getParent();
         List<String> events = Files.readAllLines(journal).stream().map(GameDayTest::event).distinct().toList();
         String report = Files.readString(incident.resolve("postmortem.md"));
-        String key = Files.readString(find(cwd, "old-key")).strip();
+        String key = Files.readString(find(cwd, "sandbox.env")).replaceFirst("(?s).*PRIVATE_KEY=(\\w+).*", "$1");
         String newKey = Files.readString(find(cwd, "new-key")).strip();
         assertTrue(events.containsAll(List.of("detected", "acknowledged", "diagnosed", "rotation-step", "rotated",
                 "recovered", "bundled")), events.toString());
@@ -44,6 +46,7 @@ class GameDayTest {
             assertTrue(report.contains(told), told + ": " + report);
         }
         assertTrue(Files.readString(find(cwd, ".env")).contains(newKey), "the application has the new key");
+        assertEquals("KEY=not for an exercise\n", Files.readString(theirs), "a store of whoever takes part");
         theGoldenRecordingIsStillWhatTheStepsWrite(journal);
         for (Path file : everythingIn(incident)) {
             String content = Files.readString(file, StandardCharsets.ISO_8859_1);
@@ -51,7 +54,7 @@ class GameDayTest {
         }
         String screens = result.out() + result.err();
         String after = screens.substring(screens.indexOf("See that all is well"));
-        assertTrue(after.lines().skip(1).findFirst().orElse("").endsWith(" triage --key-file new-key"), after);
+        assertTrue(after.lines().skip(1).findFirst().orElse("").matches(".* triage --key-file \\S+/new-key"), after);
         assertFalse(screens.contains(key) || screens.contains(newKey), "the screens hold a key");
     }
 
@@ -59,7 +62,8 @@ class GameDayTest {
     private static Path steps(Path folder) throws IOException {
         StringBuilder script = new StringBuilder("#!/bin/sh\nstep=$1; shift\ncase $step in\n");
         for (String step : List.of("triage", "rotate-key", "watch", "debug-bundle", "postmortem")) {
-            script.append(step).append(") exec ").append(Run.process(step).quoted()).append(" \"$@\" ;;\n");
+            String start = Run.process(step).home(folder.resolve("home")).quoted();
+            script.append(step).append(") exec ").append(start).append(" \"$@\" ;;\n");
         }
         Path file = Files.writeString(folder.resolve("jbang"), script + "esac\n");
         Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwx------"));

@@ -349,9 +349,15 @@ class SandboxTest {
     @ValueSource(booleans = {false, true})
     void theServedSandboxTakesTheFileThatLeadsToItAlongUnlessItIsAnothersByThen(boolean others) throws IOException {
         Path file = folder.resolve("klaviyo-sandbox.env");
-        try (Run.Running running = Run.process("tests/sandbox").args("outage").cwd(folder).start()) {
-            running.awaitOut("DRILL outage: a sandbox at http://127.0.0.1:\\d+, until Ctrl-C[\\s\\S]+klaviyo-sandbox.env && ");
+        try (Run.Running running = Run.process("tests/sandbox").args("revoked-key").cwd(folder).start()) {
+            running.awaitOut("DRILL revoked-key: a sandbox at http://127.0.0.1:\\d+, until Ctrl-C[\\s\\S]+klaviyo-sandbox.env && ");
             assertTrue(Files.readString(file).contains("export KLAVIYO_API_URL=http://127.0.0.1:"));
+            if (!others) {
+                // What triage prints can be pasted: store, restart and new key are known.
+                String paste = ". ./klaviyo-sandbox.env; " + Run.process("rotate-key").quoted() + " --verify-for 4s --yes";
+                Run.Result rotated = Run.command("sh", "-c", paste).cwd(folder).run();
+                assertTrue(rotated.exit() == 0 && rotated.out().contains("Rotated"), rotated.toString());
+            }
             Files.writeString(file, others ? "export KLAVIYO_API_URL=http://127.0.0.1:1\n" : Files.readString(file));
             running.process().destroy();
             assertEquals(143, running.await().exit());

@@ -144,6 +144,8 @@ class WatchTest {
             result = heals(running);
         }
         assertEquals("diagnosed degraded recovering recovered", kinds(journal()));
+        assertTrue(Pattern.compile("Next: .*\\n  .*debug-bundle@CATALOG.*\\n  .*postmortem@CATALOG").matcher(result.out())
+                .find(), "Slack was told: " + result.out());
         JsonNode recovered = journal().stream().filter(event -> event.event().equals(Event.RECOVERED)).findFirst().get()
                 .data();
         assertTrue(recovered.path("rounds").asInt() >= 3 && time(recovered, "goodSince").isBefore(Instant.now()
@@ -199,6 +201,7 @@ class WatchTest {
         assertTrue(result.out().contains("DRILL outage: not recovered"), result.out());
         assertTrue(result.out().contains("\n  jbang postmortem@CATALOG handover --drill outage"), result.out());
         assertTrue(result.out().contains("0 of 3 good rounds in a row, good for 0 s of 8 s"), result.out());
+        assertTrue(result.out().contains("  jbang watch@CATALOG --drill outage"), result.out());
         assertFalse(result.out().contains("\u001b"), "no cursor movement in a pipe");
         incident.append(Event.now("triage", Event.DETECTED, "in earnest", Map.of()));
         ends(2, drill.args("--incident", incident.toString()));

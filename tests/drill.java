@@ -8,6 +8,7 @@
 //DEPS com.samskivert:jmustache:1.16
 //FILES templates/=../templates/team.properties
 //FILES templates/=../templates/scenarios.json
+//SOURCES Practice.java
 //SOURCES ../runbook/Cli.java
 //SOURCES ../runbook/Http.java
 //SOURCES ../runbook/Incident.java
@@ -27,19 +28,18 @@
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import runbook.Cli;
-import runbook.Incident;
 import runbook.Screen;
 import runbook.Screen.Mark;
 import runbook.Settings.Problem;
@@ -55,17 +55,21 @@ import runbook.sandbox.Sandbox.Scenario;
 class GameDay implements Callable<Integer> {
     /** A line a command: how it has to end, the command, and why it comes now. */
     private static final Map<String, String> DAYS = Map.of("revoked-key", """
-            11|triage --key-file old-key --announce both --lead LEAD|\
+            11|triage --announce both --lead LEAD|\
             03:00, the pager says "Klaviyo is broken". What is broken, how bad, what next?
-            0|rotate-key ROTATION --dry-run|\
-            The key was revoked, and a new one was made in Klaviyo. Rehearse replacing it:
-            0|rotate-key ROTATION --verify-for 5s --yes|Now in earnest: store it, read it back, restart, verify.
+            TOLD
+            0|rotate-key --dry-run|The key was revoked, and a new one was made in Klaviyo. Rehearse replacing it:
+            0|rotate-key --verify-for 5s --yes|Now in earnest: store it, read it back, restart, verify.
             """, "recovering", """
             11|triage --announce both --lead LEAD|03:00, the pager says "Klaviyo is broken". Is it Klaviyo, or is it us?
+            TOLD
             """, "runaway-loop", """
             12|triage --log app.log --announce internal --lead LEAD|\
             03:00, the pager says "429 from Klaviyo". Who makes all these calls?
+            TOLD
             """);
+    private static final String TOLD = "0|postmortem event 'told people' --kind announced --by LEAD|"
+            + "The messages were sent: on record, or nobody knows later when people were told.";
     private static final String EVERY_DAY = """
             0|watch KEY--interval 1s --until 3 --for 3s --max 120s|\
             Has it recovered? Not before several good rounds in a row.
@@ -76,7 +80,6 @@ class GameDay implements Callable<Integer> {
             51|postmortem --check|What is left for people to fill in?
             0|postmortem close --anyway|A drill may be closed without: in earnest, fill it in first.
             """;
-    private static final String VARIABLE = "KLAVIYO_PRIVATE_KEY";
 
     public static void main(String... args) {
         System.exit(Cli.run(new GameDay(), Cli.Host.ofProcess(), args));
@@ -115,8 +118,9 @@ class GameDay implements Callable<Integer> {
         String now = Instant.now().truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "");
         folder = shared.host().path("klaviyo-game-day").resolve(now).toAbsolutePath();
         try (Sandbox sandbox = new Sandbox(all.get(scenario))) {
-            prepare(sandbox);
-            for (String line : day(sandbox).split("\n")) {
+            Practice.prepare(folder, sandbox, shared);
+            introduce();
+            for (String line : day().split("\n")) {
                 String[] step = line.split("\\|");
                 if (step[1].startsWith("watch") && scenario.equals("runaway-loop")) {
                     screen.line();
@@ -134,23 +138,12 @@ class GameDay implements Callable<Integer> {
         return 0;
     }
 
-    private String day(Sandbox sandbox) {
-        String rotation = "--key-file old-key --new-key-file new-key --to file:.env#" + VARIABLE + " --restart "
-                + Text.word("exec:curl -fsS -X POST " + sandbox.restartUrl());
-        return (DAYS.get(scenario) + EVERY_DAY).replace("ROTATION", rotation).replace("LEAD", Text.word(lead))
+    private String day() {
+        return (DAYS.get(scenario) + EVERY_DAY).replace("TOLD", TOLD).replace("LEAD", Text.word(lead))
                 .replace("KEY--", scenario.equals("revoked-key") ? "--key-file new-key --" : "--");
     }
 
-    private void prepare(Sandbox sandbox) throws IOException {
-        leave("sandbox.env", sandbox.exports());
-        if (scenario.equals("revoked-key")) {
-            // The application reads its key from a dotenv file when it starts, as a real one would from its store.
-            leave(".env", VARIABLE + "=" + sandbox.key() + "\n");
-            leave("old-key", sandbox.key() + "\n");
-            leave("new-key", sandbox.newKey() + "\n");
-            sandbox.appKeyFile(folder.resolve(".env"), VARIABLE);
-        }
-        leave("app.log", sandbox.applicationLog());
+    private void introduce() {
         screen.heading("DRILL " + scenario + ": a game day. Nothing here is real, and nothing leaves this machine.");
         screen.line("To type along in a second terminal while this one waits:");
         screen.command(2, "cd " + Text.word(folder.toString()) + " && . ./sandbox.env");
@@ -158,12 +151,22 @@ class GameDay implements Callable<Integer> {
                 + "(With --drill, each command starts a sandbox of its own at the scenario's beginning.)");
     }
 
-    private void leave(String name, String content) throws IOException {
-        Incident.at(folder).write(name, content.getBytes(StandardCharsets.UTF_8));
+    /** What starts a step in the game day's folder, where nothing is found that is named from here. */
+    private String command(String step) {
+        String command = shared.launcher().command(step);
+        Optional<String> wrapper = shared.host().env("KLAVIYO_RUNBOOK_COMMAND").filter(path -> path.contains("/"));
+        if (wrapper.isPresent()) {
+            return absolute(wrapper.get()) + " " + step;
+        }
+        return command.equals("jbang " + step + ".java") ? "jbang " + absolute(step + ".java") : command;
+    }
+
+    private String absolute(String path) {
+        return Text.word(shared.host().path(path).toAbsolutePath().normalize().toString());
     }
 
     private boolean run(int ends, String step, String why) throws IOException, InterruptedException {
-        String line = shared.launcher().command(step.split(" ")[0]) + step.replaceFirst("^\\S+", "");
+        String line = command(step.split(" ")[0]) + step.replaceFirst("^\\S+", "");
         screen.line();
         screen.heading("== " + why);
         screen.command(2, line);

@@ -8,6 +8,7 @@
 //DEPS com.samskivert:jmustache:1.16
 //FILES templates/=../templates/team.properties
 //FILES templates/=../templates/scenarios.json
+//SOURCES Practice.java
 //SOURCES ../runbook/Cli.java
 //SOURCES ../runbook/Http.java
 //SOURCES ../runbook/Incident.java
@@ -61,7 +62,7 @@ class ServeSandbox implements Callable<Integer> {
 
     @Option(names = "--env", paramLabel = "FILE", defaultValue = "klaviyo-sandbox.env",
             description = "where to write the variables (${DEFAULT-VALUE})")
-    String file;
+    String env;
 
     @Mixin
     Cli shared = new Cli();
@@ -72,30 +73,38 @@ class ServeSandbox implements Callable<Integer> {
         if (!all.containsKey(scenario)) {
             throw new Problem("SCENARIO " + Text.safe(scenario, 40) + " is none of " + String.join(", ", all.keySet()));
         }
+        Path file = shared.host().path(env).toAbsolutePath();
+        Path folder = Files.createTempDirectory("klaviyo-sandbox");
         try (Sandbox sandbox = new Sandbox(all.get(scenario))) {
-            Path variables = write(sandbox.exports());
+            Practice practice = Practice.prepare(folder, sandbox, shared);
+            String variables = Files.readString(practice.variables());
+            // Without its sandbox the file leads nowhere; unless it is another sandbox's by then.
+            Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+                try {
+                    practice.remove();
+                    Files.deleteIfExists(Files.readString(file).equals(variables) ? file : practice.variables());
+                } catch (IOException e) {
+                    // Somebody has removed it already.
+                }
+            }));
+            write(file, variables);
             Screen screen = shared.screen();
             screen.heading("DRILL " + scenario + ": a sandbox at " + sandbox.target().api() + ", until Ctrl-C");
             screen.line("In a second terminal:");
-            screen.command(2, ". " + Text.word(variables.toString()) + " && " + shared.launcher().command("triage"));
+            screen.command(2, ". " + Text.word(file.toString()) + " && " + shared.launcher().command("triage"));
+            screen.line("rotate-key knows from there where the application's key is kept (" + folder.resolve(".env")
+                    + "), how to restart it, and a new key; its log: " + folder.resolve("app.log"));
             new CountDownLatch(1).await();
             return 0;
         }
     }
 
-    /** Writes what leads here. With the sandbox's end it leads nowhere and goes, unless it is another sandbox's now. */
-    private Path write(String exports) throws IOException {
-        Path path = shared.host().path(file).toAbsolutePath();
-        byte[] content = exports.getBytes(StandardCharsets.UTF_8);
-        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
-            try {
-                if (Files.readString(path).equals(exports)) {
-                    Files.delete(path);
-                }
-            } catch (IOException e) {
-                // Somebody has removed it already.
-            }
-        }));
-        return Incident.at(path.getParent()).write(path.getFileName().toString(), content);
+    private static void write(Path file, String variables) {
+        try {
+            Incident.at(file.getParent()).write(file.getFileName().toString(),
+                    variables.getBytes(StandardCharsets.UTF_8));
+        } catch (IOException e) {
+            throw new Problem("--env " + Text.safe(file.toString(), 200) + " cannot be written (" + Incident.why(e) + ")");
+        }
     }
 }
