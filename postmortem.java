@@ -446,10 +446,9 @@ abstract class PostmortemCommand implements Callable<Integer> {
 
     int carried(String what, Notebook.Carried carried) {
         say(Mark.OK, what, Text.count(carried.files(), "file") + ": " + carried.to());
-        carried.redacted().forEach(name ->
-                say(Mark.WARN, "redacted", name + ": it held what must not leave this machine"));
+        carried.notes().forEach(note -> say(Mark.WARN, "note", note));
         return done(Json.object().put("to", carried.to().toString()).put("files", carried.files())
-                .set("redacted", Json.of(carried.redacted())));
+                .set("notes", Json.of(carried.notes())));
     }
 
     /** What {@code --json} prints. */

@@ -11,7 +11,6 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -292,25 +291,6 @@ class PostmortemTest extends PostmortemJournals {
     }
 
     @Test
-    void aHandoverSaysWhenTheNextMessageIsDue() throws IOException {
-        incident = Incident.at(folder.resolve("klaviyo-incidents/20261121T030405Z"));
-        Instant began = Instant.now().minusSeconds(900).truncatedTo(ChronoUnit.SECONDS);
-        incident.append(new Event(began, "watch", Event.DEGRADED, "profiles fails", Json.object()));
-        assertSays(ran("handover"), "Due next: the first message, nobody was told on record: by "
-                + minute(began.plusSeconds(300)) + " UTC (overdue)");
-        Instant told = began.plusSeconds(600);
-        incident.append(new Event(told, "triage", Event.ANNOUNCED, "posted", Json.object()));
-        assertSays(ran("handover"), "Due next: the next message by " + minute(told.plusSeconds(1_200)) + " UTC What");
-        incident.append(new Event(told.plusSeconds(60), "watch", Event.ANNOUNCED, "posted",
-                Json.object().put("next", told.plusSeconds(3_000).toString())));
-        assertSays(ran("handover"), "Due next: the next message by " + minute(told.plusSeconds(3_000)) + " UTC What");
-    }
-
-    private static String minute(Instant at) {
-        return at.toString().substring(0, 16).replace('T', ' ');
-    }
-
-    @Test
     void aDrillAndARealIncidentSideBySideAreNeverTakenForEachOther() throws IOException {
         Incident drill = Incident.at(folder.resolve("klaviyo-incidents/20261119T000000Z"));
         drill.append(Event.now("triage", Event.DETECTED, "x", Map.of("drill", "revoked-key", "severity", "P1")));
@@ -359,7 +339,7 @@ class PostmortemTest extends PostmortemJournals {
         String triage = "{\"actions\":[{\"command\":null},{\"command\":\"jbang watch\"}],\"millis\":1}\n";
         Files.writeString(written("triage-20261120T030405Z.json"), triage);
         Files.writeString(written(".env"), "KLAVIYO_PRIVATE_KEY=" + SECRET + "\n");
-        assertSays(ran("export", "incident.zip"), "redacted journal.jsonl");
+        assertSays(ran("export", "incident.zip"), "journal.jsonl held what must not leave this machine");
         assertEquals("rw-------", mode(folder.resolve("incident.zip")));
         assertRefused(run("export", "incident.zip"), "is there already");
 
@@ -379,9 +359,12 @@ class PostmortemTest extends PostmortemJournals {
         good(script(elsewhere).args("event", "restarted the pods", "--incident", copy.toString()).run());
         good(script(elsewhere).args("--incident", copy.toString(), "export", "back.zip").run());
         int before = events().size();
+        Files.writeString(written("postmortem.md"), filledIn(report()));
         assertSays(ran("import", elsewhere.resolve("back.zip").toString()), "handover --incident");
         assertEquals(before + 1, events().size());
-        assertSays(ran("import", elsewhere.resolve("back.zip").toString()), "imported 0 files");
+        assertSays(report(), "A clean-up deleted the key.");
+        assertSays(read(written("imported-postmortem.md")), "[Technical explanation");
+        assertSays(ran("import", elsewhere.resolve("back.zip").toString()), "0 events added to the journal");
         Path third = Tree.temporary("postmortem");
         Incident.at(third.resolve("klaviyo-incidents/20261120T030405Z"))
                 .append(Event.now("triage", Event.DETECTED, "another", Map.of()));

@@ -117,7 +117,7 @@ final class Evidence {
         readJournal();
         facts = bundle();
         Timeline told = new Timeline(events, from.templates());
-        Optional<Instant> noticed = told.moment(Moment.DETECTED).or(() -> told.all().stream().findFirst()).map(Row::at);
+        Optional<Instant> noticed = told.moment(Moment.DETECTED).or(() -> told.all.stream().findFirst()).map(Row::at);
         Optional<Instant> first = noticed.or(() -> facts.map(Facts::first).map(LogReader.Failure::at));
         Instant last = told.ended().or(() -> facts.map(Facts::last).map(LogReader.Failure::at)).or(() -> first)
                 .orElse(from.now());

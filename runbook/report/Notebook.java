@@ -242,8 +242,8 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
             + "|watch-rounds\\.jsonl|triage-[\\w-]{1,40}\\.json|message-[\\w-]{1,60}\\.md|bundle-[\\w-]{1,60}\\.zip"
             + "|postmortem\\.md)");
 
-    /** What was carried where: files, and those of them that were redacted on the way. */
-    public record Carried(Path to, int files, List<String> redacted) { }
+    /** What was carried where: how many files, and a sentence for each that is not as it was. */
+    public record Carried(Path to, int files, List<String> notes) { }
 
     /**
      * Writes the incident's folder as one archive (0600). Texts are redacted once more, and a bundle is taken as it is:
@@ -289,7 +289,7 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
         String[] pieces = name.endsWith(".jsonl") ? text.split("(?<=\n)") : new String[] {text};
         String clean = Stream.of(pieces).map(Notebook::clean).collect(Collectors.joining());
         if (!clean.equals(text)) {
-            carried.redacted.add(name);
+            carried.notes.add(name + " held what must not leave this machine: that is redacted");
         }
         out.write(clean.getBytes(StandardCharsets.UTF_8));
     }
@@ -328,7 +328,7 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
             }
             Path folder = base.resolve(names.get(0));
             if (Files.exists(folder, LinkOption.NOFOLLOW_LINKS)) {
-                return new Carried(folder, merge(half, folder), List.of());
+                return merge(half, folder);
             }
             Files.move(half, folder, StandardCopyOption.ATOMIC_MOVE);
             return new Carried(folder, names.size(), List.of());
@@ -340,21 +340,29 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
     }
 
     // What both have stays as it is here. Journals only grow: two that begin otherwise are of two incidents.
-    private static int merge(Path half, Path folder) throws IOException {
+    private static Carried merge(Path half, Path folder) throws IOException {
         Notebook here = of(Incident.at(folder), Optional.empty());
         List<Event> theirs = Incident.at(half).journal().read().events();
         if (here.events.isEmpty() || !same(here.events.get(0)).equals(same(theirs.get(0)))) {
             throw new IOException(folder + " is there already, and is another incident");
         }
-        int added = here.add(theirs) > 0 ? 1 : 0;
+        List<String> notes = new ArrayList<>(List.of(Text.count(here.add(theirs), "event") + " added to the journal"));
+        int files = 0;
         for (File file : half.toFile().listFiles()) {
             Path place = folder.resolve(file.getName());
-            if (Files.notExists(place, LinkOption.NOFOLLOW_LINKS)) {
+            boolean there = Files.exists(place, LinkOption.NOFOLLOW_LINKS);
+            // Both may hold what a person wrote.
+            if (there && place.endsWith(Document.NAME) && Files.mismatch(file.toPath(), place) >= 0) {
+                place = folder.resolve("imported-" + Document.NAME);
+                notes.add(Document.NAME + " of the archive is another: it is " + place + ", the one here stays");
+                there = false;
+            }
+            if (!there) {
                 Files.move(file.toPath(), place, StandardCopyOption.ATOMIC_MOVE);
-                added++;
+                files++;
             }
         }
-        return added;
+        return new Carried(folder, files, notes);
     }
 
     /** Writes its files into a folder; returns for each the name of the one that it was in, which is the same. */

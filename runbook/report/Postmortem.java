@@ -13,6 +13,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.BinaryOperator;
+import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import runbook.Incident;
 import runbook.Incident.Event;
@@ -99,7 +100,7 @@ public final class Postmortem {
             json.put(moment.word(), row.map(one -> one.at().toString()).orElse(null))
                     .put(moment.word() + "By", row.map(Postmortem::recorded).orElse(null));
         }
-        json.put("entries", timeline.all().size() + evidence.leftOut)
+        json.put("entries", timeline.all.size() + evidence.leftOut)
                 .put("failedCalls", evidence.counts.isEmpty() ? null : evidence.counts.get(0).failures());
         return json.set("notes", Json.of(evidence.missing));
     }
@@ -124,7 +125,7 @@ public final class Postmortem {
     // The leading diagnosis is the most severe; of equals the last, when most was known.
     private JsonNode worst() {
         Comparator<JsonNode> severity = Comparator.comparing(data -> data.path("severity").asText("P9"));
-        return timeline.all().stream().map(Row::event).filter(Timeline::found).map(Event::data)
+        return timeline.all.stream().map(Row::event).filter(Timeline::found).map(Event::data)
                 .reduce((one, other) -> severity.compare(other, one) <= 0 ? other : one).orElse(Json.object());
     }
 
@@ -168,7 +169,7 @@ public final class Postmortem {
         }
         boolean helped = timeline.moment(Moment.MITIGATED).isPresent() || timeline.seenWell().isPresent();
         JsonNode triage = helped ? Json.object() : Evidence.json(sources.notebook().incident(), "triage-.*\\.json");
-        List<Map<String, String>> advised = StreamSupport.stream(triage.path("actions").spliterator(), false)
+        List<Map<String, String>> advised = each(triage.path("actions"))
                 .filter(action -> action.path("command").isTextual()).limit(3).map(action -> Map.of("text",
                         action.path("text").asText(), "command", Text.safe(action.path("command").asText(), 400)))
                 .toList();
@@ -229,14 +230,14 @@ public final class Postmortem {
     private void course(Map<String, Object> values) {
         List<Row> rows = timeline.rows();
         values.put("rows", rows);
-        values.put("leftOut", rows.size() < Timeline.MOST_ROWS ? "" : timeline.all().size() + evidence.leftOut);
+        values.put("leftOut", rows.size() < Timeline.MOST_ROWS ? "" : timeline.all.size() + evidence.leftOut);
         for (Moment moment : Moment.values()) {
             values.put(moment.word(), field(timeline.moment(moment)));
         }
         values.put("duration", timeline.between(Moment.BEGAN, Moment.RESTORED));
-        List<Timeline.Relapse> relapses = timeline.relapses();
-        values.put("relapses", relapses.isEmpty() ? "" : relapses.size());
-        values.put("lastRelapse", relapses.subList(Math.max(0, relapses.size() - 1), relapses.size()));
+        int relapses = timeline.relapses.size();
+        values.put("relapses", relapses == 0 ? "" : relapses);
+        values.put("lastRelapse", timeline.relapses.subList(Math.max(0, relapses - 1), relapses));
     }
 
     private static Object field(Optional<?> perhaps) {
@@ -249,14 +250,17 @@ public final class Postmortem {
         values.put("diagnosis", diagnosis());
         values.put("diagnosisTitle", diagnosed.path("title").asText(wording.title()));
         values.put("reason", diagnosed.path("reason").asText());
-        values.put("path", StreamSupport.stream(diagnosed.path("path").spliterator(), false).map(step -> Map.of(
-                "question", step.path("question").asText(), "answer", step.path("answer").asText())).toList());
-        values.put("named", timeline.rows().stream().filter(row -> row.event().event().equals(Event.DIAGNOSED)
-                && Timeline.diagnosis(row.event()).isEmpty()).toList());
+        values.put("path", each(diagnosed.path("path")).map(step -> Map.of("question", step.path("question").asText(),
+                "answer", step.path("answer").asText())).toList());
+        values.put("named", timeline.rows().stream()
+                .filter(row -> row.is(Event.DIAGNOSED) && !Timeline.found(row.event())).toList());
         values.put("factors", wording.lessons().factors());
-        values.put("also", StreamSupport.stream(diagnosed.path("also").spliterator(), false).map(JsonNode::asText)
-                .toList());
+        values.put("also", each(diagnosed.path("also")).map(JsonNode::asText).toList());
         values.put("actions", wording.lessons().actions());
+    }
+
+    private static Stream<JsonNode> each(JsonNode list) {
+        return StreamSupport.stream(list.spliterator(), false);
     }
 
     // How long it took, and whether that was as wanted. People judge; this only reminds.

@@ -70,9 +70,10 @@ final class Timeline {
     /** It seemed to work again from one moment on, until it failed again at another. */
     record Relapse(Row good, Row bad) { }
 
-    private final List<Row> all;
+    /** Every event, by time. */
+    final List<Row> all;
+    final List<Relapse> relapses = new ArrayList<>();
     private final Map<Moment, Row> moments = new EnumMap<>(Moment.class);
-    private final List<Relapse> relapses = new ArrayList<>();
 
     /** @param recorded in any order; what is there twice counts once */
     Timeline(List<Event> recorded, Templates templates) {
@@ -149,21 +150,12 @@ final class Timeline {
 
     // ---- what counts
 
-    /** Every event, by time. */
-    List<Row> all() {
-        return all;
-    }
-
     /** Rows for people. Of a rotation's steps those that failed are told; of too many events, milestones first. */
     List<Row> rows() {
         return all.stream().filter(row -> !row.is(Event.ROTATION_STEP)
                 || row.event.data().path("outcome").asText().equals("failed"))
                 .sorted(Comparator.comparing(row -> !row.milestone())).limit(MOST_ROWS)
                 .sorted(Comparator.comparing(Row::at)).toList();
-    }
-
-    List<Relapse> relapses() {
-        return relapses;
     }
 
     /** Empty when nothing recorded it. */
