@@ -479,6 +479,7 @@ class Triage implements Callable<Integer> {
     private void showNext(List<Verdict.Action> actions) {
         int shown = 0;
         int commands = 0;
+        launcher.notes().forEach(note -> screen.indented(2, note));
         while (shown < actions.size() && (screen.verbose() || commands < MOST_COMMANDS && shown <= MOST_COMMANDS)) {
             Verdict.Action next = actions.get(shown++);
             screen.item("  " + shown + ". ", next.text());
@@ -487,7 +488,6 @@ class Triage implements Callable<Integer> {
                 commands++;
             }
         }
-        launcher.notes().forEach(note -> screen.indented(2, note));
         screen.line();
         incident.ifPresent(folder -> screen.line("Incident folder: " + folder
                 + (opened ? " (opened now)" : " (joined: it was open already)")));

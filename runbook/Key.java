@@ -220,7 +220,7 @@ public final class Key {
 
     /**
      * Reads a key from the first of these that is given: a file, {@code FILE#VARIABLE} of a dotenv file or {@code -}
-     * for standard input; a line for the shell that prints it; variables, of which one whose name ends in TOKEN holds an
+     * for standard input; a line for the shell that prints it; variables, of which one named …TOKEN holds an
      * access token, and an empty one is none. It comes as it stands there, less one line end. A {@link Problem} says
      * what gave nothing that could be a key, by the name of the {@code option}: {@code --key}, {@code --new-key}.
      */

@@ -341,7 +341,8 @@ public final class Screen {
                 script = name -> "java -jar " + Text.word(jar.resolveSibling(name + ".jar").toString());
             } else {
                 script = name -> "jbang " + name + "@CATALOG";
-                notes.add("CATALOG is where this script came from: set KLAVIYO_RUNBOOK_CATALOG, and commands name it");
+                notes.add("CATALOG is where this script came from, which it cannot know. Commands name it after:"
+                        + " export KLAVIYO_RUNBOOK_CATALOG=…");
             }
             return new Launcher(script, options, notes);
         }
