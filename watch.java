@@ -317,28 +317,6 @@ class Watch implements Callable<Integer> {
         } catch (IOException e) {
             shared.host().err().println("warning: --chart was not written: " + Text.safe(Incident.why(e), 200));
         }
-        if (end.folder().isPresent()) {
-            next(exit == 0);
-        }
-    }
-
-    /** What a person does after a watch, each with its command. */
-    private void next(boolean recovered) {
-        if (recovered) {
-            next("Tell people that it works again", "triage", "--announce both");
-            next("Keep the evidence", "debug-bundle", "");
-            next("Write it up", "postmortem", "");
-        } else {
-            next("See what is broken now", "triage", "");
-            next("Tell the next person", "postmortem", "handover");
-            next("Watch on", "watch", "");
-        }
-        shared.launcher().notes().forEach(screen::line);
-    }
-
-    private void next(String what, String step, String more) {
-        screen.line(what + ":");
-        screen.command(2, shared.launcher().line(step, more));
     }
 
     /** What people do now; nothing where nothing was wrong. */
@@ -346,14 +324,19 @@ class Watch implements Callable<Integer> {
         Screen.Launcher launcher = shared.launcher();
         if (end.folder().isPresent() && exit == 0) {
             screen.line("Next: tell people that it is over and put that on record, collect evidence, write it up");
-            end.record().ifPresent(command -> screen.command(2, command));
+            end.record().ifPresent(command -> {
+                screen.command(2, launcher.line("triage", "--announce both"));
+                screen.command(2, command);
+            });
             screen.command(2, launcher.line("debug-bundle", ""));
             screen.command(2, launcher.line("postmortem", ""));
         } else if (end.folder().isPresent()) {
-            screen.line("Next: what is wrong now; then watch on, it goes on from here");
+            screen.line("Next: what is wrong now, what the next person must know; watch on, it goes on from here");
             screen.command(2, launcher.line("triage", ""));
+            screen.command(2, launcher.line("postmortem", "handover"));
             screen.command(2, launcher.line("watch", ""));
         }
+        launcher.notes().stream().filter(any -> end.folder().isPresent()).forEach(screen::line);
     }
 
     private void verdict(Shot end, int exit) {
