@@ -502,7 +502,7 @@ class WatchTest {
     private static String awaitScreen(Path socket, String regex) throws InterruptedException {
         String screen = "";
         for (int i = 0; i < 600; i++) {
-            screen = tmux(socket, "capture-pane", "-p");
+            screen = tmux(socket, "capture-pane", "-p", "-S", "-100");
             if (Pattern.compile(regex).matcher(screen).find()) {
                 return screen;
             }
