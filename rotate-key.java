@@ -60,7 +60,6 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
-import runbook.ApiChecks.Account;
 import runbook.Cli;
 import runbook.Incident;
 import runbook.Key;
@@ -73,9 +72,7 @@ import runbook.rotation.Progress.Listener;
 import runbook.rotation.Progress.Step;
 import runbook.rotation.Progress.Trouble;
 import runbook.rotation.Rotation;
-import runbook.rotation.Rotation.Drill;
 import runbook.rotation.Rotation.Ending;
-import runbook.rotation.Rotation.HandStep;
 import runbook.rotation.Stores;
 import runbook.rotation.Stores.Hands;
 import runbook.rotation.Stores.Place;
@@ -164,7 +161,6 @@ class RotateKey implements Callable<Integer>, Listener {
         screen = shared.screen();
         shared.drill().ifPresent(scenario ->
                 screen.heading("DRILL " + scenario + ": everything below is a sandbox, no key of yours is touched"));
-        // A team's settings name them for every run.
         if (drilled() && !(to.isEmpty() && restart.isEmpty())) {
             screen.line("--to and --restart are left aside: a drill has a store and an application of its own.");
         }
@@ -184,9 +180,10 @@ class RotateKey implements Callable<Integer>, Listener {
         Rotation running = rotation;
         if (running != null) {
             tool.stop();
-            String state = running.state();
-            shared.host().err().println("interrupted: " + state + (drilled() || state.startsWith("nothing") ? ""
-                    : ": run the same command again, and it finishes, or with --roll-back rolls back"));
+            String again = drilled() || !running.changed() ? ""
+                    : ": run the same command again, and it finishes, or with --roll-back rolls back";
+            screen.line();
+            shared.host().err().println("interrupted: " + running.state() + again);
         }
     }
 
@@ -218,7 +215,8 @@ class RotateKey implements Callable<Integer>, Listener {
             }
             Optional<Key> fresh = newKey();
             if (fresh.isPresent()) {
-                rotation.test(fresh.get(), this::theirs);
+                rotation.test(fresh.get(), account -> console().isPresent() && confirmed("The new key belongs to "
+                        + account + ". Nothing tells whose the old one was: is that your account?"));
             } else if (dryRun) {
                 screen.line("No new key was given: step 2 tests it when there is one.");
             } else {
@@ -241,10 +239,8 @@ class RotateKey implements Callable<Integer>, Listener {
     }
 
     private void refuseWrongUsage() {
-        String variant = shared.variant().orElse(VARIANTS.get(0));
-        if (!VARIANTS.contains(variant)) {
-            throw new Problem("--drill …:" + Text.safe(variant, 20) + ": the variants are "
-                    + String.join(", ", VARIANTS));
+        if (!VARIANTS.contains(shared.variant().orElse("verify"))) {
+            throw new Problem("--drill …:VARIANT: it is one of " + String.join(", ", VARIANTS));
         } else if (!drilled() && to.isEmpty() && !rollBack) {
             throw new Problem("--to STORE is missing: where is the key kept? For one: --to gcp:klaviyo-key");
         } else if (!dryRun && !yes && console().isEmpty()) {
@@ -255,18 +251,18 @@ class RotateKey implements Callable<Integer>, Listener {
     private Rotation.Wishes wishes() throws IOException {
         Hands hands = Hands.of(tool);
         if (drilled()) {
-            Drill drill = new Drill(shared.sandbox().get(), hands, new HashSet<>(shared.variant().stream().toList()));
+            Set<String> breaks = new HashSet<>(shared.variant().stream().toList());
+            Rotation.Drill drill = new Rotation.Drill(shared.sandbox().get(), hands, breaks);
             hands = drill;
             to = List.of(drill.store());
             restart = List.of("exec:curl -fsS -X POST " + drill.sandbox().restartUrl());
         }
         Stores table = new Stores(shared.templates(), tool, hands);
         stores = table.stores(shared.host(), to);
-        List<Place> targets = table.targets(restart);
         Duration verify = Optional.ofNullable(verifyFor).orElse(Duration.ofSeconds(drilled() ? 5 : 120));
         Duration wait = Optional.ofNullable(grace).orElse(Duration.ofSeconds(drilled() ? 2 : 300));
-        return new Rotation.Wishes(shared.host(), shared.settings(), stores, targets, Optional.ofNullable(account),
-                new TreeSet<>(needs), restartWithin, verify, wait, disableOld);
+        return new Rotation.Wishes(shared.host(), shared.settings(), stores, table.targets(restart),
+                Optional.ofNullable(account), new TreeSet<>(needs), restartWithin, verify, wait, disableOld);
     }
 
     // ---- the new key
@@ -318,11 +314,6 @@ class RotateKey implements Callable<Integer>, Listener {
         return shared.host().terminal() ? Optional.ofNullable(System.console()) : Optional.empty();
     }
 
-    private boolean theirs(Account account) {
-        return console().isPresent() && confirmed("The new key belongs to " + account
-                + ". Nothing tells whose the old one was: is that your account?");
-    }
-
     // Only a no is a no: whoever types y meant something else.
     private boolean confirmed(String question) {
         screen.line();
@@ -343,7 +334,8 @@ class RotateKey implements Callable<Integer>, Listener {
 
     private static final Map<String, String> HEADINGS = Map.of(
             "preflight", "1 Preflight", "test", "2 Test the new key", "store", "3 Store", "read-back", "4 Read back",
-            "restart", "5 Restart", "verify", "6 Verify", "disable-old", "7 The old key", "roll-back", "Rolling back");
+            "restart", "5 Restart", "verify", "6 Verify", "disable-old", "7 The old key", "roll-back", "Rolling back",
+            "by-hand", "By hand, now");
 
     private void show(List<Step> plan) {
         screen.line();
@@ -384,8 +376,10 @@ class RotateKey implements Callable<Integer>, Listener {
         if (!dryRun) {
             rotation.end(ending);
         }
-        if (ending == Ending.STUCK) {
-            byHand(rotation.byHand);
+        for (Rotation.HandStep step : rotation.byHand) {
+            began("by-hand");
+            screen.item("  " + (rotation.byHand.indexOf(step) + 1) + ". ", step.text());
+            step.command().lines().forEach(command -> screen.command(6, command));
         }
         screen.line();
         String untested = ending == Ending.PLANNED ? rotation.untested() : "";
@@ -408,15 +402,6 @@ class RotateKey implements Callable<Integer>, Listener {
         if (shared.json()) {
             String command = ending.exit == 0 ? commands(ending).get(0) : null;
             shared.print(rotation.json(ending).set("advice", Cli.advice("now", ending.next, command)));
-        }
-    }
-
-    private void byHand(List<HandStep> steps) {
-        screen.line();
-        screen.heading("By hand, now");
-        for (int i = 0; i < steps.size(); i++) {
-            screen.item("  " + (i + 1) + ". ", steps.get(i).text());
-            steps.get(i).command().lines().forEach(command -> screen.command(6, command));
         }
     }
 
@@ -449,9 +434,9 @@ class RotateKey implements Callable<Integer>, Listener {
             // The file that was given for the key holds the old one.
             Map<String, String> options = new LinkedHashMap<>(launcher.options());
             options.remove("key-file");
-            Screen.Launcher bare = new Screen.Launcher(launcher.script(), options, launcher.notes());
-            Screen.Launcher then = Optional.ofNullable(newKeyFile).filter(file -> !file.equals("-"))
-                    .map(file -> bare.with("key-file", file)).orElse(bare);
+            Optional.ofNullable(newKeyFile).filter(file -> !file.equals("-"))
+                    .ifPresent(file -> options.put("key-file", "--key-file " + Text.word(file)));
+            Screen.Launcher then = new Screen.Launcher(launcher.script(), options, launcher.notes());
             return List.of(then.line("triage", ""), then.line("watch", ""));
         }
         Stream<OptionSpec> own = spec.commandLine().getParseResult().matchedOptions().stream().distinct()

@@ -193,11 +193,16 @@ public final class Rotation implements AutoCloseable {
         return Optional.of(progress.kept.startedAt).filter(at -> progress.resumed);
     }
 
-    /** What has been changed until now, by an earlier run too, in words. */
+    /** Whether anything has been changed until now, by an earlier run too. */
+    public boolean changed() {
+        return progress.kept.changed();
+    }
+
+    /** What has been changed, in words. */
     public String state() {
         String stores = holdings.stream().filter(one -> one.kept.touched).map(Holding::state)
                 .collect(Collectors.joining(", "));
-        return !progress.kept.changed() ? "nothing has changed"
+        return !changed() ? "nothing has changed"
                 : stores + (progress.kept.restarting ? "; a restart has begun" : "; nothing has been restarted");
     }
 
