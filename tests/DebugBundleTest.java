@@ -542,15 +542,17 @@ class DebugBundleTest {
         };
     }
 
+    /** What it is, and what each command ends with: where nothing can be read all three say why in one line. */
     @ParameterizedTest(name = "{0}")
-    @CsvSource(delimiter = ';', value = {"a text; 2; is no archive that can be read; 2",
-        "a folder; 2; is no archive that can be read; 2", "nothing; 2; is no archive that can be read; 2",
-        "half an archive; 2; is no archive that can be read; 2", "a pipe; 2; no regular file; 2",
-        "70,000 files; 2; has more than 20000 files; 2", "control characters; 42; no file may have it; 2",
-        "a file as a folder; 42; name a/b is given twice, or to a file and a folder; 2",
-        "names that differ in case; 42; is given twice; 2", "a name too long; 42; is too long; 2",
-        "a bomb; 2; unpacks to more than is allowed; 2", "a secret kept; 42; which is no personal data; 0"})
-    void aHostileArchiveIsRefusedInWords(String what, int verified, String why, int opened) throws IOException {
+    @CsvSource(delimiter = ';', value = {"a text; 2; is no archive that can be read; 2; 2",
+        "a folder; 2; is no archive that can be read; 2; 2", "nothing; 2; is no archive that can be read; 2; 2",
+        "half an archive; 2; is no archive that can be read; 2; 2", "a pipe; 2; no regular file; 2; 2",
+        "70,000 files; 2; has more than 20000 files; 2; 2", "control characters; 42; no file may have it; 2; 0",
+        "a file as a folder; 42; name a/b is given twice, or to a file and a folder; 2; 0",
+        "names that differ in case; 42; is given twice; 2; 0", "a name too long; 42; is too long; 2; 0",
+        "a bomb; 2; unpacks to more than is allowed; 2; 2", "a secret kept; 42; which is no personal data; 0; 0"})
+    void aHostileArchiveIsRefusedInWords(String what, int verified, String why, int opened, int cleaned)
+            throws IOException {
         Path file = fromAnybody(what);
         Run.Result verify = ends(verified, script("verify", file, "--max-size", "20MB"));
         saysAll((verify.out() + verify.err()).replaceAll("\\s+", " "), why);
@@ -558,6 +560,9 @@ class DebugBundleTest {
         Path folder = file.resolveSibling("unpacked");
         Run.Result open = ends(opened, script("open", file, "--to", folder, "--max-size", "20MB"));
         assertEquals(opened == 0, Files.exists(folder), "nothing half unpacked stays");
+        Path copy = file.resolveSibling("copy");
+        ends(cleaned, script("redact", file, "--out", copy, "--max-size", "20MB"));
+        assertEquals(cleaned == 0, Files.exists(copy), "nothing half cleaned stays");
         saysNone(verify.out() + verify.err() + open.err(), "\tat ");
     }
 }

@@ -166,7 +166,7 @@ final class Archive implements Closeable {
 
     // ---- names
 
-    /** Names that have been given: none alike in all but case, no file where a folder is. Safe for several threads. */
+    /** Names that have been given: none alike in all but case, no file where a folder is. */
     static final class Names {
         private static final int LONGEST = 80;
         private static final String RESERVED = "(?:con|prn|aux|nul|com\\d|lpt\\d)(?:\\.[^/]*)?";
@@ -186,31 +186,42 @@ final class Archive implements Closeable {
             return shorter.isEmpty() ? "unnamed" : shorter.replaceFirst("(?i)^(?=" + RESERVED + "$)", "_");
         }
 
-        /** The path, or one with a number where it is taken. */
-        String unique(String path) {
-            String candidate = path;
-            int dot = path.lastIndexOf('.') > path.lastIndexOf('/') ? path.lastIndexOf('.') : path.length();
+        /** The path, or one with a number where it is taken; what is below a file gets a name beside it. */
+        synchronized String unique(String path) {
+            String name = path;
+            while (!Collections.disjoint(files, above(name.toLowerCase(Locale.ROOT)))) {
+                name = name.replaceFirst("/([^/]*)$", "_$1");
+            }
+            String candidate = name;
+            int dot = name.lastIndexOf('.') > name.lastIndexOf('/') ? name.lastIndexOf('.') : name.length();
             for (int number = 2; !take(candidate); number++) {
-                candidate = path.substring(0, dot) + "-" + number + path.substring(dot);
+                candidate = name.substring(0, dot) + "-" + number + name.substring(dot);
             }
             return candidate;
         }
 
         /** Takes a name from an archive; says what stands against giving it to a file here, or nothing. */
         String objection(String name) {
-            return WRONG.matcher(name).matches() ? "is too long, or would leave the folder, or no file may have it"
-                    : take(name) ? "" : "is given twice, or to a file and a folder";
+            if (WRONG.matcher(name).matches()) {
+                return "is too long, or would leave the folder, or no file may have it";
+            }
+            return take(name) ? "" : "is given twice, or to a file and a folder";
         }
 
-        private synchronized boolean take(String path) {
+        private boolean take(String path) {
             String folded = path.toLowerCase(Locale.ROOT);
-            Set<String> above = new HashSet<>();
-            for (int slash = folded.indexOf('/'); slash >= 0; slash = folded.indexOf('/', slash + 1)) {
-                above.add(folded.substring(0, slash));
-            }
+            Set<String> above = above(folded);
             boolean free = !folders.contains(folded) && Collections.disjoint(files, above) && files.add(folded);
             folders.addAll(free ? above : Set.of());
             return free;
+        }
+
+        private static Set<String> above(String path) {
+            Set<String> above = new HashSet<>();
+            for (int slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
+                above.add(path.substring(0, slash));
+            }
+            return above;
         }
     }
 
