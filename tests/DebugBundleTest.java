@@ -542,7 +542,7 @@ class DebugBundleTest {
         };
     }
 
-    /** What it is, and what each command ends with: where nothing can be read all three say why in one line. */
+    /** What it is, what verify ends with and says, open and redact; as an incident to import none of them will do. */
     @ParameterizedTest(name = "{0}")
     @CsvSource(delimiter = ';', value = {"a text; 2; is no archive that can be read; 2; 2",
         "a folder; 2; is no archive that can be read; 2; 2", "nothing; 2; is no archive that can be read; 2; 2",
@@ -563,6 +563,7 @@ class DebugBundleTest {
         Path copy = file.resolveSibling("copy");
         ends(cleaned, script("redact", file, "--out", copy, "--max-size", "20MB"));
         assertEquals(cleaned == 0, Files.exists(copy), "nothing half cleaned stays");
+        ends(2, with(Run.script("postmortem").cwd(file.getParent()), "import", file));
         saysNone(verify.out() + verify.err() + open.err(), "\tat ");
     }
 }
