@@ -117,8 +117,7 @@ class Postmortem extends PostmortemCommand {
         if (check == null) {
             return write(Notebook.of(incident, shared.drill()), out == null ? document : Document.named(out));
         }
-        return check(check.isEmpty() ? document : new Document(shared.host().path(check)),
-                incident.folder().toAbsolutePath().getParent());
+        return check(check.isEmpty() ? document : new Document(shared.host().path(check)), incident);
     }
 
     // ---- writing
@@ -173,8 +172,8 @@ class Postmortem extends PostmortemCommand {
         return Cli.advice("now", words, command);
     }
 
-    private int check(Document document, Path incidents) {
-        Optional<Incident> incident = document.incident(incidents);
+    private int check(Document document, Incident here) {
+        Optional<Incident> incident = document.incident(here);
         List<Document.Place> places = unfinished(document, incident);
         if (incident.isEmpty()) {
             say(Mark.WARN, "note", "newer events were not looked for: the journal that it is from is not here");
@@ -252,9 +251,10 @@ class Postmortem extends PostmortemCommand {
         public Integer call() {
             if (file.toString().endsWith(".zip")) {
                 Notebook.Carried brought = Notebook.bring(file, shared.incidents());
-                shared.screen().command(2, shared.launcher().with("incident", brought.to().toString())
-                        .line("postmortem", "handover"));
-                return carried("imported", brought);
+                carried("imported", brought);
+                Launcher there = shared.launcher().with("incident", brought.to().toString());
+                shared.screen().command(2, there.line("postmortem", "handover"));
+                return 0;
             }
             Notebook notebook = notebook();
             Instant first = from == null ? Instant.MIN : Moment.past("--from", from, now, notebook.began());
@@ -369,8 +369,7 @@ abstract class PostmortemCommand implements Callable<Integer> {
 
     /** An incident to read. */
     Incident incident() {
-        String kind = shared.drill().map(scenario -> "drill " + scenario).orElse("real incident");
-        return incident(true).orElseThrow(() -> new Problem("no " + kind + " in ./" + Incident.BASE + ELSEWHERE));
+        return incident(true).orElseThrow(() -> new Problem("no incident in ./" + Incident.BASE + ELSEWHERE));
     }
 
     /** An open incident's journal, to write in; says on the screen when this is a drill, or was closed. */

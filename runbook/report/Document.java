@@ -225,14 +225,11 @@ public record Document(Path markdown) {
             new Rule("to-confirm", "(?i)to (be confirmed|confirm)",
                     "is still there: confirm it and delete these words, or correct it"));
 
-    /**
-     * The incident that it was written from, where its journal is here: in the same folder, or in one of that name
-     * under {@code base}.
-     */
-    public Optional<Incident> incident(Path base) {
+    /** The incident that it was written from, where its journal is in the same folder, or beside another incident. */
+    public Optional<Incident> incident(Incident other) {
         Matcher knows = KNOWS.pattern.matcher(read("--check"));
-        Path beside = markdown.toAbsolutePath().getParent();
-        return Stream.of(beside, base.resolve(knows.find() ? knows.group(1) : "-")).map(Incident::at)
+        Path named = other.folder().toAbsolutePath().resolveSibling(knows.find() ? knows.group(1) : "-");
+        return Stream.of(markdown.toAbsolutePath().getParent(), named).map(Incident::at)
                 .filter(one -> Files.exists(one.journal().file())).findFirst();
     }
 
