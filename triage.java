@@ -255,7 +255,7 @@ class Triage implements Callable<Integer> {
             writable = findIncident();
             Checks.Before known = Checks.Before.of(shared.host(), settings, journal);
             Map<String, Wording> wording = Wording.all(shared.templates());
-            Findings found = asked.get().with(known);
+            Findings found = checks.knowing(known, asked.get());
             // A drill brings a log of its own, to be looked at where something is wrong.
             return Verdict.of(log != null || shared.sandbox().isEmpty() || !found.apiFails() ? found
                     : found.with(drillsLog()), wording);
@@ -365,7 +365,7 @@ class Triage implements Callable<Integer> {
     private void show(Verdict verdict) {
         Findings found = verdict.findings();
         showVerdict(verdict);
-        if (verdict.healthy() && !explain && !screen.verbose()) {
+        if (isWell(verdict)) {
             showWell(found);
             return;
         }
@@ -395,12 +395,18 @@ class Triage implements Callable<Integer> {
             case Verdict.UNDECIDED -> Mark.SKIP;
             default -> Mark.FAIL;
         };
-        screen.verdict(mark, headline(verdict) + drillWords());
+        boolean good = isWell(verdict) && !screen.quiet();
+        screen.verdict(mark, headline(verdict) + (good ? ", " + screen.time(verdict.findings().at()) : "")
+                + drillWords());
         if (!verdict.healthy()) {
             screen.indented(2, shown(verdict.reason()));
         }
         verdict.severity().ifPresent(severity -> screen.indented(2, due(verdict.respondBy().orElseThrow()) + " ("
                 + severity.words() + ")"));
+    }
+
+    private boolean isWell(Verdict verdict) {
+        return verdict.healthy() && !explain && !screen.verbose();
     }
 
     private String shown(String reason) {
@@ -423,11 +429,17 @@ class Triage implements Callable<Integer> {
     }
 
     private void showWell(Findings found) {
-        screen.indented(2, found.account().map(account -> Text.safe(account.toString(), 34) + "; ").orElse("")
-                + "not checked: " + notChecked(found));
-        // Beside a log that was given, only what the vendor announces is worth a line on a good day.
-        showChecks(told(found).stream().filter(group -> group.name().matches("app-log|status-page")).toList(), 1);
-        screen.indented(2, screen.time(found.at()) + ", " + Text.count(found.requestsSpent(), "request") + " spent");
+        screen.indented(2, found.account().map(account -> Text.safe(account.toString(), 34) + ", ").orElse("")
+                + Text.count(found.requestsSpent(), "request") + " spent; not checked: " + notChecked(found));
+        // Beside a log that was given, what the vendor announces and errors of before are worth a line on a good day.
+        showChecks(told(found).stream().filter(group -> group.name().matches("app-log|status-page|app-errors"))
+                .toList(), 1);
+        if (incident.isPresent()) {
+            screen.line("Incident folder: " + incident.get() + " (open until it held, which watch tells)");
+            screen.command(2, launcher.line("watch", ""));
+        } else if (log == null) {
+            screen.indented(2, "Paged all the same? " + launcher.line("triage", "--log FILE"));
+        }
     }
 
     /** What is not well, but for what the reason above has told in the same words. */
@@ -507,9 +519,18 @@ class Triage implements Callable<Integer> {
 
     private void announce(Verdict verdict) {
         Settings.Templates texts = shared.templates();
-        Message message = Message.of(texts, verdict.diagnosis().id(), verdict.severity().map(Enum::name).orElse(""),
-                Message.State.of(journal), Instant.now().truncatedTo(ChronoUnit.SECONDS), journal).withLead(lead)
-                .withDrill(shared.drill());
+        Incident.State before = Incident.State.of(journal);
+        Message.State state = Message.State.of(journal);
+        // What an open incident did to people stays said; that nothing is wrong now is no recovery yet.
+        boolean passing = verdict.healthy() && !before.severity().isEmpty();
+        String diagnosis = passing ? before.diagnosis() : verdict.diagnosis().id();
+        String severity = passing ? before.severity() : verdict.severity().map(Enum::name).orElse("");
+        Message message = Message.of(texts, diagnosis, severity, passing && state == Message.State.INVESTIGATING
+                ? Message.State.MITIGATING : state, Instant.now().truncatedTo(ChronoUnit.SECONDS), journal)
+                .withLead(lead).withDrill(shared.drill());
+        if (passing && state != Message.State.RESOLVED) {
+            message.withAction("the last checks found nothing wrong: watching whether it holds");
+        }
         if (announce == Audience.internal || announce == Audience.both) {
             draft("Internal message", message.internal(texts));
         }

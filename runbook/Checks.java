@@ -95,8 +95,13 @@ public final class Checks implements AutoCloseable {
 
     /** All checks, once. */
     public static Findings run(Settings settings) {
+        return run(settings, Before.NOTHING);
+    }
+
+    /** The same with what was known before. */
+    public static Findings run(Settings settings, Before before) {
         try (Checks checks = new Checks(settings)) {
-            return checks.run(CHOICES);
+            return checks.knowing(before, checks.run(CHOICES));
         }
     }
 
@@ -145,6 +150,16 @@ public final class Checks implements AutoCloseable {
     private <T> CompletableFuture<T> start(Row<T> row, Set<String> names, Asking asking) {
         return names.contains(row.name) ? CompletableFuture.supplyAsync(() -> row.made.apply(asking), pool)
                 : CompletableFuture.completedFuture(row.otherwise.apply(settings));
+    }
+
+    /**
+     * The same with what was known before; where it has been mended since, the application's errors are counted anew
+     * from then on, for those of before say nothing of now.
+     */
+    public Findings knowing(Before before, Findings found) {
+        Asking asking = new Asking(settings, http, Http.Deadline.in(settings.probing().timeout()));
+        return found.with(before).with(before.mendedAt.map(at -> found.errors.since(at, asking))
+                .orElse(found.errors));
     }
 
     /** The probes that need a key, once, with another key or none; everything else as {@code shared} has it. */
@@ -215,21 +230,23 @@ public final class Checks implements AutoCloseable {
 
     /**
      * What was known before these checks: when the key used here was replaced by another, as the incident's journal or
-     * the state of the last triage that found nothing wrong has it, and that state itself.
+     * the state of the last triage that found nothing wrong has it, that state itself, and when the journal says that
+     * the key was rotated or that all was well again.
      */
-    public record Before(Optional<Instant> replacedAt, Optional<LastGood> good) {
+    public record Before(Optional<Instant> replacedAt, Optional<LastGood> good, Optional<Instant> mendedAt) {
         /** Nothing is known. */
-        public static final Before NOTHING = new Before(Optional.empty(), Optional.empty());
+        public static final Before NOTHING = new Before(Optional.empty(), Optional.empty(), Optional.empty());
 
         /** What a journal and, in earnest, the last good state know of these settings' key. */
         public static Before of(Cli.Host host, Settings settings, List<Incident.Event> journal) {
-            if (settings.key().isEmpty()) {
-                return NOTHING;
-            }
-            Key key = settings.key().get();
-            Optional<LastGood> good = settings.drill().isPresent() ? Optional.empty() : LastGood.of(host, key);
-            return new Before(Incident.State.of(journal).replacedAt(key.cleaned().fingerprint())
-                    .or(() -> good.flatMap(one -> one.replacedAt(host))), good);
+            Optional<Instant> mended = journal.stream()
+                    .filter(event -> event.event().matches(Incident.Event.ROTATED + "|" + Incident.Event.RECOVERED))
+                    .map(Incident.Event::at).max(Instant::compareTo);
+            Optional<LastGood> good = settings.key().filter(key -> settings.drill().isEmpty())
+                    .flatMap(key -> LastGood.of(host, key));
+            return new Before(settings.key().flatMap(key -> Incident.State.of(journal)
+                    .replacedAt(key.cleaned().fingerprint())).or(() -> good.flatMap(one -> one.replacedAt(host))), good,
+                    mended);
         }
     }
 
@@ -300,6 +317,11 @@ public final class Checks implements AutoCloseable {
             return new Findings(at, settings, status, network, auth, endpoints, app, errors, log, webhook, known);
         }
 
+        /** The same with the application's errors as they were counted at another time. */
+        public Findings with(AppErrors counted) {
+            return new Findings(at, settings, status, network, auth, endpoints, app, counted, log, webhook, before);
+        }
+
         /** The same with what an application's log says. */
         public Findings with(AppLog read) {
             return new Findings(at, settings, status, network, auth, endpoints, app, errors, read, webhook, before);
@@ -337,6 +359,11 @@ public final class Checks implements AutoCloseable {
             return endpoints.stream().filter(probe -> probe.success().isPresent())
                     .map(probe -> probe.endpoint().scope()).filter(scope -> !scope.isEmpty())
                     .collect(Collectors.toCollection(TreeSet::new));
+        }
+
+        /** The fingerprint of the application's own key, where its health endpoint tells it; or empty. */
+        String applicationsKey() {
+            return app.detail().path("keyFingerprint").asText();
         }
 
         List<String> keyFaults() {

@@ -24,8 +24,8 @@ import runbook.Verdict.Severity;
 public final class DecisionTree {
     /** What can be wrong, in the order in which the worse leads where two have the same severity. */
     public enum Diagnosis {
-        KLAVIYO_OUTAGE, SILENT_OUTAGE, UNCONFIRMED_OUTAGE, LOAD_SHED, NETWORK, KEY_MALFORMED, TOKEN_EXPIRED,
-        KEY_REPLACED, KEY_INVALID, STALE_APP_KEY, REVISION_RETIRED, CDN_BLOCKED, RUNAWAY_LOOP, RATE_LIMITED,
+        KLAVIYO_OUTAGE, SILENT_OUTAGE, UNCONFIRMED_OUTAGE, LOAD_SHED, NETWORK, TOKEN_EXPIRED, KEY_REPLACED, KEY_OTHER,
+        KEY_INVALID, KEY_MALFORMED, STALE_APP_KEY, REVISION_RETIRED, CDN_BLOCKED, RUNAWAY_LOOP, RATE_LIMITED,
         SERVER_ERROR, KLAVIYO_DEGRADED, KLAVIYO_SLOW, SCOPE_MISSING, PAYLOAD_INVALID, PARTIAL, APP_UNHEALTHY,
         WEBHOOK_DOWN, WEBHOOK_CERTIFICATE, REVISION_FALLING_FORWARD, QUOTA_LOW, REVISION_DEPRECATED, MONITORING_GAP,
         KEY_MISSING, INDETERMINATE, HEALTHY;
@@ -113,6 +113,7 @@ public final class DecisionTree {
         ├── an OAuth token → P1 token-expired: expired, or its refresh failed: nothing is to be rotated
         ├── unfit to be sent → P1 key-malformed: mend how it is stored
         ├── replaced since → key-replaced: load the new one into this shell
+        ├── not the application's, which works → key-other: no outage: load the application's into this shell
         └── fit, and refused → P1 key-invalid: key revoked or rotated: verify and rotate
 
         THE LIMIT
@@ -156,7 +157,8 @@ public final class DecisionTree {
         ├── no: route → P3 webhook-down: webhook endpoint down: check the route
         └── yes, but the certificate ends soon → P4 webhook-certificate: renew the certificate
         Is the key as it is stored fit to be sent?
-        └── no → P1 key-malformed: the app sends what is stored: mend that
+        ├── no → P1 key-malformed: the app sends what is stored: mend that
+        └── no, and the application works → key-other: no outage: load the application's into this shell
         Is the API revision supported?
         ├── no: retired, and still answered → P3 revision-falling-forward: move to a supported revision
         ├── no: retired → P3 revision-retired: move to a supported revision
@@ -287,7 +289,7 @@ public final class DecisionTree {
             case "Is our app healthy?" -> applicationHealth();
             case "Which errors does our app get from Klaviyo?" -> applicationErrors();
             case "Are webhooks arriving?" -> webhooks();
-            case "Is the key as it is stored fit to be sent?" -> found.keyFaults().isEmpty();
+            case "Is the key as it is stored fit to be sent?" -> storedKey();
             case "Is the API revision supported?" -> revision();
             case "Is a tenth of each quota left?" -> found.limits().low().isEmpty();
             case "Does all that we watch with answer?" -> !found.errors().check().state().equals("unavailable")
@@ -382,10 +384,28 @@ public final class DecisionTree {
     }
 
     private String keyKind() {
-        boolean token = found.settings().key().map(Key::token).orElse(false);
+        if (found.settings().key().map(Key::token).orElse(false)) {
+            return "an OAuth token";
+        } else if (found.before().replacedAt().isEmpty() && applicationHasAnotherKey()) {
+            return "not the application's, which works";
+        }
         String fit = found.before().replacedAt().isPresent() ? "replaced since" : "fit, and refused";
-        String key = found.keyFaults().isEmpty() ? fit : "unfit to be sent";
-        return token ? "an OAuth token" : key;
+        // Where the bare key is refused as well, that is the trouble, and how it is stored comes second.
+        boolean bare = found.settings().key().map(key -> key.cleaned().faults().isEmpty()).orElse(false);
+        return found.keyFaults().isEmpty() || bare && gets(Symptom.UNAUTHORIZED) ? fit : "unfit to be sent";
+    }
+
+    /** Whether the application works, by what it tells of itself, and not with what this shell has for a key. */
+    private boolean applicationHasAnotherKey() {
+        String theirs = found.applicationsKey();
+        boolean other = theirs.isEmpty() ? found.errors().check().state().equals("counted")
+                : found.settings().key().filter(key -> !key.fingerprint().equals(theirs)).isPresent();
+        return other && found.app().state().equals("yes") && !found.appSees("401");
+    }
+
+    private String storedKey() {
+        String unfit = applicationHasAnotherKey() ? "no, and the application works" : "no";
+        return found.keyFaults().isEmpty() ? "yes" : unfit;
     }
 
     private String applicationHealth() {

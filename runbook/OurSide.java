@@ -77,9 +77,11 @@ public final class OurSide {
         String body = Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
         String quoted = (Health.garbled(reply) ? ", " + reply.wrongForm() : "") + (body.isEmpty() ? "" : ": " + body);
         String field = Redactor.strict().text(Text.safe(Health.field(reply), 40));
+        String shown = reply.json().path("keyFingerprint").asText();
+        String fingerprint = shown.matches("[0-9a-f]{8}") ? shown : "";
         return new Check("app", List.of(Outcome.OK, Outcome.WARN, Outcome.FAIL).get(health),
                 "HTTP " + reply.status() + " in " + reply.millis() + " ms" + quoted, reply.millis(), reply.status(),
-                Json.of(Map.of("status", field, "body", body)), List.of("yes", "degraded", "no").get(health));
+                Json.of(Map.of("status", field, "body", body, "keyFingerprint", fingerprint)), List.of("yes", "degraded", "no").get(health));
     }
 
     // ---- the errors that it gets
@@ -103,7 +105,8 @@ public final class OurSide {
     public record AppErrors(Check check, Map<String, Long> byStatus, String words) {
         /** The window of the default query, and a short one that tells whether the errors still come. */
         private static final String WINDOW = "[15m]";
-        private static final String LATELY = "[1m]";
+        private static final String LATELY = "[2m]";
+        private static final Duration LENGTH = Duration.ofMinutes(15);
         private static final String UNLABELLED = "unlabelled";
         private static final Pattern RANGE = Pattern.compile("\\[((?:\\d{1,5}[smhd])+)]");
         private static final Pattern GROUPED_BY = Pattern.compile("\\bby\\s*\\(\\s*(\\w+)");
@@ -113,7 +116,7 @@ public final class OurSide {
         static AppErrors told(Settings settings) {
             Map<String, Long> told = new TreeMap<>();
             settings.app().observed().forEach(status -> told.put(status.toString(), 0L));
-            return !told.isEmpty() ? known("told", told, Map.of(), "", null)
+            return !told.isEmpty() ? known("told", told, Map.of(), "", "", null)
                     : new AppErrors(Check.skipped("app-errors", "unknown: give --prometheus, --log FILE, or --observed"
                             + " with the statuses in the application's log"), told, "");
         }
@@ -149,9 +152,33 @@ public final class OurSide {
                 boolean passed = lately.join().getOrDefault(one.getKey(), 1L) == 0;
                 (passed ? over : still).put(one.getKey(), one.getValue());
             });
+            return known(counted.isEmpty() ? "told" : "counted", still, over, window(query), " in the last 2 minutes",
+                    result.answer());
+        }
+
+        private static String window(String query) {
             Matcher range = RANGE.matcher(query);
-            String window = range.find() ? " in " + Durations.words(Durations.parse(range.group(1))) : "";
-            return known(counted.isEmpty() ? "told" : "counted", still, over, window, result.answer());
+            return range.find() ? " in " + Durations.words(Durations.parse(range.group(1))) : "";
+        }
+
+        /** The same counted from a time on: what came before is over, and said to be. */
+        AppErrors since(Instant at, Asking asking) {
+            String query = asking.settings().app().query();
+            Duration passed = Duration.between(at, Instant.now());
+            boolean within = query.contains(WINDOW) && passed.compareTo(LENGTH) < 0;
+            if (!within || byStatus.values().stream().noneMatch(count -> count > 0)) {
+                return this;
+            }
+            Result result = new Prometheus(asking.http(), asking.settings().target().prometheus(),
+                    asking.deadline().left()).instant(query.replace(WINDOW, "[" + Math.max(1, passed.toSeconds()) + "s]"));
+            Map<String, Long> counted = count(result, query);
+            Map<String, Long> still = new TreeMap<>(byStatus);
+            Map<String, Long> over = new TreeMap<>(byStatus);
+            still.keySet().removeIf(status -> byStatus.get(status) > 0 && counted.getOrDefault(status, 0L) == 0);
+            still.replaceAll((status, count) -> counted.getOrDefault(status, count));
+            over.keySet().removeAll(still.keySet());
+            String since = " since " + Verdict.minute(at).substring(11);
+            return result.ok() ? known("counted", still, over, since, since, result.answer()) : this;
         }
 
         // By what the query groups by, else by what exporters commonly call a status.
@@ -169,14 +196,12 @@ public final class OurSide {
         }
 
         private static AppErrors known(String state, Map<String, Long> still, Map<String, Long> over, String window,
-                Answer answer) {
+                String lately, Answer answer) {
             // What somebody told was counted over no time.
             String within = still.values().stream().anyMatch(count -> count > 0) ? window : "";
             String words = still.isEmpty() ? "" : "the application gets " + OurSide.words(still) + within;
-            String none = "the application counts no errors from Klaviyo"
-                    + (over.isEmpty() ? window : " in the last minute");
-            String past = over.isEmpty() ? ""
-                    : "; over since a minute or more: " + OurSide.words(over) + window;
+            String none = "the application counts no errors from Klaviyo" + (over.isEmpty() ? window : lately);
+            String past = over.isEmpty() ? "" : "; over, in 15 min: " + OurSide.words(over);
             Outcome fine = over.isEmpty() ? Outcome.OK : Outcome.WARN;
             Check check = new Check("app-errors", harmless(still) ? fine : Outcome.FAIL,
                     (words.isEmpty() ? none : words) + past, answer == null ? 0 : answer.millis(),

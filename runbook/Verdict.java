@@ -304,6 +304,8 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         String sent = findings.settings().revision();
         boolean newest = sent.equals(Klaviyo.Revision.NEWEST.text());
         values.put("keyFaults", String.join("; ", findings.keyFaults()));
+        values.put("keyHere", findings.settings().key().map(Key::describe).orElse(""));
+        values.put("theirs", findings.applicationsKey());
         values.put("keyWorks", findings.keyIsAccepted());
         values.put("fingerprint", findings.settings().key().map(key -> key.cleaned().fingerprint()).orElse(""));
         values.put("authError", findings.auth().samples().stream().map(Symptom::describe).findFirst()

@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
@@ -104,6 +105,7 @@ class TriageTest {
 
     @ParameterizedTest(name = "{0} {1}: {2}")
     @CsvSource(delimiter = '|', textBlock = """
+        healthy       |           | not checked: app-log Paged all the same\\? .*triage@\\S+ --log FILE
         runaway-loop  | -q        | ^. P2 runaway-loop: One caller of ours uses up the account's quota \\(DRILL runaway-loop\\) $
         runaway-loop  | -v        | one caller's doing, by the application's log\\? → yes .* consequence .* Spent 14 requests of
         runaway-loop  | --explain | > Is it one caller's doing, by the application's log\\?
@@ -257,6 +259,40 @@ class TriageTest {
             assertTrue(run.result().err().contains("this shell has the key that was replaced at"), run.toString());
             assertEquals("stale-app-key P1 exit 11", TriageRun.of(triage.args("--observed", "401")).verdict(),
                     "then it is the application's trouble too");
+        }
+    }
+
+    @ParameterizedTest(name = "{0}: {1} is {2}")
+    @CsvSource(delimiter = '|', quoteCharacter = '~', value = {
+        "healthy     | abc | key-other - exit 20    | unknown form, 3 characters, .*; the application works with another",
+        "healthy     | \"K\" | key-other - exit 20 | quotes.*; the application works with another",
+        "revoked-key | \"K\" | key-invalid P1 exit 11 | every call with this key fails: HTTP 401 .*; as it is stored it is unfit, too: .*quotes"})
+    void aKeyThatIsNotTheApplicationsIsNoOutage(String scenario, String given, String verdict, String reason) {
+        try (ControlledSandbox sandbox = ControlledSandbox.start(scenario)) {
+            TriageRun run = TriageRun.of(around(sandbox).env("KLAVIYO_PRIVATE_KEY", given.replace("K", sandbox.key())));
+            assertEquals(verdict, run.verdict(), run.toString());
+            assertTrue(Pattern.compile(reason).matcher(run.json().path("reason").asText()).find(), run.toString());
+        }
+    }
+
+    @ParameterizedTest(name = "{0}, and {1}: {3}")
+    @CsvSource({"revoked-key, rotated, stale-app-key P1 exit 11, healthy - exit 0", "recovering, recovered, server-error P2 exit 12, healthy - exit 0"})
+    void errorsOfBeforeItWasMendedAreNoRelapse(String scenario, String event, String unknown, String verdict) throws IOException {
+        try (ControlledSandbox sandbox = ControlledSandbox.start(scenario, Duration.ZERO, 1)) {
+            sandbox.enabled(sandbox.key(), true);
+            sandbox.advance(Duration.ofSeconds(60));
+            Path folder = Tree.temporary("triage");
+            assertEquals(unknown, TriageRun.of(around(sandbox).cwd(folder)).verdict(), "where nothing says when it was mended");
+            Incident incident = Incident.at(folder.resolve("open"));
+            incident.append(new Event(Instant.now().minusSeconds(60), "triage", Event.DIAGNOSED, "failing",
+                    Json.of(Map.of("severity", "P1", "diagnosis", "key-invalid"))));
+            incident.append(new Event(Instant.now().minusSeconds(20), "watch", event, "mended", Json.object()));
+            TriageRun run = TriageRun.of(around(sandbox).args("--incident", incident.toString(), "--announce", "both"));
+            assertEquals(verdict, run.verdict(), run.toString());
+            String seen = run.result().err().replaceAll("\\s+", " ");
+            assertTrue(seen.matches(".* counts no errors from Klaviyo since \\d\\d:\\d\\dZ; over, in 15 min: .*"), seen);
+            assertTrue(seen.contains("Incident folder: ") && seen.contains(" P1 INCIDENT") && seen.contains("watch@"), seen);
+            assertFalse(seen.contains("P?") || seen.contains("-- Operational"), "people were hit: " + seen);
         }
     }
 
@@ -426,10 +462,8 @@ class TriageTest {
     @Test
     void aGameDaysSandboxStaysSoCommandsNameIt() {
         try (ControlledSandbox sandbox = ControlledSandbox.start("app-down")) {
-            Run triage = Run.script("triage").cwd(Tree.temporary("triage"));
-            sandbox.variables().forEach(triage::env);
             String health = "curl -gsS --max-time 10 " + sandbox.variables().get("KLAVIYO_APP_URL");
-            assertTrue(triage.run().out().contains(health), health);
+            assertTrue(around(sandbox).run().out().contains(health), health);
         }
     }
 
@@ -443,6 +477,13 @@ class TriageTest {
 
     private static Run drill(String scenario) {
         return Run.script("triage").args("--drill", scenario).cwd(Tree.temporary("triage"));
+    }
+
+    /** With all that a game day's sandbox has. */
+    private static Run around(ControlledSandbox sandbox) {
+        Run triage = Run.script("triage").cwd(Tree.temporary("triage"));
+        sandbox.variables().forEach(triage::env);
+        return triage;
     }
 
     private static Run against(ControlledSandbox sandbox) {

@@ -112,7 +112,7 @@ final class Systems {
         Settings.Target target = settings.target();
         List<Collector> all = new ArrayList<>();
         all.add(Collector.of("klaviyo/triage", "a triage run against " + target.api() + " and " + target.status(),
-                this::triage));
+                sink -> triage(incident, sink)));
         all.add(Collector.of("klaviyo/status-page", target.status() + "/api/v2/incidents.json", this::statusPage));
         all.add(asked("application/health", target.app(), "no health endpoint given (--app-url)", "GET " + target.app(),
                 this::health));
@@ -133,8 +133,9 @@ final class Systems {
 
     // ---- Klaviyo as a triage finds it now: the verdict, answers' headers, errors' bodies
 
-    private void triage(Sink sink) throws IOException {
-        Findings findings = Checks.run(settings);
+    private void triage(Optional<Incident> incident, Sink sink) throws IOException {
+        List<Incident.Event> journal = incident.isPresent() ? incident.get().journal().read().events() : List.of();
+        Findings findings = Checks.run(settings, Checks.Before.of(options.shared.host(), settings, journal));
         verdict = Verdict.of(findings);
         sink.json("triage.json", verdict.json(options.shared.launcher(), null));
         // The same error from three samples is one error.

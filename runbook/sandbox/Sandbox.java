@@ -271,7 +271,7 @@ public class Sandbox implements AutoCloseable {
         key.scopes = holds() == Holds.UNSCOPED ? FakeKlaviyo.NO_EVENTS : FakeKlaviyo.USUAL_SCOPES;
         if (appKey == null || Stream.of(stale, token, key).anyMatch(one -> one.secret.equals(appKey))) {
             Credential sound = holds() == Holds.EXPIRED_TOKEN ? token : key;
-            appKey = (next.broken(Part.APP_KEY) ? stale : sound).secret;
+            appKey = holds() == Holds.MALFORMED ? account.id() : (next.broken(Part.APP_KEY) ? stale : sound).secret;
         }
         sites.changed(onset);
     }
