@@ -78,10 +78,11 @@ public final class OurSide {
         String quoted = (Health.garbled(reply) ? ", " + reply.wrongForm() : "") + (body.isEmpty() ? "" : ": " + body);
         String field = Redactor.strict().text(Text.safe(Health.field(reply), 40));
         String shown = reply.json().path("keyFingerprint").asText();
-        String fingerprint = shown.matches("[0-9a-f]{8}") ? shown : "";
+        Map<String, Object> detail = Map.of("status", field, "body", body, "keyFingerprint",
+                shown.matches("[0-9a-f]{8}") ? shown : "");
         return new Check("app", List.of(Outcome.OK, Outcome.WARN, Outcome.FAIL).get(health),
                 "HTTP " + reply.status() + " in " + reply.millis() + " ms" + quoted, reply.millis(), reply.status(),
-                Json.of(Map.of("status", field, "body", body, "keyFingerprint", fingerprint)), List.of("yes", "degraded", "no").get(health));
+                Json.of(detail), List.of("yes", "degraded", "no").get(health));
     }
 
     // ---- the errors that it gets
@@ -169,8 +170,9 @@ public final class OurSide {
             if (!within || byStatus.values().stream().noneMatch(count -> count > 0)) {
                 return this;
             }
+            String sinceThen = query.replace(WINDOW, "[" + Math.max(1, passed.toSeconds()) + "s]");
             Result result = new Prometheus(asking.http(), asking.settings().target().prometheus(),
-                    asking.deadline().left()).instant(query.replace(WINDOW, "[" + Math.max(1, passed.toSeconds()) + "s]"));
+                    asking.deadline().left()).instant(sinceThen);
             Map<String, Long> counted = count(result, query);
             Map<String, Long> still = new TreeMap<>(byStatus);
             Map<String, Long> over = new TreeMap<>(byStatus);
