@@ -11,7 +11,6 @@ import java.io.PrintWriter;
 import java.net.URI;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -383,7 +382,7 @@ public final class Cli {
         } else if ("1".equals(host.environment.get("KLAVIYO_DEBUG"))) {
             e.printStackTrace(host.err);
         }
-        String what = e instanceof FileSystemException file ? "a file cannot be used: " + Incident.why(file)
+        String what = e instanceof IOException failed ? "reading or writing failed: " + Incident.why(failed)
                 : "unexpected " + e.getClass().getSimpleName() + (e.getMessage() == null ? "" : ": " + e.getMessage());
         return refused(BUG, what + " (KLAVIYO_DEBUG=1 shows where)", host, asJson);
     }

@@ -16,12 +16,14 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine.Command;
 import runbook.Cli;
 import runbook.Message.Template;
 import runbook.Screen;
@@ -185,6 +187,22 @@ class SettingsTest {
         Schemas.check("refusal", document);
         assertEquals(2, document.path("exit").asInt(), result.toString());
         assertTrue(result.err().startsWith("error: " + document.path("error").asText()), result.toString());
+    }
+
+    @Command(name = "triage")
+    static class OnAFullDisk implements Callable<Integer> {
+        @Override
+        public Integer call() throws IOException {
+            throw new IOException("No space left on device");
+        }
+    }
+
+    @Test
+    void aFullDiskIsNoBugOfOurs() {
+        ByteArrayOutputStream err = new ByteArrayOutputStream();
+        Cli.Host host = new Cli.Host(Map.of(), home, null, new PrintStream(err), new PrintStream(err));
+        assertEquals(1, Cli.run(new OnAFullDisk(), host));
+        assertTrue(err.toString().startsWith("error: reading or writing failed: No space left on device"), err.toString());
     }
 
     @Test
