@@ -276,7 +276,7 @@ class TriageTest {
     }
 
     @ParameterizedTest(name = "{0}, and {1}: {3}")
-    @CsvSource({"revoked-key, rotated, stale-app-key P1 exit 11, healthy - exit 0", "recovering, recovered, server-error P2 exit 12, healthy - exit 0"})
+    @CsvSource({"revoked-key, rotated, stale-app-key P2 exit 12, healthy - exit 0", "recovering, recovered, server-error P2 exit 12, healthy - exit 0"})
     void errorsOfBeforeItWasMendedAreNoRelapse(String scenario, String event, String unknown, String verdict) throws IOException {
         try (ControlledSandbox sandbox = ControlledSandbox.start(scenario, Duration.ZERO, 1)) {
             sandbox.enabled(sandbox.key(), true);
