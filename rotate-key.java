@@ -179,11 +179,8 @@ class RotateKey implements Callable<Integer>, Listener {
     private void interrupted() {
         Rotation running = rotation;
         if (running != null) {
-            tool.stop();
-            String again = drilled() || !running.changed() ? ""
-                    : ": run the same command again, and it finishes, or with --roll-back rolls back";
             screen.line();
-            shared.host().err().println("interrupted: " + running.state() + again);
+            shared.host().err().println("interrupted: " + running.interrupted());
         }
     }
 

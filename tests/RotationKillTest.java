@@ -204,6 +204,8 @@ class RotationKillTest {
             running.interrupt();
             bench.ended(130, running.await(), "interrupted: " + says);
         }
+        String journal = Tree.read(bench.incident.resolve("journal.jsonl"));
+        assertTrue(journal.contains("key rotation interrupted: " + says.replaceFirst(": run.*", "")), journal);
         bench.tools.mend();
         ends(0, bench.rotate());
     }

@@ -80,7 +80,7 @@ final class AppWatch {
 
     String plan() {
         return looking() ? "healthy within " + Durations.words(within) + " by " + settings.target().app()
-                : "no --app-url: nobody looks at the application's health";
+                : "not looked at: no --app-url";
     }
 
     /** The application is healthy, and uses this key where it tells. */

@@ -123,8 +123,9 @@ record Embedded(String whole, String value, int begin, int end) {
         // the folder while the copy has not yet all that protects it.
         Path ours = file.resolveSibling("." + file.getFileName() + ".rotate-key");
         Path half = ours.resolve(file.getFileName());
+        Runnable discard = () -> List.of(half, ours).forEach(one -> one.toFile().delete());
         try {
-            discard(half, ours);
+            discard.run();
             Files.createDirectory(ours, Incident.mode("rwx------"));
             Files.copy(file, half, StandardCopyOption.COPY_ATTRIBUTES);
             Files.writeString(half, text, StandardCharsets.ISO_8859_1);
@@ -139,17 +140,7 @@ record Embedded(String whole, String value, int begin, int end) {
             throw new Trouble(Effect.UNKNOWN, name + " cannot be replaced: " + Incident.why(e),
                     "ls -ld " + Text.word(file.getParent().toString()));
         } finally {
-            discard(half, ours);
-        }
-    }
-
-    private static void discard(Path... files) {
-        try {
-            for (Path file : files) {
-                Files.deleteIfExists(file);
-            }
-        } catch (IOException e) {
-            // A run that can write removes it.
+            discard.run();
         }
     }
 

@@ -95,17 +95,14 @@ public final class Keys {
 
     private Standing standing(Key key) {
         Answer answer = ask(key, "GET", Endpoint.ACCOUNTS.target(), null);
-        Optional<Account> account = Account.in(answer);
+        Optional<Account> told = Account.in(answer);
+        Optional<Account> inside = key.site().map(id -> new Account(id, "", false));
         return switch (Symptom.of(answer)) {
-            case NONE -> new Standing(Symptom.NONE, account.or(() -> inside(key)),
-                    account.map(Account::toString).orElse("authenticated"));
-            case FORBIDDEN -> new Standing(Symptom.FORBIDDEN, inside(key), "valid, though without accounts:read");
+            case NONE -> new Standing(Symptom.NONE, told.or(() -> inside),
+                    told.map(Account::toString).orElse("authenticated"));
+            case FORBIDDEN -> new Standing(Symptom.FORBIDDEN, inside, "valid, though without accounts:read");
             default -> new Standing(Symptom.of(answer), Optional.empty(), Symptom.describe(answer));
         };
-    }
-
-    private static Optional<Account> inside(Key key) {
-        return key.site().map(id -> new Account(id, "", false));
     }
 
     // The beta API lists keys never with the value, only with its last four characters.
@@ -180,9 +177,8 @@ public final class Keys {
                 .orElse("not known: neither a store nor KLAVIYO_PRIVATE_KEY has it");
         boolean told = wanted().isPresent();
         Trouble.when(!told && !person, words + "; nothing tells which account it belongs to", UNKNOWN_ACCOUNT);
-        String asked = told ? "" : "; nothing tells its account: once there is a new key, you will be asked whether its"
-                + " account is yours";
-        return told && old.isPresent() ? Done.ok(words) : Done.warn(words + asked);
+        return told && old.isPresent() ? Done.ok(words) : Done.warn(words + (told ? "" : "; nothing tells its account:"
+                + " once there is a new key, you will be asked whether its account is yours"));
     }
 
     /** The scopes of the old key, where it may still tell them. */
@@ -305,18 +301,18 @@ public final class Keys {
     // A key that Klaviyo will not disable does no harm: the rotation stands.
     Done disable(Runnable lastLook) {
         Key key = old.orElseThrow();
-        Optional<String> id = list(fresh.orElseThrow()).flatMap(keys -> only(keys, key))
-                .map(one -> one.path("id").asText());
-        if (id.isEmpty()) {
+        Optional<JsonNode> listed = list(fresh.orElseThrow()).flatMap(keys -> only(keys, key));
+        if (listed.isEmpty()) {
             return Done.warn("not disabled: the new key may not list keys (credentials:read), or several end alike. "
                     + byHand(Duration.ZERO));
         }
         progress.listener.waiting("the old key stays enabled for another " + Durations.words(wishes.grace()));
         Progress.pause(wishes.grace());
         lastLook.run();
-        disabled(id.get());
+        String id = listed.get().path("id").asText();
+        disabled(id);
         try {
-            enabled(fresh.get(), id.get(), false);
+            enabled(fresh.get(), id, false);
         } catch (Trouble e) {
             if (e.effect == Effect.DENIED) {
                 disabled(null);

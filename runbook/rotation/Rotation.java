@@ -193,17 +193,20 @@ public final class Rotation implements AutoCloseable {
         return Optional.of(progress.kept.startedAt).filter(at -> progress.resumed);
     }
 
-    /** Whether anything has been changed until now, by an earlier run too. */
-    public boolean changed() {
-        return progress.kept.changed();
-    }
-
-    /** What has been changed, in words. */
+    /** What has been changed until now, by an earlier run too, in words. */
     public String state() {
         String stores = holdings.stream().filter(one -> one.kept.touched).map(Holding::state)
                 .collect(Collectors.joining(", "));
-        return !changed() ? "nothing has changed"
+        return !progress.kept.changed() ? "nothing has changed"
                 : stores + (progress.kept.restarting ? "; a restart has begun" : "; nothing has been restarted");
+    }
+
+    /** Notes that this process is ending in the middle of it; says how things stand, and what to do. */
+    public String interrupted() {
+        tool.stop();
+        progress.journal(Event.NOTE, "key rotation interrupted: " + state(), data());
+        return state() + (progress.kept.changed() && !wishes.settings.target().passing()
+                ? ": run the same command again, and it finishes, or with --roll-back rolls back" : "");
     }
 
     // ---- steps 1 and 2

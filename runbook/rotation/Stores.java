@@ -139,10 +139,6 @@ public final class Stores {
             }
             return Optional.empty();
         }
-
-        private String usage() {
-            return PART.matcher(address.get(0)).replaceAll(part -> part.group(1).toUpperCase());
-        }
     }
 
     private static List<String> names(String text) {
@@ -192,7 +188,8 @@ public final class Stores {
                     + " no other way into its tool: run this in WSL, or on another machine");
         }
         String prefix = typed.replaceFirst("(?s):.*", ":");
-        List<String> usages = some.stream().map(Row::usage).toList();
+        List<String> usages = some.stream().map(row ->
+                PART.matcher(row.address.get(0)).replaceAll(part -> part.group(1).toUpperCase())).toList();
         return place.orElseThrow(() -> new Problem(option + " " + Text.safe(typed, 60) + ": write " + usages.stream()
                 .filter(usage -> usage.startsWith(prefix)).findFirst().orElse(String.join(", ", usages))));
     }
