@@ -49,10 +49,23 @@ public final class Rules {
 
     /** Arithmetic that tells real numbers from others that look like them; the number is the form's group {@code n}. */
     public enum Check {
-        LUHN, IBAN;
+        LUHN, IBAN, IP;
 
-        boolean passes(String number) {
-            return this == LUHN ? luhn(number) : iban(number);
+        boolean passes(String written) {
+            String number = written.replace(" ", "").replace("-", "");
+            return switch (this) {
+                case LUHN -> luhn(number);
+                case IBAN -> iban(number);
+                case IP -> ip(number);
+            };
+        }
+
+        private static boolean ip(String number) {
+            int part = 0;
+            for (int i = 0; i < number.length() && part <= 255; i++) {
+                part = number.charAt(i) == '.' ? 0 : part * 10 + number.charAt(i) - '0';
+            }
+            return part <= 255;
         }
 
         private static boolean luhn(String digits) {
@@ -222,7 +235,7 @@ public final class Rules {
 
         /** Whether arithmetic agrees with what the form found. */
         boolean passes(Matcher found) {
-            return rule.check.isEmpty() || rule.check.get().passes(found.group("n").replaceAll("[^0-9A-Z]", ""));
+            return rule.check.isEmpty() || rule.check.get().passes(found.group("n"));
         }
 
         /** Whether the value is none. */
