@@ -241,7 +241,8 @@ public final class Rules {
         /** Whether the value is none. */
         boolean none(String value) {
             none = none == null && but != null ? Pattern.compile(but) : none;
-            boolean nothing = isNamed() && value.length() < LONGEST_NOTHING;
+            boolean number = "+0123456789".indexOf(value.charAt(0)) >= 0;
+            boolean nothing = isNamed() && !number && value.length() < LONGEST_NOTHING;
             return nothing && NOTHING.matcher(value).matches() || none != null && none.matcher(value).matches();
         }
     }
