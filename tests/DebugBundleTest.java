@@ -484,6 +484,7 @@ class DebugBundleTest {
         }
         String longest = "2026-11-23T03:11:05Z INFO klaviyo note " + "and so it goes on ".repeat(40) + "Mr Atlast";
         Files.writeString(logs.resolve("app.log"), text + longest + "\n");
+        Files.copy(logs.resolve("app.log"), logs.resolve("app.log.1"));
         Files.writeString(logs.resolve("app3.json"),
                 "{\"ts\":\"2026-11-23T03:30:00Z\",\"host\":\"a.klaviyo.com\",\"status\":503}\n");
         String series = "{\"metric\":{\"__name__\":\"klaviyo_retry_queue_depth\",\"pod\":\"%s\","
@@ -495,13 +496,15 @@ class DebugBundleTest {
                 + "\"event\":\"diagnosed\",\"summary\":\"P1: Klaviyo is down\",\"data\":{\"severity\":\"P1\","
                 + "\"diagnosis\":\"api-down\"}}\n");
         Path out = work.resolve("facts.zip");
-        Run.Result result = bundle(out, "--log", logs, "--prometheus", SERVER.url(), "--incident", incident, "--from",
-                "2026-11-23T02:00:00Z", "--to", "2026-11-23T04:00:00Z").env("KLAVIYO_SMTP_PASS", "hunter2hunter2")
+        Run.Result result = bundle(out, "--log", logs, "--log", work.resolve("healthshop/../healthshop/app.log"),
+                "--prometheus", SERVER.url(), "--incident", incident, "--from", "2026-11-23T02:00:00Z", "--to",
+                "2026-11-23T04:00:00Z").env("KLAVIYO_SMTP_PASS", "hunter2hunter2")
                 .env("KLAVIYO_PIN", "4711").run();
         Map<String, String> files = unpack(out);
         LogReader.Facts facts = LogReader.Facts.read(files.get("facts.json").getBytes(UTF_8));
         assertEquals("{400=1, 401=2, 403=3, 404=4, 409=5, 410=6, 413=7, 422=8, 429=9, 500=10, 503=12}",
-                facts.statuses().toString(), "both files are logs, whatever their names say");
+                facts.statuses().toString(), "both files are logs, whatever their names say; what is there twice counts once");
+        saysAll(String.join("\n", facts.notRead()), "app.log.1 left out: it is the same as ", "skipped: ");
         assertEquals(List.of(40.0, 2.0), facts.queue().stream().map(LogReader.Queue::last).toList(),
                 result.toString());
         // The incident's verdict leads; rare statuses stand together in the picture.

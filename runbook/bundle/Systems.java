@@ -11,10 +11,12 @@ import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.PathMatcher;
+import java.security.MessageDigest;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HexFormat;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -22,6 +24,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -82,6 +85,8 @@ final class Systems {
     private static final int LONGEST_LIST = 16 << 20;
     private static final String SPECIAL = "[*?\\[{]";
     private static final int MOST_LOGS = 2_000;
+    private static final int ENDS = 1 << 16;
+    private static final String SAME = " left out: it is the same as ";
 
     private final Bundle.Options options;
     private final Settings settings;
@@ -90,6 +95,8 @@ final class Systems {
     private final Map<String, Row> rows;
     private final Http http;
     private final Duration timeout;
+    /** Logs by what they hold. */
+    private final Map<String, Path> taken = new ConcurrentHashMap<>();
     /** Incidents of the vendor's that touch the window, oldest first, as far as they are read. */
     final List<StatusPage.Incident> incidents = new CopyOnWriteArrayList<>();
     /** What Prometheus told. */
@@ -189,7 +196,8 @@ final class Systems {
         options.aws.forEach(group -> logs.add(printed("aws-logs", group, "")));
         options.lokiQueries.forEach(query -> logs.add(printed("loki", query, options.loki)));
         URI app = settings.target().app();
-        if (settings.drill().isPresent() && app != null) {
+        // In a game day the application's log is a file too, and has the same lines.
+        if (settings.drill().isPresent() && app != null && options.logs.isEmpty()) {
             logs.add(Collector.of("application/drill-log", "the sandbox application's log", sink -> {
                 if (http.get(app.resolve("/log"), timeout) instanceof Reply reply) {
                     sink.log("log/shop.log", new ByteArrayInputStream(reply.body()), Long.MAX_VALUE);
@@ -213,8 +221,9 @@ final class Systems {
             return Collector.none(name, State.FAILED, none + ": looking for it did not come to an end");
         }
         if (files.isEmpty()) {
-            notes.add(0, none);
-            return Collector.none(name, State.FAILED, String.join("; ", notes));
+            String why = String.join("; ", notes);
+            return why.contains(SAME) ? Collector.none(name, State.SKIPPED, why)
+                    : Collector.none(name, State.FAILED, String.join("; ", none, why));
         }
         List<String> plan = new ArrayList<>();
         files.forEach(file -> plan.add(file + ", " + Archive.words(file.toFile().length())));
@@ -255,7 +264,29 @@ final class Systems {
             return old;
         });
         files.sort(Comparator.comparing((Path file) -> file.toFile().lastModified()).thenComparing(file -> file));
+        files.removeIf(file -> {
+            Path same = taken.putIfAbsent(content(file), file);
+            if (same != null) {
+                note.accept(file + SAME + same);
+            }
+            return same != null;
+        });
         return files;
+    }
+
+    // What a file holds, as far as its length, its beginning and its end tell: each call in it is to count once, by
+    // however many names it was given.
+    private static String content(Path file) {
+        try (InputStream stream = Files.newInputStream(file)) {
+            long size = Files.size(file);
+            MessageDigest digest = Archive.sha256();
+            digest.update(stream.readNBytes(ENDS));
+            stream.skip(Math.max(0, size - 2 * ENDS));
+            digest.update(stream.readNBytes(ENDS));
+            return size + HexFormat.of().formatHex(digest.digest());
+        } catch (IOException e) {
+            return file.toString();
+        }
     }
 
     /** What a command prints that is a row of the table. */
