@@ -519,18 +519,9 @@ class Triage implements Callable<Integer> {
 
     private void announce(Verdict verdict) {
         Settings.Templates texts = shared.templates();
-        Incident.State before = Incident.State.of(journal);
-        Message.State state = Message.State.of(journal);
-        // What an open incident did to people stays said; that nothing is wrong now is no recovery yet.
-        boolean passing = verdict.healthy() && !before.severity().isEmpty();
-        String diagnosis = passing ? before.diagnosis() : verdict.diagnosis().id();
-        String severity = passing ? before.severity() : verdict.severity().map(Enum::name).orElse("");
-        Message message = Message.of(texts, diagnosis, severity, passing && state == Message.State.INVESTIGATING
-                ? Message.State.MITIGATING : state, Instant.now().truncatedTo(ChronoUnit.SECONDS), journal)
-                .withLead(lead).withDrill(shared.drill());
-        if (passing && state != Message.State.RESOLVED) {
-            message.withAction("the last checks found nothing wrong: watching whether it holds");
-        }
+        Message message = Message.of(texts, verdict.diagnosis().id(), verdict.severity().map(Enum::name).orElse(""),
+                Message.State.of(journal), Instant.now().truncatedTo(ChronoUnit.SECONDS), journal).withLead(lead)
+                .withDrill(shared.drill());
         if (announce == Audience.internal || announce == Audience.both) {
             draft("Internal message", message.internal(texts));
         }
