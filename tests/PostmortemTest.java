@@ -376,6 +376,16 @@ class PostmortemTest extends PostmortemJournals {
         assertRefused(script(elsewhere).args("import", "torn.zip").run(), "torn.zip is not taken in");
     }
 
+    @Test
+    void aFolderWhoseNameNoImportTakesIsNotExportedEmpty() throws IOException {
+        Incident odd = Incident.at(folder.resolve("my incident"));
+        odd.append(Event.now("triage", Event.DETECTED, "x", Map.of()));
+        Run.Result export = run("export", "odd.zip", "--incident", odd.toString());
+        assertEquals(1, export.exit(), export.toString());
+        assertSays(export.err(), "may hold letters, digits, - and _ alone");
+        assertFalse(Files.exists(folder.resolve("odd.zip")));
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"../../evil", "x/journal.jsonl/x", "/etc/passwd", "CON", "journal.jsonl",
         "../x/journal.jsonl", "x/.env", "x/triage-1.json"})

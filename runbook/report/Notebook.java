@@ -262,6 +262,9 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
             String folder = incident.folder().toAbsolutePath().normalize().getFileName() + "/";
             List<Path> ours = children.filter(child -> OURS.matcher(folder + child.getFileName()).matches()
                     && Files.isRegularFile(child, LinkOption.NOFOLLOW_LINKS)).sorted().toList();
+            if (ours.isEmpty()) {
+                throw new IOException("the name of " + incident + " may hold letters, digits, - and _ alone");
+            }
             Carried carried = new Carried(file, ours.size(), new ArrayList<>());
             half = Files.createTempFile(file.toAbsolutePath().getParent(), ".export", ".part");
             try (ZipOutputStream zip = new ZipOutputStream(Files.newOutputStream(half))) {
