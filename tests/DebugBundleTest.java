@@ -302,6 +302,8 @@ class DebugBundleTest {
                 work.resolve("none*.log"), "--docker", "x", "--aws-logs", "g", "--gcp-logs", "f", "--max-time", "8s",
                 "--json").env("PATH", tools + ":/usr/bin:/bin"));
         assertTrue(result.millis() < 60_000, result.toString());
+        assertTrue(result.err().indexOf("none*.log") < result.err().indexOf("klaviyo/triage"),
+                "a typing error is told before anything is collected");
         Map<String, String> files = unpack(out);
         saysAll(Json.read(files.get("manifest.json")).path("missing").toString(), "binary data", "/dev/zero",
                 "no regular file", "a link back", "exit code 3", "not done within");
@@ -503,7 +505,7 @@ class DebugBundleTest {
         Map<String, String> files = unpack(out);
         LogReader.Facts facts = LogReader.Facts.read(files.get("facts.json").getBytes(UTF_8));
         assertEquals("{400=1, 401=2, 403=3, 404=4, 409=5, 410=6, 413=7, 422=8, 429=9, 500=10, 503=12}",
-                facts.statuses().toString(), "both files are logs, whatever their names say; what is there twice counts once");
+                facts.statuses().toString(), "both are logs, whatever their names say; what is there twice counts once");
         saysAll(String.join("\n", facts.notRead()), "app.log.1 left out: it is the same as ", "skipped: ");
         assertEquals(List.of(40.0, 2.0), facts.queue().stream().map(LogReader.Queue::last).toList(),
                 result.toString());

@@ -11,12 +11,10 @@ import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.PathMatcher;
-import java.security.MessageDigest;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.HexFormat;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -85,7 +83,6 @@ final class Systems {
     private static final int LONGEST_LIST = 16 << 20;
     private static final String SPECIAL = "[*?\\[{]";
     private static final int MOST_LOGS = 2_000;
-    private static final int ENDS = 1 << 16;
     private static final String SAME = " left out: it is the same as ";
 
     private final Bundle.Options options;
@@ -230,17 +227,21 @@ final class Systems {
         plan.addAll(notes);
         return new Collector(name, State.OK, plan, sink -> {
             notes.forEach(sink::remark);
-            files.forEach(file -> take(file, sink));
+            files.forEach(file -> give(file, "log/" + file, sink::log, sink));
             if (sink.parts().isEmpty()) {
                 sink.trouble(none);
             }
         });
     }
 
-    private static void take(Path file, Sink sink) {
+    private interface Taker {
+        void take(String name, InputStream stream, long most) throws IOException;
+    }
+
+    private static void give(Path file, String name, Taker taker, Sink sink) {
         try (InputStream stream = Files.newInputStream(file)) {
             // Only what was there at the start: a log that grows as fast as it is read would never end.
-            sink.log("log/" + file, stream, file.toString().endsWith(".gz") ? Long.MAX_VALUE : Files.size(file));
+            taker.take(name, stream, file.toString().endsWith(".gz") ? Long.MAX_VALUE : Files.size(file));
         } catch (IOException e) {
             sink.remark(file + " left out: " + Incident.why(e));
         }
@@ -265,28 +266,13 @@ final class Systems {
         });
         files.sort(Comparator.comparing((Path file) -> file.toFile().lastModified()).thenComparing(file -> file));
         files.removeIf(file -> {
-            Path same = taken.putIfAbsent(content(file), file);
+            Path same = taken.putIfAbsent(Existing.content(file), file);
             if (same != null) {
                 note.accept(file + SAME + same);
             }
             return same != null;
         });
         return files;
-    }
-
-    // What a file holds, as far as its length, its beginning and its end tell: each call in it is to count once, by
-    // however many names it was given.
-    private static String content(Path file) {
-        try (InputStream stream = Files.newInputStream(file)) {
-            long size = Files.size(file);
-            MessageDigest digest = Archive.sha256();
-            digest.update(stream.readNBytes(ENDS));
-            stream.skip(Math.max(0, size - 2 * ENDS));
-            digest.update(stream.readNBytes(ENDS));
-            return size + HexFormat.of().formatHex(digest.digest());
-        } catch (IOException e) {
-            return file.toString();
-        }
     }
 
     /** What a command prints that is a row of the table. */
@@ -408,7 +394,7 @@ final class Systems {
         for (int i = 1; i < counted.size(); i++) {
             Prometheus.Point before = counted.get(i - 1);
             Prometheus.Point point = counted.get(i);
-            double more = point.value() >= before.value() ? point.value() - before.value() : point.value();
+            double more = point.value() - (point.value() >= before.value() ? before.value() : 0);
             double seconds = Duration.between(before.at(), point.at()).toMillis() / 1000.0;
             points.add(new Prometheus.Point(point.at(), seconds > 0 ? more * 60 / seconds : 0));
             grown += point.at().isAfter(window.from()) ? more : 0;
@@ -443,8 +429,8 @@ final class Systems {
             } else if (SHOWN.contains(name)) {
                 variable.put("value", value);
             } else {
-                String kind = Key.of(value).cleaned().known() ? "private key" : "text";
-                variable.put("length", value.length()).put("kind", kind);
+                boolean key = Key.of(value).cleaned().known();
+                variable.put("length", value.length()).put("kind", key ? "private key" : "text");
             }
             variables.add(variable);
         }
@@ -460,16 +446,12 @@ final class Systems {
 
     private static void folder(Path folder, Sink sink) throws IOException {
         try (Stream<Path> files = Files.list(folder)) {
-            for (Path file : files.filter(Files::isRegularFile).sorted().toList()) {
+            files.filter(Files::isRegularFile).sorted().forEach(file -> {
                 String name = file.getFileName().toString();
                 if (!name.matches("(?s)\\..*|.*\\.zip")) {
-                    try (InputStream stream = Files.newInputStream(file)) {
-                        sink.stream(name, stream, Files.size(file));
-                    } catch (IOException e) {
-                        sink.remark(name + " left out: " + Incident.why(e));
-                    }
+                    give(file, name, sink::stream, sink);
                 }
-            }
+            });
         }
     }
 }
