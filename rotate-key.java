@@ -179,6 +179,7 @@ class RotateKey implements Callable<Integer>, Listener {
     private void interrupted() {
         Rotation running = rotation;
         if (running != null) {
+            tool.stop();
             screen.line();
             shared.host().err().println("interrupted: " + running.interrupted());
         }

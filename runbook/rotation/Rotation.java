@@ -203,7 +203,6 @@ public final class Rotation implements AutoCloseable {
 
     /** Notes that this process is ending in the middle of it; says how things stand, and what to do. */
     public String interrupted() {
-        tool.stop();
         progress.journal(Event.NOTE, "key rotation interrupted: " + state(), data());
         return state() + (progress.kept.changed() && !wishes.settings.target().passing()
                 ? ": run the same command again, and it finishes, or with --roll-back rolls back" : "");
