@@ -257,20 +257,16 @@ final class Systems {
         PathMatcher glob = pattern ? FileSystems.getDefault().getPathMatcher("glob:" + given.substring(slash + 1))
                 : any -> true;
         List<Path> files = Existing.files(start, file -> glob.matches(start.relativize(file)), MOST_LOGS, note);
-        files.removeIf(file -> {
-            boolean old = file.toFile().lastModified() < window.from().toEpochMilli();
-            if (old) {
-                note.accept(file + " left out: last changed before the window");
-            }
-            return old;
-        });
         files.sort(Comparator.comparing((Path file) -> file.toFile().lastModified()).thenComparing(file -> file));
         files.removeIf(file -> {
-            Path same = taken.putIfAbsent(Existing.content(file), file);
-            if (same != null) {
+            boolean old = file.toFile().lastModified() < window.from().toEpochMilli();
+            Path same = old ? null : taken.putIfAbsent(Existing.content(file), file);
+            if (old) {
+                note.accept(file + " left out: last changed before the window");
+            } else if (same != null) {
                 note.accept(file + SAME + same);
             }
-            return same != null;
+            return old || same != null;
         });
         return files;
     }
@@ -310,8 +306,9 @@ final class Systems {
 
     private static void troubleUnlessGood(Sink sink, List<String> command, Tool.Running child) {
         if (!child.exit().equals(Optional.of(0))) {
+            String said = child.complaint().strip();
             String exit = child.exit().map(code -> "exit code " + code).orElse("no exit code yet");
-            sink.trouble(Tool.name(command) + " ended with " + exit + ": " + child.complaint());
+            sink.trouble(Tool.name(command) + " ended with " + exit + (said.isEmpty() ? "" : ": " + said));
         }
     }
 
