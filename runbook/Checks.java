@@ -423,5 +423,11 @@ public final class Checks implements AutoCloseable {
             return status.equals("401") && sameKey && app.state().equals("yes") || log.byStatus().containsKey(status)
                     && !errors.byStatus().containsKey(status) && !log.nearlyAll().contains(status);
         }
+
+        /** Whether more calls in the application's log get another error than get this status. */
+        boolean outnumbered(String status) {
+            Long ofThis = log.byStatus().getOrDefault(status, Long.MAX_VALUE);
+            return log.byStatus().values().stream().anyMatch(count -> count > ofThis);
+        }
     }
 }

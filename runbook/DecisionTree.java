@@ -141,6 +141,7 @@ public final class DecisionTree {
         Which errors does our app get from Klaviyo?
         ├── 401, and the key is refused here too → see THE KEY
         ├── 401 on some calls only → P2 stale-app-key: part of the app may hold an old key: restart it
+        ├── 401 on fewer calls than another error → P3 stale-app-key: part of the app may hold an old key: see it after
         ├── 401, and the key here was replaced → P1 stale-app-key: the app may hold the old one: restart it
         ├── 401, and the key is fine here → P1 stale-app-key: the app holds an old key: restart it
         ├── 401, and no key was judged here → P1 key-invalid: key revoked or rotated: verify and rotate
@@ -150,6 +151,7 @@ public final class DecisionTree {
         ├── 400 → P3 payload-invalid: payload validation error
         ├── 410 → P1 revision-retired: the app pins a retired revision
         ├── 410 on some calls only → P2 revision-retired: part of the app pins a retired revision
+        ├── 410 on fewer calls than another error → P3 revision-retired: part of the app pins a retired revision
         ├── other 4xx → P3 payload-invalid: what the app sends or asks for is refused
         └── 5xx → P2 server-error: likely intermittent: retry with backoff
         Are webhooks arriving?
@@ -430,11 +432,11 @@ public final class DecisionTree {
     private Set<String> applicationErrors() {
         Set<String> answers = Stream.of("429", "400").filter(found::appSees).collect(Collectors.toSet());
         if (found.appSees("410")) {
-            answers.add(found.onSomeCalls("410") ? "410 on some calls only" : "410");
+            answers.add(found.onSomeCalls("410") ? "410 on " + some("410") : "410");
         }
         if (found.appSees("401")) {
             boolean some = !gets(Symptom.UNAUTHORIZED) && found.onSomeCalls("401");
-            answers.add(some ? "401 on some calls only" : "401, and " + keyHere());
+            answers.add(some ? "401 on " + some("401") : "401, and " + keyHere());
         }
         // A 403 tells the application nothing about who sent it: where our probes are stopped or shed, so is it.
         if (found.appSees("403") && !gets(Symptom.CDN_BLOCK) && !shedsLoad()) {
@@ -452,6 +454,11 @@ public final class DecisionTree {
             answers.add("5xx");
         }
         return answers;
+    }
+
+    // What few calls get leads nowhere while many more get something else.
+    private String some(String status) {
+        return found.outnumbered(status) ? "fewer calls than another error" : "some calls only";
     }
 
     private String keyHere() {

@@ -210,7 +210,8 @@ public final class LogReader {
         String written = word(call.status, line, length);
         boolean answered = Call.ANY_STATUS.matcher(written).matches();
         int status = answered ? Integer.parseInt(written) : Facts.NO_ANSWER;
-        if (!answered && !(klaviyo && call.unanswered) || !klaviyo && (call.endpoint.isEmpty() || call.elsewhere)) {
+        boolean theirs = klaviyo ? !call.ours : !call.endpoint.isEmpty() && !call.elsewhere;
+        if (!theirs || !answered && !(klaviyo && call.unanswered)) {
             return false;
         } else if (time != NO_TIME && (from != null && time < from.toEpochMilli() || time > to.toEpochMilli())) {
             outside++;
@@ -528,11 +529,12 @@ public final class LogReader {
 
     /**
      * What all lines of a kind say: method and route of the call ({@code POST /api/events}, ids as {@code {id}}), who
-     * made it, whether it is another service's or was not answered, whether it names customers, and which of its words
-     * are its status and the wait that was asked for.
+     * made it, whether it is another service's, whether it is a request to ourselves or to another that only mentions
+     * Klaviyo, whether it was not answered, whether it names customers, and which of its words are its status and the
+     * wait that was asked for.
      */
-    private record Call(String endpoint, String caller, boolean elsewhere, boolean unanswered, boolean customers,
-            int status, int pause) {
+    private record Call(String endpoint, String caller, boolean elsewhere, boolean ours, boolean unanswered,
+            boolean customers, int status, int pause) {
         private static final int LONGEST_HEAD = 1_000;
         private static final int LONGEST_COUNTED = 12;
         private static final String METHODS = "(?:GET|POST|PUT|PATCH|DELETE)";
@@ -545,13 +547,23 @@ public final class LogReader {
                 + "review|segment|subscription|tag|template|tracking|universal|web-feed|webhook)[a-z-]*)"
                 + "(?<rest>(?:/[\\w%~.-]+){0,3})(?:.{0,100}\"(?<after>" + METHODS + ")\")?");
         private static final Pattern ELSEWHERE = Pattern.compile("://| HTTP/[12]");
+        private static final String KLAVIYOS_HOST = "a.klaviyo.com";
+        /** A line of a web server's access log, of Rails' own, or of a controller: a request that we answered. */
+        private static final Pattern SERVED = Pattern.compile("\\] \"" + METHODS + " /|\"" + METHODS
+                + " /[^\\s\"]{0,1000} HTTP/[12]|\\bCompleted [1-5]\\d\\d |\\bcontroller=");
+        /** A request for something that is no route of Klaviyo's, even where its path says klaviyo. */
+        private static final Pattern REQUEST = anyCase("\\b(?:" + METHODS + "|url|uri|path|route)[\"' ,:=\\w]{1,20}?"
+                + "(?:https?://[^/\\s\"']{1,100})?/(?!/)(?:(?!(?:api|client)/)|[^\\s\"'?]{0,100}klaviyo)");
+        private static final Pattern TO_KLAVIYO = anyCase("://[^/\\s\"']{0,60}klaviyo");
         private static final String LEVEL = "\\b(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL|SEVERE)\\b"
                 + "[\\]:]?[\\s-]{1,4}(?:\\d+ --- )?";
         /** A job or service that the line names, its logger or its thread: the first that is there. */
         private static final List<Pattern> CALLERS = List.of(
                 anyCase("\\b(?:caller|job|task|worker|component|service|logger|source|module|app|script)(?:=|\":)"
                         + "[\" ]{0,2}([a-z][\\w.:@$-]{1,59})"),
+                Pattern.compile("(?<![\\w.])(?!ActiveJob\\b)([A-Z][\\w:]{1,59}(?:Job|Worker|Task))\\b"),
                 Pattern.compile(LEVEL + "(?:\\[[^\\]]{1,60}\\]\\s{1,4})?([A-Za-z_][\\w.$-]{1,79}) ?(?::|-\\s|\\()"),
+                Pattern.compile(LEVEL + "(?!a\\.klaviyo)([A-Za-z_]\\w*(?:\\.\\w+)+)\\s"),
                 Pattern.compile(LEVEL + "\\[\\s*([^\\]]{1,60})\\]\\s{1,4}"));
         private static final Pattern UNANSWERED = anyCase("time(?:d )?out|connection (?:re|aborted)|no route to host|"
                 + "unknown ?host|name or service not known|getaddrinfo|enotfound|econn|unreachable|handshake|"
@@ -617,9 +629,15 @@ public final class LogReader {
             int status = STATUS.stream().mapToInt(form -> status(form, line)).filter(at -> at != NONE).min()
                     .orElse(NONE);
             Matcher wait = WAIT.matcher(line);
-            return new Call(endpoint, caller, otherRoute || ELSEWHERE.matcher(line).find(),
+            return new Call(endpoint, caller, otherRoute || ELSEWHERE.matcher(line).find(), ours(line),
                     UNANSWERED.matcher(head).find(), !customers(line).isEmpty(), word(line, status),
                     word(line, wait.find() ? wait.start(1) : NONE));
+        }
+
+        // What a proxy on the way out says names Klaviyo's host; elsewhere a referer or a client may say klaviyo.
+        private static boolean ours(String line) {
+            return !line.contains(KLAVIYOS_HOST) && (SERVED.matcher(line).find()
+                    || !TO_KLAVIYO.matcher(line).find() && REQUEST.matcher(line).find());
         }
 
         // Where a status stands in this form; NONE where there is none.

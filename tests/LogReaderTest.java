@@ -55,8 +55,24 @@ class LogReaderTest {
                 + "203.0.113.4 - - [23/Nov/2026:03:04:05 +0000] \"GET /cart HTTP/1.1\" 500 123\n").statuses());
     }
 
+    @Test
+    void aWebhookOfOursThatRailsTellsOfInSeveralLinesIsNoCall() {
+        assertEquals(Map.of(), read("Started POST \"/webhooks/klaviyo\" for 10.1.2.3 at 2026-11-23 03:04:05 +0000\n"
+                + "Processing by WebhooksController#klaviyo as JSON\nCompleted 401 Unauthorized in 3ms\n").statuses());
+    }
+
     @ParameterizedTest
-    @ValueSource(strings = {"->", "401 ", "404 (", "GET /api/", "error ", "status ", "/api/list", "wait ", "03:04:05 "})
+    @CsvSource(delimiter = '|', textBlock = """
+        shop.jobs.resync_all | WARNING shop.jobs.resync_all [worker-3] POST https://a.klaviyo.com/api/events -> 429 Too Many Requests
+        ResyncAllJob         | W, [2026-11-23T03:04:05.1 #42]  WARN -- : [ActiveJob] [ResyncAllJob] [2d9f3723-8c27-c1a0-93e7-87f06291c59d] Klaviyo POST /api/events responded 429
+        resyncAll            | {"level":50,"name":"klaviyo","caller":"resyncAll","req":{"method":"POST","url":"https://a.klaviyo.com/api/events"},"res":{"statusCode":429}}
+        """)
+    void whoCallsIsReadAsPythonRailsAndNodeWriteIt(String caller, String line) {
+        assertEquals(List.of(caller), read(AT + line + "\n").callers().stream().map(LogReader.Caller::name).toList());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"url ", "POST ", "path=/", "\"GET /", "->", "401 ", "404 (", "GET /api/", "error ", "status ", "/api/list", "wait ", "03:04:05 "})
     void aLineOfNothingButOneSignTakesNoLongerThanOthers(String sign) {
         String log = IntStream.range(0, 26).mapToObj(i -> "klaviyo " + sign.repeat(4_000 / sign.length()) + "ghijklmnopqrstuvwxyzGHIJKLMNOP".charAt(i))
                 .collect(Collectors.joining("\n"));

@@ -140,6 +140,7 @@ class TriageTest {
         1:202*30 1:401*10                           | stale-app-key P2 exit 12 | the application gets 401 × 10 of 40 calls in the log's last 15 min, since
         60:202*900 1:401*40                         | key-invalid P1 exit 11   | the application gets 401 × 40 of 40 calls in the log's last 15 min
         1:202*30 1:429*10                           | rate-limited P2 exit 12  | the application gets 429 × 10 of 40 calls in the log's last 15 min
+        1:202*900 1:401*90 1:429*2000               | rate-limited P2 exit 12  | the application gets 401 × 90, 429 × 2000 of 2,990 calls
         1:202*4200                                  | runaway-loop P3 exit 13  | 4,200 a minute (limit 3,500), 100 % of calls
         """)
     void aLogWeighsByTheShareOfItsCallsThatFailAndByHowLongAgo(String calls, String verdict, String says) throws IOException {
