@@ -74,7 +74,9 @@ public final class LogReader {
     private boolean zoneMissing;
     private long lines;
     private long bytes;
+    private final Map<String, Sliding> sliding = new HashMap<>();
     private long outside;
+    private long outsideUpTo = NO_TIME;
     private long calls;
     private long dropped;
     private Failure first;
@@ -97,18 +99,24 @@ public final class LogReader {
 
     /** Reads a log to its end. Where it breaks off is noted in the facts. */
     public void read(String name, InputStream log) {
-        Source source = source();
+        read(name, log, List.of());
+    }
+
+    /** The same, for other readers too: a pipe can be read only once. */
+    void read(String name, InputStream log, List<LogReader> others) {
+        List<Source> all = Stream.concat(Stream.of(this), others.stream()).map(LogReader::source).toList();
         byte[] buffer = new byte[1 << 16];
         try {
             for (int read = log.read(buffer); read >= 0; read = log.read(buffer)) {
-                source.take(buffer, read);
+                int count = read;
+                all.forEach(source -> source.take(buffer, count));
             }
         } catch (IOException e) {
             synchronized (this) {
                 notRead.add(Text.safe(clean.apply(name + ": " + Incident.why(e)), 200));
             }
         }
-        source.end();
+        all.forEach(Source::end);
     }
 
     /** One log, whose bytes are given piece by piece. */
@@ -215,6 +223,7 @@ public final class LogReader {
             return false;
         } else if (time != NO_TIME && (from != null && time < from.toEpochMilli() || time > to.toEpochMilli())) {
             outside++;
+            outsideUpTo = Math.max(outsideUpTo, time);
             return true;
         }
         calls++;
@@ -226,6 +235,9 @@ public final class LogReader {
         } else {
             cells.computeIfAbsent(cell, any -> new TreeMap<>()).merge(status, 1L, Long::sum);
         }
+        if (time != NO_TIME) {
+            sliding.computeIfAbsent(endpoint, any -> new Sliding()).add(Math.floorDiv(time, 1_000));
+        }
         if (status == 429) {
             int seconds = Integer.parseInt("0" + word(call.pause, line, length).replaceFirst("\\D.*|\\d{7,}", ""));
             waits.merge(cell.minute, new Wait(instant(cell.minute), 1, seconds), Wait::and);
@@ -236,6 +248,42 @@ public final class LogReader {
             whose.forEach(name -> counted(customers, name, MOST_CUSTOMERS));
         }
         return true;
+    }
+
+    /** Calls in the busiest sixty seconds in a row, wherever they begin. */
+    private static final class Sliding {
+        private final long[] bySecond = new long[60];
+        private long latest = NO_TIME;
+        private long sum;
+        private long most;
+
+        void add(long second) {
+            long from = Math.max(latest + 1, second - bySecond.length + 1);
+            for (long passed = from; passed <= second; passed++) {
+                sum -= bySecond[at(passed)];
+                bySecond[at(passed)] = 0;
+            }
+            latest = Math.max(latest, second);
+            // One from long before comes of a second log that is read beside: its minutes are counted by the clock.
+            if (latest - second < bySecond.length) {
+                bySecond[at(second)]++;
+                most = Math.max(most, ++sum);
+            }
+        }
+
+        private int at(long second) {
+            return (int) Math.floorMod(second, (long) bySecond.length);
+        }
+    }
+
+    /** The most calls to an endpoint in sixty seconds in a row; 0 where no line has a time. */
+    public synchronized long busiest(String endpoint) {
+        return sliding.containsKey(endpoint) ? sliding.get(endpoint).most : 0;
+    }
+
+    /** Until when calls go on that were left out as outside the time looked at; null without any. */
+    public synchronized Instant outsideUpTo() {
+        return instant(outsideUpTo);
     }
 
     private static String text(byte[] data, int start, int end) {

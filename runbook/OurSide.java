@@ -6,6 +6,7 @@ import java.net.URI;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneId;
+import java.time.ZoneOffset;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -236,9 +237,14 @@ public final class OurSide {
         /** Reads it to its end. */
         public static AppLog look(InputStream log) {
             Instant now = Instant.now();
-            LogReader reader = new LogReader(ZoneId.systemDefault(), null, now, Redactor.strict()::text);
-            reader.read("log", log);
-            return new LogJudge(reader.facts(), now).judge();
+            LogReader local = new LogReader(ZoneId.systemDefault(), null, now, Redactor.strict()::text);
+            LogReader utc = new LogReader(ZoneOffset.UTC, null, now, Redactor.strict()::text);
+            // Servers mostly write UTC, and the log may come from a pipe: both are read at once.
+            boolean differ = !ZoneId.systemDefault().getRules().getOffset(now).equals(ZoneOffset.UTC);
+            local.read("log", log, differ ? List.of(utc) : List.of());
+            LogJudge here = new LogJudge(local, now, "");
+            LogJudge there = new LogJudge(utc, now, "its times name no zone, and are read as UTC");
+            return (differ && here.isMisread(there) ? there : here).judge();
         }
     }
 
@@ -251,17 +257,22 @@ public final class OurSide {
         private static final Duration OVER = Duration.ofMinutes(5);
         private static final Duration ONE_EPISODE = Duration.ofMinutes(30);
         private static final double NEARLY_ALL = 0.75;
+        private static final double MOST = 0.5;
 
+        private final LogReader reader;
         private final Facts facts;
+        private final String zone;
         private final Instant now;
         private final Instant end;
         private final boolean stale;
         private final List<Minute> recent = new ArrayList<>();
         private final long calls;
 
-        LogJudge(Facts facts, Instant now) {
-            this.facts = facts;
+        LogJudge(LogReader reader, Instant now, String zone) {
+            this.reader = reader;
+            this.facts = reader.facts();
             this.now = now;
+            this.zone = zone;
             end = times(facts.minutes()).reduce((first, last) -> last).orElse(null);
             stale = end != null && end.isBefore(now.minus(LATELY));
             // The minutes since then, and those before them until there are enough calls to weigh a failure among.
@@ -276,6 +287,17 @@ public final class OurSide {
             calls = seen;
         }
 
+        // Times that lie in the future are of another zone; so may those be that lie hours ago.
+        boolean isMisread(LogJudge other) {
+            return future().isPresent() && other.future().isEmpty()
+                    || stale && other.end != null && other.end.isAfter(now.minus(OVER)) && other.future().isEmpty();
+        }
+
+        // Clocks differ by minutes.
+        private Optional<Instant> future() {
+            return Optional.ofNullable(reader.outsideUpTo()).filter(until -> until.isAfter(now.plus(OVER)));
+        }
+
         AppLog judge() {
             Map<String, Long> byStatus = new TreeMap<>();
             recent.stream().filter(minute -> !stale).forEach(minute -> minute.statuses().forEach((status, count) ->
@@ -284,12 +306,12 @@ public final class OurSide {
                     || few(one.getValue()) || over(Integer.valueOf(one.getKey())));
             Set<String> nearlyAll = byStatus.keySet().stream()
                     .filter(status -> byStatus.get(status) >= NEARLY_ALL * calls).collect(Collectors.toSet());
-            Optional<String> loop = facts.endpoints().stream().findFirst().filter(rate -> !stale
+            Optional<String> loop = endpoints().findFirst().filter(rate -> !stale
                     && rate.share() >= NEARLY_ALL && rate.perMinute() > limit(rate)
                     && !rate.peakAt().isBefore(end.minus(LATELY))).map(rate -> words(rate) + caller());
             Optional<Instant> since = failingSince();
             String words = byStatus.isEmpty() ? ""
-                    : OurSide.words(byStatus) + " of " + count(calls, "call") + window();
+                    : OurSide.words(byStatus) + " of " + count(calls, "call") + window() + loudest(byStatus);
             Map<String, Object> detail = new LinkedHashMap<>();
             detail.put("byStatus", byStatus);
             detail.put("statuses", facts.statuses());
@@ -303,6 +325,20 @@ public final class OurSide {
             Check check = new Check("app-log", harmless(byStatus) && loop.isEmpty() ? fine : Outcome.FAIL,
                     summary(words, loop), Duration.between(now, Instant.now()).toMillis(), null, Json.of(detail));
             return new AppLog(check, byStatus, nearlyAll, words, facts.statuses(), since, loop);
+        }
+
+        // By the busiest sixty seconds, wherever the clock's minutes begin.
+        private Stream<Rate> endpoints() {
+            return facts.endpoints().stream().map(rate -> new Rate(rate.endpoint(), rate.calls(), rate.failed(),
+                    rate.share(), Math.max(rate.perMinute(), reader.busiest(rate.endpoint())), rate.peakAt(),
+                    rate.since()));
+        }
+
+        // Where calls are throttled, who makes most of them is who can end that.
+        private String loudest(Map<String, Long> byStatus) {
+            return facts.callers().stream().findFirst().filter(caller -> byStatus.containsKey("429")
+                    && caller.share() >= MOST).map(caller -> ", " + Math.round(caller.share() * 100)
+                    + " % of all calls by " + Text.safe(caller.name(), 60)).orElse("");
         }
 
         // In order of time, without those of lines that name none.
@@ -342,7 +378,8 @@ public final class OurSide {
         private String summary(String words, Optional<String> loop) {
             String lines = count(facts.lines(), "line");
             if (facts.minutes().isEmpty()) {
-                return "no call to Klaviyo in its " + lines;
+                return future().map(until -> "the calls to Klaviyo in its " + lines + ahead(until))
+                        .orElse("no call to Klaviyo in its " + lines);
             }
             long failed = facts.minutes().stream().mapToLong(Minute::failed).sum();
             boolean timed = failed > 0 && facts.last().at() != null;
@@ -354,14 +391,25 @@ public final class OurSide {
             }
             said.add(lines + ", " + (failed == 0 ? "no failed call" : count(failed, "failed call")) + when);
             if (stale) {
-                said.add("it ends " + ago(end) + ", and tells nothing of now");
+                said.add("it ends " + ago(end) + ", and tells nothing of now" + (facts.zoneNamed() ? ""
+                        : "; where its times are of another zone, run this with TZ=UTC or TZ=ZONE before it"));
             } else if (words.isEmpty() && failed > 0) {
                 said.add("too few, or over by now");
             }
-            loop.or(() -> facts.endpoints().stream().filter(rate -> rate.perMinute() > limit(rate) / 2).findFirst()
+            if (!zone.isEmpty()) {
+                said.add(zone);
+            } else {
+                future().ifPresent(until -> said.add("others" + ahead(until)));
+            }
+            loop.or(() -> endpoints().filter(rate -> rate.perMinute() > limit(rate) / 2).findFirst()
                     .map(LogJudge::words)).ifPresent(said::add);
             facts.notRead().stream().limit(2).forEach(said::add);
             return String.join("; ", said);
+        }
+
+        private String ahead(Instant until) {
+            return " lie up to " + Durations.words(Duration.between(now, until)) + " ahead: its times are of another"
+                    + " zone than this machine's, run this with TZ=UTC or TZ=ZONE before it";
         }
 
         private static String count(long number, String noun) {
@@ -388,7 +436,7 @@ public final class OurSide {
         }
 
         private String caller() {
-            return facts.callers().stream().findFirst().filter(caller -> caller.share() >= 0.5)
+            return facts.callers().stream().findFirst().filter(caller -> caller.share() >= MOST)
                     .map(caller -> ", by " + Text.safe(caller.name(), 60)).orElse("");
         }
 

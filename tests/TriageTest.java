@@ -10,19 +10,24 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.LocalDateTime;
+import java.time.ZoneId;
+import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TimeZone;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import runbook.Incident;
 import runbook.Incident.Event;
+import runbook.Incident;
 import runbook.Key;
 import runbook.Settings.Templates;
 import runbook.Text.Json;
@@ -163,6 +168,41 @@ class TriageTest {
                 boolean weighed = verdict.matches("(?!runaway).* P.*");
                 assertEquals(weighed, run.json().path("reason").asText().contains(" calls in the log's last 15 min"), run.toString());
             }
+        }
+    }
+
+    @ParameterizedTest(name = "{0}, its log in {1}, {2} min ago")
+    @CsvSource(delimiter = '|', textBlock = """
+        America/New_York | UTC              | 1  | P2 | read as UTC
+        Europe/Berlin    | UTC              | 1  | P2 | read as UTC
+        Europe/Berlin    | Europe/Berlin    | 1  | P2 | 60 of 60 calls
+        America/New_York | UTC              | 50 | -  | it ends 50 min ago
+        America/New_York | Asia/Tokyo       | 1  | -  | ahead: its times are of another zone
+        """)
+    void aLogWithoutAZoneIsReadInTheOneThatItIsWrittenIn(String here, String there, int ago, String severity, String says) {
+        String at = LocalDateTime.now(ZoneId.of(there)).minusMinutes(ago).toString().replace('T', ' ').substring(0, 19);
+        String log = (at + ",193 WARNING shop.jobs.resync [w-1] POST https://a.klaviyo.com/api/events -> 429 Too Many\n").repeat(60);
+        TimeZone before = TimeZone.getDefault();
+        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
+            TimeZone.setDefault(TimeZone.getTimeZone(here));
+            TriageRun run = TriageRun.of(against(sandbox).args("--log", "-").stdin(log));
+            assertTrue(run.check("app-log").contains(says) && !run.check("app-log").contains("no call"), run.check("app-log"));
+            assertTrue(run.verdict().contains(" " + severity + " "), run.verdict());
+        } finally {
+            TimeZone.setDefault(before);
+        }
+    }
+
+    @ParameterizedTest(name = "a log that ends at second {0}")
+    @ValueSource(ints = {5, 25, 45})
+    void aRunawayLoopIsOneWhereverTheClocksMinutesBegin(int second) {
+        Instant end = Instant.now().minusSeconds(120).truncatedTo(ChronoUnit.MINUTES).plusSeconds(second);
+        String log = IntStream.rangeClosed(-4_700, 0).mapToObj(i -> end.plusMillis(i * 16)
+                + " WARNING shop.jobs.resync [w-1] POST https://a.klaviyo.com/api/events -> 429 Too Many\n").collect(Collectors.joining());
+        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
+            TriageRun run = TriageRun.of(against(sandbox).args("--log", "-").stdin(log));
+            assertEquals("runaway-loop P2 exit 12", run.verdict());
+            assertTrue(run.check("app-log").contains("100 % of all calls by shop.jobs.resync"), run.check("app-log"));
         }
     }
 
