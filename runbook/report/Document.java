@@ -11,7 +11,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.function.UnaryOperator;
-import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -50,9 +49,10 @@ public record Document(Path markdown) {
     public static final String OLDER = "older";
 
     private static final long LARGEST = 64 << 20;
-    private static final Pattern OPEN =
-            Pattern.compile("(?m)^\\h*<!-- generated:([a-z0-9-]+)(?: ([0-9a-f]{12}))? -->\\h*\\R");
-    private static final Pattern CLOSE = Pattern.compile("(?m)^\\h*<!-- /generated:([a-z0-9-]+) -->\\h*(?:\\R|$)");
+    private static final String OPEN = "(?m)^\\h*<!-- generated:([a-z0-9-]+)(?: ([0-9a-f]{12}))? -->\\h*\\R";
+    private static final Pattern BEGINS = Pattern.compile("(?=" + OPEN + ")");
+    private static final Pattern PART =
+            Pattern.compile("\\A" + OPEN + "((?s).*?)^\\h*<!-- /generated:\\1 -->\\h*(?:\\R|$)");
 
     // ---- its files
 
@@ -83,7 +83,7 @@ public record Document(Path markdown) {
             return Optional.empty();
         }
         String text = read("--out");
-        if (OPEN.matcher(text).results().allMatch(part -> part.group(2) == null)) {
+        if (BEGINS.matcher(text).results().allMatch(part -> part.group(2) == null)) {
             throw new Problem("--out " + markdown + " is there, and has no generated part to bring up to date: "
                     + "name another file");
         }
@@ -101,24 +101,24 @@ public record Document(Path markdown) {
 
     /** A file's text. A device has no end, and what is larger was not written for us. */
     static String text(Path file) throws IOException {
-        refuseOther(file);
-        if (Files.size(file) > LARGEST) {
+        if (Files.size(regular(file)) > LARGEST) {
             throw new IOException("it is larger than 64 MiB");
         }
         return new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
     }
 
-    private static void refuseOther(Path file) throws IOException {
+    /** The same, unless it is a pipe, which would be waited for. */
+    static Path regular(Path file) throws IOException {
         if (Files.exists(file) && !Files.isRegularFile(file)) {
             throw new IOException("it is no regular file");
         }
+        return file;
     }
 
     /** Writes one of its files: whole or, with a {@link Problem}, not at all. */
     public static Path save(Path file, String text) {
         try {
-            refuseOther(file);
-            Path folder = file.toAbsolutePath().getParent();
+            Path folder = regular(file).toAbsolutePath().getParent();
             Incident.at(folder).write(file.getFileName().toString(), text.getBytes(StandardCharsets.UTF_8));
             return file;
         } catch (IOException e) {
@@ -166,23 +166,11 @@ public record Document(Path markdown) {
 
     /** Each generated part as {@code renewed} has it, every other word as it is. */
     private static String rewrite(String document, UnaryOperator<Part> renewed) {
-        StringBuilder text = new StringBuilder();
-        int done = 0;
-        Matcher open = OPEN.matcher(document);
-        boolean more = open.find();
-        while (more) {
-            MatchResult part = open.toMatchResult();
-            more = open.find();
-            Matcher close = CLOSE.matcher(document).region(part.end(), more ? open.start() : document.length());
-            // A closing line that is missing makes the opening line words like any other.
-            if (close.find() && close.group(1).equals(part.group(1))) {
-                String body = document.substring(part.end(), close.start());
-                text.append(document, done, part.start())
-                        .append(renewed.apply(new Part(part.group(1), part.group(2), body)).text());
-                done = close.end();
-            }
-        }
-        return text.append(document.substring(done)).toString();
+        // Where a closing line is missing before the next part begins, the opening line is words like any other.
+        return BEGINS.splitAsStream(document).map(piece -> PART.matcher(piece).replaceFirst(found -> {
+            Part part = new Part(found.group(1), found.group(2), found.group(3));
+            return Matcher.quoteReplacement(renewed.apply(part).text());
+        })).collect(Collectors.joining());
     }
 
     // The end of a name's UUID is one of an MD5: enough to notice a hand, and nobody is kept out by it.
@@ -299,28 +287,24 @@ public record Document(Path markdown) {
         return Chart.page(templates, title, main.html() + "\n");
     }
 
+    // ---- what stands in it from outside
+
+    private static final int LONGEST = 400;
+    private static final Pattern MARKUP =
+            Pattern.compile("[\\\\`*\\[\\]|~$]|(?<![\\p{Alnum}_])_|_(?![\\p{Alnum}_])");
+    // At the beginning of a line: headings (of both kinds), lists, quotes, rules.
+    private static final Pattern BLOCK = Pattern.compile("^(?=[#+=-])|(?<=^\\d{1,9})(?=[.)])");
+    // GitHub and GitLab notify whoever is mentioned and link what looks like an issue; Markdown itself knows neither.
+    private static final Pattern REFERENCE = Pattern.compile("(?<![\\p{Alnum}&])([@#!%])(?=[\\p{Alnum}])");
+
     /**
-     * Text from outside as Markdown that says just that: no markup, link, mention, issue number or HTML comes of it.
+     * Text from outside as Markdown that says just that, one bounded line, fit for a paragraph, a list or a table's
+     * cell: no markup, link, mention, issue number or HTML comes of it.
      */
-    static final class Markdown {
-        private static final int LONGEST = 400;
-        private static final Pattern MARKUP =
-                Pattern.compile("[\\\\`*\\[\\]|~$]|(?<![\\p{Alnum}_])_|_(?![\\p{Alnum}_])");
-        // At the beginning of a line: headings (of both kinds), lists, quotes, rules.
-        private static final Pattern BLOCK = Pattern.compile("^(?:([#+=-])|(\\d{1,9})(?=[.)]))");
-        // GitHub and GitLab notify whoever is mentioned and link what
-        // looks like an issue; Markdown itself knows neither.
-        private static final Pattern REFERENCE = Pattern.compile("(?<![\\p{Alnum}&])([@#!%])(?=[\\p{Alnum}])");
-
-        private Markdown() { }
-
-        /** One bounded line, fit for a paragraph, a list or a table's cell. */
-        static String text(String outside) {
-            String html = Text.safe(outside, LONGEST).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
-            String plain = MARKUP.matcher(html).replaceAll("\\\\$0");
-            String inline = REFERENCE.matcher(plain).replaceAll("$1&#8203;");
-            return BLOCK.matcher(inline).replaceFirst(found ->
-                    found.group(1) != null ? "\\\\" + found.group(1) : found.group(2) + "\\\\");
-        }
+    static String escaped(String outside) {
+        String html = Text.safe(outside, LONGEST).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
+        String plain = MARKUP.matcher(html).replaceAll("\\\\$0");
+        String inline = REFERENCE.matcher(plain).replaceAll("$1&#8203;");
+        return BLOCK.matcher(inline).replaceFirst("\\\\");
     }
 }

@@ -205,20 +205,12 @@ final class Evidence {
 
     // ---- a bundle's facts
 
-    /** The same, unless it is a pipe, which would be waited for. */
-    static Path regular(Path file) throws IOException {
-        if (Files.exists(file) && !Files.isRegularFile(file)) {
-            throw new IOException("it is no regular file");
-        }
-        return file;
-    }
-
     private Optional<Facts> bundle() {
         Optional<Path> file = from.bundle().or(() -> newest(from.notebook().incident(), "bundle-.*\\.zip"));
         if (file.isEmpty()) {
             return Optional.empty();
         }
-        try (ZipFile zip = new ZipFile(regular(file.get()).toFile())) {
+        try (ZipFile zip = new ZipFile(Document.regular(file.get()).toFile())) {
             ZipEntry entry = zip.stream().filter(one -> one.getName().matches("([^/]+/)?facts\\.json")).findFirst()
                     .orElseThrow(() -> new IOException("it holds no facts.json: make it anew with debug-bundle"));
             Facts facts = Facts.read(zip.getInputStream(entry).readNBytes(LARGEST_FACTS));

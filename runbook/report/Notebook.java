@@ -322,7 +322,7 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
      */
     public static Carried bring(Path file, Path base) {
         Path half = null;
-        try (ZipInputStream zip = new ZipInputStream(Files.newInputStream(Evidence.regular(file)))) {
+        try (ZipInputStream zip = new ZipInputStream(Files.newInputStream(Document.regular(file)))) {
             Incident.at(base).create();
             half = Files.createTempDirectory(base, ".import");
             List<String> names = unpack(zip, half);

@@ -27,7 +27,6 @@ import runbook.Settings;
 import runbook.Settings.Templates;
 import runbook.Text;
 import runbook.Text.Json;
-import runbook.report.Document.Markdown;
 import runbook.report.Timeline.Row;
 
 /**
@@ -81,7 +80,7 @@ public final class Postmortem {
      * @throws runbook.Settings.Problem when the template uses a field that does not exist
      */
     public Document.Written markdown(Template template, Optional<String> existing) {
-        return Document.merge(existing, template.fill(values(), Postmortem::form, Markdown::text));
+        return Document.merge(existing, template.fill(values(), Postmortem::form, Document::escaped));
     }
 
     /** The page for that Markdown, with the timeline drawn to scale. */
