@@ -391,7 +391,8 @@ public final class OurSide {
             }
             said.add(lines + ", " + (failed == 0 ? "no failed call" : count(failed, "failed call")) + when);
             if (stale) {
-                said.add("it ends " + ago(end) + ", and tells nothing of now" + (facts.zoneNamed() || !zone.isEmpty() ? ""
+                boolean sure = facts.zoneNamed() || !zone.isEmpty();
+                said.add("it ends " + ago(end) + ", and tells nothing of now" + (sure ? ""
                         : "; where its times are of another zone, run this with TZ=UTC or TZ=ZONE before it"));
             } else if (words.isEmpty() && failed > 0) {
                 said.add("too few, or over by now");
