@@ -397,12 +397,15 @@ public final class DecisionTree {
         return found.keyFaults().isEmpty() || bare && gets(Symptom.UNAUTHORIZED) ? fit : "unfit to be sent";
     }
 
-    /** Whether the application works, by what it tells of itself, and not with what this shell has for a key. */
+    /** Whether the application's own key is taken, by what it tells of itself, and is not what this shell has for one. */
     private boolean applicationHasAnotherKey() {
         String theirs = found.applicationsKey();
-        boolean other = theirs.isEmpty() ? found.errors().check().state().equals("counted")
+        boolean counted = found.errors().check().state().equals("counted");
+        boolean other = theirs.isEmpty() ? counted
                 : found.settings().key().filter(key -> !key.fingerprint().equals(theirs)).isPresent();
-        return other && found.app().state().equals("yes") && !found.appSees("401");
+        // Where other errors than those of a key are what ails it, its key is not the trouble.
+        boolean taken = found.app().state().equals("yes") || found.app().state().equals("degraded") && counted;
+        return other && taken && !found.appSees("401");
     }
 
     private String storedKey() {

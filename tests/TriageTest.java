@@ -307,6 +307,7 @@ class TriageTest {
     @CsvSource(delimiter = '|', quoteCharacter = '~', value = {
         "healthy     | abc | key-other - exit 20    | unknown form, 3 characters, .*; the application works with another",
         "healthy     | \"K\" | key-other - exit 20 | quotes.*; the application works with another",
+        "runaway-loop | abc | rate-limited P2 exit 12 | our calls are throttled",
         "revoked-key | \"K\" | key-invalid P1 exit 11 | every call with this key fails: HTTP 401 .*; as it is stored it is unfit, too: .*quotes"})
     void aKeyThatIsNotTheApplicationsIsNoOutage(String scenario, String given, String verdict, String reason) {
         try (ControlledSandbox sandbox = ControlledSandbox.start(scenario)) {
