@@ -243,7 +243,7 @@ public final class OurSide {
             boolean differ = !ZoneId.systemDefault().getRules().getOffset(now).equals(ZoneOffset.UTC);
             local.read("log", log, differ ? List.of(utc) : List.of());
             LogJudge here = new LogJudge(local, now, "");
-            LogJudge there = new LogJudge(utc, now, "its times name no zone, and are read as UTC");
+            LogJudge there = new LogJudge(utc, now, "its times name no zone and are read as UTC");
             return (differ && here.isMisread(there) ? there : here).judge();
         }
     }
@@ -385,7 +385,8 @@ public final class OurSide {
             boolean timed = failed > 0 && facts.last().at() != null;
             String when = timed ? ", the first on " + facts.first().endpoint() + ", the last " + ago(facts.last().at())
                     : "";
-            List<String> said = new ArrayList<>();
+            // What all the rest stands on comes first: a log of an hour ago may be one of now in another zone.
+            List<String> said = new ArrayList<>(zone.isEmpty() ? List.of() : List.of(zone));
             if (!words.isEmpty()) {
                 said.add("the application gets " + words + (timed ? ", since " + clock(facts.first().at()) : ""));
             }
@@ -397,9 +398,7 @@ public final class OurSide {
             } else if (words.isEmpty() && failed > 0) {
                 said.add("too few, or over by now");
             }
-            if (!zone.isEmpty()) {
-                said.add(zone);
-            } else {
+            if (zone.isEmpty()) {
                 future().ifPresent(until -> said.add("others" + ahead(until)));
             }
             loop.or(() -> endpoints().filter(rate -> rate.perMinute() > limit(rate) / 2).findFirst()
