@@ -48,16 +48,14 @@
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.BufferedReader;
 import java.io.IOException;
-import java.io.InputStreamReader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.List;
-import java.util.Objects;
 import java.util.Optional;
+import java.util.Scanner;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -110,9 +108,9 @@ class Postmortem extends PostmortemCommand {
     String query = "sum by (status) (increase(klaviyo_api_errors_total[$window]))";
 
     @Override
-    public Integer call() {
+    public Integer call() throws IOException {
         // Where there is no incident, what was found is written here.
-        Incident incident = incident(true).orElse(Incident.at(shared.host().path("")));
+        Incident incident = shared.incidentToRead().orElse(Incident.at(shared.host().path("")));
         Document document = Document.of(incident);
         if (check == null) {
             return write(Notebook.of(incident, shared.drill()), out == null ? document : Document.named(out));
@@ -211,7 +209,7 @@ class Postmortem extends PostmortemCommand {
         Kind kind;
 
         @Override
-        public Integer call() {
+        public Integer call() throws IOException {
             if (text.isBlank()) {
                 throw new Problem("the event's text is empty: say what happened, in quotes");
             }
@@ -248,7 +246,7 @@ class Postmortem extends PostmortemCommand {
         String to;
 
         @Override
-        public Integer call() {
+        public Integer call() throws IOException {
             if (file.toString().endsWith(".zip")) {
                 Notebook.Carried brought = Notebook.bring(file, shared.incidents());
                 carried("imported", brought);
@@ -276,7 +274,7 @@ class Postmortem extends PostmortemCommand {
         Path file;
 
         @Override
-        public Integer call() {
+        public Integer call() throws IOException {
             return carried("exported", Notebook.of(incident(), shared.drill()).export(file));
         }
     }
@@ -286,7 +284,7 @@ class Postmortem extends PostmortemCommand {
             footer = "  jbang postmortem handover")
     static class Handover extends PostmortemCommand {
         @Override
-        public Integer call() {
+        public Integer call() throws IOException {
             Notebook notebook = Notebook.of(incident(), shared.drill());
             var report = new runbook.report.Postmortem(Sources.recorded(notebook, now, shared.templates()));
             String text = report.handover(launcher(notebook)::line);
@@ -316,7 +314,7 @@ class Postmortem extends PostmortemCommand {
         boolean anyway;
 
         @Override
-        public Integer call() {
+        public Integer call() throws IOException {
             Notebook notebook = notebook();
             if (notebook.closed().isPresent()) {
                 return 0;
@@ -357,25 +355,16 @@ abstract class PostmortemCommand implements Callable<Integer> {
 
     // ---- which incident
 
-    /** The incident named, else the newest open one here, else the newest closed; drills and real ones apart. */
-    Optional<Incident> incident(boolean closedToo) {
-        try {
-            return closedToo ? shared.incidentToRead() : shared.openIncident();
-        } catch (IOException e) {
-            throw new Problem(1, "./" + Incident.BASE + " cannot be read (" + Incident.why(e)
-                    + "): name the incident's folder with --incident DIR");
-        }
-    }
-
-    /** An incident to read. */
-    Incident incident() {
-        return incident(true).orElseThrow(() -> new Problem("no incident in ./" + Incident.BASE + ELSEWHERE));
+    /** An incident to read, open or closed. */
+    Incident incident() throws IOException {
+        return shared.incidentToRead().orElseThrow(() -> new Problem("no incident in ./" + Incident.BASE + ELSEWHERE));
     }
 
     /** An open incident's journal, to write in; says on the screen when this is a drill, or was closed. */
-    Notebook notebook() {
-        Incident open = incident(false).orElseThrow(() -> new Problem("no incident is open here, the newest is closed: "
-                + "for that one add --incident " + incident()));
+    Notebook notebook() throws IOException {
+        Incident newest = incident();
+        Incident open = shared.openIncident().orElseThrow(() -> new Problem("no incident is open here, the newest is "
+                + "closed: for that one add --incident " + newest));
         Notebook notebook = Notebook.of(open, shared.drill());
         sayWhich(notebook, "what comes now is on record all the same, and postmortem writes it in");
         return notebook;
@@ -399,12 +388,12 @@ abstract class PostmortemCommand implements Callable<Integer> {
             String perhaps = Notebook.name(git.out().strip());
             shared.host().out().print(question + (perhaps.isEmpty() ? " " : " [" + perhaps + "] (- for nobody yet) "));
             shared.host().out().flush();
-            String line = new BufferedReader(new InputStreamReader(shared.host().in())).readLine();
-            String said = Objects.requireNonNullElse(line, "-").strip();
+            Scanner in = new Scanner(shared.host().in());
+            String said = in.hasNextLine() ? in.nextLine().strip() : "-";
             String name = said.isEmpty() ? perhaps : said.replaceFirst("^-$", "");
             return name.isEmpty() ? null : name;
-        } catch (IOException | Tool.Failure e) {
-            // Without git or a terminal that answers, it is nobody yet.
+        } catch (Tool.Failure e) {
+            // Without git it is nobody yet.
             return null;
         }
     }

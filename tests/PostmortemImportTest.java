@@ -75,7 +75,8 @@ class PostmortemImportTest extends PostmortemJournals {
              {"ts":"1763892060.5","text":"two\\nlines","user_profile":{"display_name":"Bob","real_name":"Robert"}},
              {"user":"U2","ts":"4763892060.5","text":"from a wrong clock"}]\
             """, List.of("2025-11-23T10:00:00Z note Ana: @here @bob says this (https://x.example/a) <b> in #ops",
-                "2025-11-23T10:01:00.500Z note Bob: two lines"), List.of("row 4 skipped: its time is in the future"));
+                "2025-11-23T10:01:00.500Z note Bob: two lines"), List.of("row 4 skipped: its time \"2120-12-17T15:21:00.500Z\" is in "
+                + "the future: it is 2026-11-23T10:30Z now (times are UTC)"));
     }
 
     @Test

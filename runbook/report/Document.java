@@ -48,7 +48,7 @@ public record Document(Path markdown) {
     /** The rule of a document that does not know what the journal has by now. */
     public static final String OLDER = "older";
 
-    private static final long LARGEST = 64 << 20;
+    static final int LARGEST = 64 << 20;
     private static final String OPEN = "(?m)^\\h*<!-- generated:([a-z0-9-]+)(?: ([0-9a-f]{12}))? -->\\h*\\R";
     private static final Pattern BEGINS = Pattern.compile("(?=" + OPEN + ")");
     private static final Pattern PART =
@@ -58,8 +58,7 @@ public record Document(Path markdown) {
 
     /** By the name of either of its two files. */
     public static Document named(Path file) {
-        String name = file.getFileName().toString();
-        return new Document(file.resolveSibling(name.endsWith(".html") ? name.replaceFirst("\\.html$", ".md") : name));
+        return new Document(file.resolveSibling(file.getFileName().toString().replaceFirst("\\.html$", ".md")));
     }
 
     /** The one in an incident's folder. */
@@ -74,9 +73,8 @@ public record Document(Path markdown) {
     }
 
     /**
-     * What was written before; empty when nothing was.
-     *
-     * @throws Problem when it cannot be read, or was not generated here: then it is not ours to overwrite
+     * What was written before; empty when nothing was. When it cannot be read, or was not generated here, that is a
+     * {@link Problem}: it is not ours to overwrite.
      */
     public Optional<String> existing() {
         if (Files.notExists(markdown)) {

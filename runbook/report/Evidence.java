@@ -17,6 +17,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
@@ -52,7 +53,6 @@ final class Evidence {
     private static final List<String> TELLING = List.of("lead", "vendorAt", "logged", "firstFailure", "drill");
     private static final JsonNode NO_DATA = Json.object();
     private static final int POINTS = 240;
-    private static final int LARGEST_FACTS = 64 << 20;
 
     /** Failed calls by HTTP status as one source counted them. */
     record Count(String source, SortedMap<String, Long> failed) {
@@ -107,11 +107,7 @@ final class Evidence {
     final List<String> missing = new ArrayList<>();
     private final List<Event> symptoms = new ArrayList<>();
 
-    /**
-     * Gathers it.
-     *
-     * @throws Problem when the bundle that somebody named is none
-     */
+    /** Gathers it; a {@link Problem} when the bundle that somebody named is none. */
     Evidence(Postmortem.Sources from) {
         this.from = from;
         readJournal();
@@ -123,7 +119,7 @@ final class Evidence {
                 .orElse(from.now());
         Instant until = noticed.map(at -> at.plus(AFTER)).orElse(Instant.MAX);
         facts.ifPresent(logs -> countLogs(logs, until));
-        first.ifPresent(at -> measure(at, last, until));
+        first.ifPresent(at -> from.settings().ifPresent(settings -> measure(settings, at, last, until)));
         countTriaged();
         symptoms.stream().filter(sign -> noticed.isEmpty() || sign.at().isBefore(noticed.get()))
                 .min(Comparator.comparing(Event::at)).ifPresent(events::add);
@@ -172,9 +168,9 @@ final class Evidence {
         Optional<Event> logged =
                 events.stream().filter(event -> event.data().has("logged")).reduce((one, later) -> later);
         logged.filter(any -> facts.isEmpty()).ifPresent(last -> {
-            SortedMap<Integer, Long> statuses = new TreeMap<>();
-            last.data().path("logged").properties().stream().filter(one -> one.getKey().matches("\\d{1,3}"))
-                    .forEach(one -> statuses.put(Integer.valueOf(one.getKey()), one.getValue().asLong()));
+            Map<Integer, Long> statuses = last.data().path("logged").properties().stream()
+                    .filter(one -> one.getKey().matches("\\d{1,3}"))
+                    .collect(Collectors.toMap(one -> Integer.valueOf(one.getKey()), one -> one.getValue().asLong()));
             String at = Timeline.full(last.at()).substring(11);
             counts.add(Count.of("the application's log, read by triage at " + at, statuses));
         });
@@ -213,7 +209,7 @@ final class Evidence {
         try (ZipFile zip = new ZipFile(Document.regular(file.get()).toFile())) {
             ZipEntry entry = zip.stream().filter(one -> one.getName().matches("([^/]+/)?facts\\.json")).findFirst()
                     .orElseThrow(() -> new IOException("it holds no facts.json: make it anew with debug-bundle"));
-            Facts facts = Facts.read(zip.getInputStream(entry).readNBytes(LARGEST_FACTS));
+            Facts facts = Facts.read(zip.getInputStream(entry).readNBytes(Document.LARGEST));
             String zone = facts.minutes().isEmpty() ? "" : " (log times read as " + Text.safe(facts.zone(), 40)
                     + (facts.zoneNamed() ? ")" : ", assumed)");
             read.add("debug bundle " + file.get().getFileName() + zone);
@@ -264,13 +260,12 @@ final class Evidence {
 
     // ---- Prometheus
 
-    private void measure(Instant noticed, Instant ended, Instant latest) {
-        Optional<Settings> settings = from.settings().filter(some -> some.target().prometheus() != null);
-        if (settings.isEmpty()) {
+    private void measure(Settings settings, Instant noticed, Instant ended, Instant latest) {
+        URI address = settings.target().prometheus();
+        if (address == null) {
             return;
         }
-        Prometheus prometheus = new Prometheus(Http.of(settings.get()), settings.get().target().prometheus(),
-                settings.get().probing().timeout());
+        Prometheus prometheus = new Prometheus(Http.of(settings), address, settings.probing().timeout());
         Instant begin = noticed.minus(BEFORE);
         Instant until = ended.plus(AFTER).isBefore(from.now()) ? ended.plus(AFTER) : from.now();
         Prometheus.Result curve = prometheus.range(from.query().replace("$window", "2m"), begin, until, POINTS);
@@ -287,20 +282,16 @@ final class Evidence {
             read.add("Prometheus");
         }
         if (!failed.series().isEmpty()) {
-            counts.add(count(failed));
+            SortedMap<String, Long> byStatus = new TreeMap<>();
+            failed.series().stream().filter(series -> Double.isFinite(series.last()) && series.last() >= 0.5)
+                    .forEach(series -> {
+                        String code = series.labels().getOrDefault("code", "?");
+                        String status = series.labels().getOrDefault("status", code);
+                        byStatus.merge(status, Math.round(series.last()), Long::sum);
+                    });
+            counts.add(new Count("Prometheus", byStatus));
         }
         rose.ifPresent(at -> symptom(at, "metrics", ""));
-    }
-
-    private static Count count(Prometheus.Result byStatus) {
-        SortedMap<String, Long> failed = new TreeMap<>();
-        byStatus.series().stream().filter(series -> Double.isFinite(series.last()) && series.last() >= 0.5)
-                .forEach(series -> failed.merge(status(series.labels()), Math.round(series.last()), Long::sum));
-        return new Count("Prometheus", failed);
-    }
-
-    private static String status(Map<String, String> labels) {
-        return labels.getOrDefault("status", labels.getOrDefault("code", "?"));
     }
 
     // ---- the vendor
@@ -326,18 +317,15 @@ final class Evidence {
     // What the vendor wrote stands at the vendor's time, the earliest that a record gives, once, with the vendor as its
     // source: also what watch noted.
     private void vendorsWords() {
-        Stream<Event> noted = events.stream().filter(Evidence::vendors).map(note -> word(
+        Predicate<Event> vendors = event -> event.data().has("vendorAt");
+        Stream<Event> noted = events.stream().filter(vendors).map(note -> word(
                 Timeline.time(note, "vendorAt").orElse(note.at()), note.data().path("status").asText(),
                 note.data().path("incident").asText(), note.data().path("body").asText()));
         List<Event> words = Stream.concat(noted, vendor.stream().flatMap(Evidence::words))
                 .sorted(Comparator.comparing(Event::at)).toList();
-        events.removeIf(Evidence::vendors);
+        events.removeIf(vendors);
         Set<String> told = new HashSet<>();
         words.stream().filter(word -> told.add(word.summary())).forEach(events::add);
-    }
-
-    private static boolean vendors(Event event) {
-        return event.data().has("vendorAt");
     }
 
     private static Stream<Event> words(StatusPage.Incident incident) {

@@ -11,12 +11,10 @@ import com.fasterxml.jackson.dataformat.csv.CsvSchema;
 import java.io.File;
 import java.io.IOException;
 import java.io.OutputStream;
-import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -51,12 +49,7 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
     private static final int LONGEST_TEXT = 1_000;
     private static final int LONGEST_NAME = 80;
 
-    /**
-     * Opens it; a missing journal is an empty one.
-     *
-     * @param drill the drill that is on, where the journal has nothing yet
-     * @throws Problem when the journal cannot be read
-     */
+    /** Opens it, or a {@link Problem}; a missing journal is an empty one, of the drill that is on. */
     public static Notebook of(Incident incident, Optional<String> drill) {
         try {
             Incident.Reading journal = incident.journal().read();
@@ -129,10 +122,8 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
 
     /**
      * Takes the events of a channel's day of a Slack export (a JSON array of messages), CSV with a header, or JSON
-     * Lines that are not earlier or later than wanted, and not there yet.
-     *
-     * @param now no event can be later
-     * @throws Problem when it cannot be read, or is none of the three; then nothing is taken
+     * Lines that are not earlier or later than wanted, and not there yet; none can be later than now. When it cannot be
+     * read, or is none of the three, that is a {@link Problem}, and nothing is taken.
      */
     public Taken take(Path file, Instant first, Instant last, Instant now) {
         List<Event> read = new ArrayList<>();
@@ -148,9 +139,8 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
         }
         if (read.isEmpty()) {
             throw new Problem(file + " tells no event" + (problems.isEmpty() ? "" : ": " + problems.get(0))
-                    + ". Give a channel's day from Slack, CSV with a header, JSON Lines (with a field for the time: "
-                    + String.join(", ", TIME) + "; and for the text: " + String.join(", ", TEXT)
-                    + "), or what postmortem export wrote");
+                    + ". Give a channel's day from Slack, CSV with a header or JSON Lines (the time in a field "
+                    + String.join(", ", TIME) + ", the text in " + String.join(", ", TEXT) + "), or an exported .zip");
         }
         List<Event> wanted =
                 read.stream().filter(event -> !event.at().isBefore(first) && !event.at().isAfter(last)).toList();
@@ -209,13 +199,9 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
     }
 
     private static Instant at(String time, Instant now) {
-        Instant at = time.matches("\\d{9,11}(\\.\\d+)?")
-                ? Instant.ofEpochMilli(new BigDecimal(time).movePointRight(3).longValue())
-                : Moment.past("its time", time, now, Optional.empty());
-        if (at.isAfter(now)) {
-            throw new Problem("its time is in the future");
-        }
-        return at;
+        boolean slack = time.matches("\\d{9,11}(\\.\\d+)?");
+        String at = slack ? Instant.ofEpochMilli(Math.round(Double.parseDouble(time) * 1_000)).toString() : time;
+        return Moment.past("its time", at, now, Optional.empty());
     }
 
     /** The first that there is of these columns, whatever their case, or of these places in a JSON document. */
@@ -247,9 +233,7 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
 
     /**
      * Writes the incident's folder as one archive (0600). Texts are redacted once more, and a bundle is taken as it is:
-     * debug-bundle has cleaned it.
-     *
-     * @throws Problem when it cannot be written, or is there already
+     * debug-bundle has cleaned it. A {@link Problem} when it cannot be written, or is there already.
      */
     public Carried export(Path file) {
         if (events.isEmpty()) {
@@ -299,26 +283,23 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
 
     // What was clean when it was written stays as it is, byte for byte. JSON keeps its form, a torn line is a text.
     private static String clean(String text) {
+        String before = text;
+        String clean;
         try {
             JsonNode json = Json.read(text);
-            if (json.isObject()) {
-                String before = Json.line(json);
-                String clean = Key.mask(Json.line(Incident.Journal.redacted(json)));
-                return alike(clean).equals(alike(before)) ? text : clean + "\n";
-            }
+            before = Json.line(json) + "\n";
+            clean = Json.line(Incident.Journal.redacted(json)) + "\n";
         } catch (IOException e) {
-            // A line that is torn, or was never JSON.
+            clean = Redactor.strict().text(text);
         }
-        String clean = Key.mask(Redactor.strict().text(text));
-        return alike(clean).equals(alike(text)) ? text : clean;
+        String masked = Key.mask(clean);
+        return alike(masked).equals(alike(before)) ? text : masked;
     }
 
     /**
      * Takes in what {@link #export} wrote, as a folder under {@code base}: all of it, or nothing. Where that incident
      * is there already, it gets the events and files that it lacks. What is no incident's folder, torn or changed is
-     * refused.
-     *
-     * @throws Problem in one line that says why
+     * refused with a {@link Problem}.
      */
     public static Carried bring(Path file, Path base) {
         Path half = null;
@@ -333,7 +314,7 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
             if (Files.exists(folder, LinkOption.NOFOLLOW_LINKS)) {
                 return merge(half, folder);
             }
-            Files.move(half, folder, StandardCopyOption.ATOMIC_MOVE);
+            Files.move(half, folder);
             return new Carried(folder, names.size(), List.of());
         } catch (IOException e) {
             throw new Problem(file + " is not taken in: " + Incident.why(e));
@@ -353,15 +334,14 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
         int files = 0;
         for (File file : half.toFile().listFiles()) {
             Path place = folder.resolve(file.getName());
-            boolean there = Files.exists(place, LinkOption.NOFOLLOW_LINKS);
             // Both may hold what a person wrote.
-            if (there && place.endsWith(Document.NAME) && Files.mismatch(file.toPath(), place) >= 0) {
+            if (place.endsWith(Document.NAME) && Files.exists(place) && Files.mismatch(file.toPath(), place) >= 0) {
                 place = folder.resolve("imported-" + Document.NAME);
                 notes.add(Document.NAME + " of the archive is another: it is " + place + ", the one here stays");
-                there = false;
+                Files.deleteIfExists(place);
             }
-            if (!there) {
-                Files.move(file.toPath(), place, StandardCopyOption.ATOMIC_MOVE);
+            if (!Files.exists(place, LinkOption.NOFOLLOW_LINKS)) {
+                Files.move(file.toPath(), place);
                 files++;
             }
         }

@@ -56,28 +56,32 @@ public final class Postmortem {
     }
 
     private final Sources sources;
+    private final String drill;
     private final Evidence evidence;
     private final Timeline timeline;
     private final JsonNode diagnosed;
+    private final String diagnosis;
+    private final String severity;
     private final Wording wording;
+    private final String title;
 
-    /**
-     * Gathers the evidence. What cannot be had is told as missing.
-     *
-     * @throws runbook.Settings.Problem when the bundle that somebody named is none
-     */
+    /** Gathers the evidence, and tells what is missing; a {@link Settings.Problem} when the bundle named is none. */
     public Postmortem(Sources sources) {
         this.sources = sources;
+        this.drill = sources.notebook().drill();
         this.evidence = new Evidence(sources);
         this.timeline = new Timeline(evidence.events, sources.templates());
         this.diagnosed = worst();
-        this.wording = Wording.of(sources.templates(), diagnosis());
+        this.diagnosis = diagnosed.path("diagnosis").asText("unknown");
+        String named = diagnosed.path("severity").asText();
+        this.severity = named.matches("P[1-4]") ? named : "";
+        this.wording = Wording.of(sources.templates(), diagnosis);
+        this.title = "Klaviyo " + wording.lessons().errorType();
     }
 
     /**
-     * The Markdown by a template: new, or the existing text with its generated parts brought up to date.
-     *
-     * @throws runbook.Settings.Problem when the template uses a field that does not exist
+     * The Markdown by a template: new, or the existing text with its generated parts brought up to date; a {@link
+     * Settings.Problem} when the template uses a field that does not exist.
      */
     public Document.Written markdown(Template template, Optional<String> existing) {
         return Document.merge(existing, template.fill(values(), Postmortem::form, Document::escaped));
@@ -86,39 +90,23 @@ public final class Postmortem {
     /** The page for that Markdown, with the timeline drawn to scale. */
     public String html(String markdown) {
         return Document.html(sources.templates(), markdown, timeline.chart(),
-                (drill().isEmpty() ? "" : "DRILL: ") + "Incident: " + title());
+                (drill.isEmpty() ? "" : "DRILL: ") + "Incident: " + title);
     }
 
     /** What is known, in short: null where nothing is. Times come with the record that has them. */
     public ObjectNode json() {
-        ObjectNode json = Json.object().put("drill", drill().isEmpty() ? null : drill())
-                .put("title", title()).put("diagnosis", diagnosis()).put("severity", severity())
+        ObjectNode json = Json.object().put("drill", drill.isEmpty() ? null : drill)
+                .put("title", title).put("diagnosis", diagnosis).put("severity", severity)
                 .put("lead", Incident.lead(evidence.events));
         for (Moment moment : Moment.values()) {
             Optional<Row> row = timeline.moment(moment);
+            Optional<String> by = row.map(one -> one.source() + (one.by().isEmpty() ? "" : ", " + one.by()));
             json.put(moment.word(), row.map(one -> one.at().toString()).orElse(null))
-                    .put(moment.word() + "By", row.map(Postmortem::recorded).orElse(null));
+                    .put(moment.word() + "By", by.orElse(null));
         }
         json.put("entries", timeline.all.size() + evidence.leftOut)
                 .put("failedCalls", evidence.counts.isEmpty() ? null : evidence.counts.get(0).failures());
         return json.set("notes", Json.of(evidence.missing));
-    }
-
-    private static String recorded(Row row) {
-        return row.source() + (row.by().isEmpty() ? "" : ", " + row.by());
-    }
-
-    private String drill() {
-        return sources.notebook().drill();
-    }
-
-    private String title() {
-        return "Klaviyo " + wording.lessons().errorType();
-    }
-
-    private String severity() {
-        String severity = diagnosed.path("severity").asText();
-        return severity.matches("P[1-4]") ? severity : "";
     }
 
     // The leading diagnosis is the most severe; of equals the last, when most was known.
@@ -128,16 +116,11 @@ public final class Postmortem {
                 .reduce((one, other) -> severity.compare(other, one) <= 0 ? other : one).orElse(Json.object());
     }
 
-    private String diagnosis() {
-        return diagnosed.path("diagnosis").asText("unknown");
-    }
-
     // ---- for the next person
 
     /**
-     * What the next person must know, in at most 25 lines of plain text by {@code handover.md}.
-     *
-     * @param command how one of our scripts is started, by its name and options
+     * What the next person must know, in at most 25 lines of plain text by {@code handover.md}; {@code command} says
+     * how one of our scripts is started, by its name and options.
      */
     public String handover(BinaryOperator<String> command) {
         Map<String, Object> values = values();
@@ -206,10 +189,10 @@ public final class Postmortem {
     private Map<String, Object> values() {
         Map<String, Object> values = new LinkedHashMap<>();
         List.of(OF_LINES.split(" ")).forEach(name -> values.put(name, ""));
-        values.put("drill", drill());
+        values.put("drill", drill);
         values.put("command", sources.command());
-        values.put("scenario", Text.word(Text.safe(drill(), 60)));
-        values.put("severity", severity());
+        values.put("scenario", Text.word(Text.safe(drill, 60)));
+        values.put("severity", severity);
         values.put("lead", Incident.lead(evidence.events));
         values.put("now", sources.now());
         course(values);
@@ -246,7 +229,7 @@ public final class Postmortem {
     private void cause(Map<String, Object> values) {
         values.put("errorType", wording.lessons().errorType());
         values.put("diagnosed", !diagnosed.isEmpty());
-        values.put("diagnosis", diagnosis());
+        values.put("diagnosis", diagnosis);
         values.put("diagnosisTitle", diagnosed.path("title").asText(wording.title()));
         values.put("reason", diagnosed.path("reason").asText());
         values.put("path", each(diagnosed.path("path")).map(step -> Map.of("question", step.path("question").asText(),
@@ -317,8 +300,7 @@ public final class Postmortem {
     }
 
     private static Map<String, Object> failing(Rate rate, List<Wording.Repeat> kinds) {
-        String call = rate.endpoint().isEmpty() ? "(no route in the log)" : rate.endpoint();
-        return Map.of("call", call, "failed", rate.failed(), "rule", kinds.stream()
+        return Map.of("call", rate.endpoint(), "failed", rate.failed(), "rule", kinds.stream()
                 .filter(kind -> kind.calls().matcher(rate.endpoint()).find()).findFirst().map(Wording.Repeat::rule));
     }
 }

@@ -25,11 +25,9 @@ import runbook.Text.Json;
 
 /** What happened, by time: every event, the moments among them that count, and both as rows and as a picture. */
 final class Timeline {
-    /** An event's kind: the first sign of trouble, found afterwards. */
+    /** Kinds of events that are found here: the first sign of trouble; what the vendor wrote; the recovery held. */
     static final String SYMPTOM = "symptom";
-    /** An event's kind: what the vendor wrote on its status page. */
     static final String VENDOR = "vendor";
-    /** An event's kind: the recovery held. */
     private static final String STABLE = "stable";
     static final int MOST_ROWS = 300;
     private static final Duration AFTERMATH = Duration.ofMinutes(30);
@@ -60,10 +58,6 @@ final class Timeline {
 
         boolean is(String kind) {
             return event.event().equals(kind);
-        }
-
-        private boolean milestone() {
-            return kind.shape.isPresent();
         }
     }
 
@@ -154,7 +148,7 @@ final class Timeline {
     List<Row> rows() {
         return all.stream().filter(row -> !row.is(Event.ROTATION_STEP)
                 || row.event.data().path("outcome").asText().equals("failed"))
-                .sorted(Comparator.comparing(row -> !row.milestone())).limit(MOST_ROWS)
+                .sorted(Comparator.comparing(row -> row.kind.shape.isEmpty())).limit(MOST_ROWS)
                 .sorted(Comparator.comparing(Row::at)).toList();
     }
 
@@ -171,11 +165,8 @@ final class Timeline {
 
     /** From one moment to another, in minutes as they are shown; negative where that came first. */
     Optional<Duration> between(Moment from, Moment to) {
-        return moment(from).flatMap(start -> moment(to).map(end -> Duration.between(minute(start), minute(end))));
-    }
-
-    private static Instant minute(Row row) {
-        return row.at().truncatedTo(ChronoUnit.MINUTES);
+        return moment(from).flatMap(start -> moment(to).map(end -> Duration.between(
+                start.at().truncatedTo(ChronoUnit.MINUTES), end.at().truncatedTo(ChronoUnit.MINUTES))));
     }
 
     /** When it was over: restored, else the last that was recorded before somebody closed it. */
@@ -208,7 +199,7 @@ final class Timeline {
         Instant begin = all.get(0).at();
         Instant last = all.get(all.size() - 1).at();
         Instant end = moment(Moment.RESTORED).map(row -> row.at().plus(AFTERMATH)).filter(last::isAfter).orElse(last);
-        List<Row> seen = all.stream().filter(row -> row.milestone() && !row.at().isAfter(end)).toList();
+        List<Row> seen = all.stream().filter(row -> row.kind.shape.isPresent() && !row.at().isAfter(end)).toList();
         return Optional.of(new Chart("event", "Timeline", begin, end)
                 .marks(seen.stream().map(Timeline::mark).toList()));
     }
