@@ -87,11 +87,7 @@ public final class Memory implements AutoCloseable {
 
     @Override
     public void close() {
-        attempt(open -> {
-            if (lock != null) {
-                lock.close();
-            }
-        });
+        attempt(open -> lock.close());
     }
 
     // ---- what is read
@@ -202,9 +198,8 @@ public final class Memory implements AutoCloseable {
     }
 
     private void complain(IOException e) {
-        String words = "the incident folder cannot be used (" + Incident.why(e) + "); the watch goes on without it";
         if (complained.add("the incident folder")) {
-            complain.accept(words);
+            complain.accept("the incident folder cannot be used (" + Incident.why(e) + "): the watch goes on without");
         }
     }
 
@@ -226,7 +221,7 @@ public final class Memory implements AutoCloseable {
             Map<String, Event> unposted = new LinkedHashMap<>();
             for (Event event : events.stream().filter(event -> event.step().equals(STEP)).toList()) {
                 watched = Math.max(watched, Math.min(now, event.at().toEpochMilli()));
-                State seen = State.of(text(event, "kind"));
+                State seen = State.of(event.data().path("kind").asText());
                 if (seen != State.STARTING) {
                     state = seen;
                     since = Math.min(now, instant(event, "since").toEpochMilli());
@@ -236,11 +231,11 @@ public final class Memory implements AutoCloseable {
                 } else if (seen == State.RECOVERED) {
                     falls.clear();
                 }
-                updates.add(text(event, "update"));
+                updates.add(event.data().path("update").asText());
                 if (event.data().path("post").asBoolean()) {
                     unposted.put(event.at().toString(), event);
                 }
-                unposted.remove(text(event, "of"));
+                unposted.remove(event.data().path("of").asText());
             }
             Incident.State incident = Incident.State.of(events);
             long began = incident.began().map(at -> Math.min(now, at.toEpochMilli())).orElse(now);
@@ -258,14 +253,10 @@ public final class Memory implements AutoCloseable {
             return state == State.RECOVERED && !troubled();
         }
 
-        private static String text(Event event, String field) {
-            return event.data().path(field).asText("");
-        }
-
         // Of a field that says when; the event's own time where none does.
         private static Instant instant(Event event, String field) {
             try {
-                return event.data().has(field) ? Instant.parse(text(event, field)) : event.at();
+                return event.data().has(field) ? Instant.parse(event.data().path(field).asText()) : event.at();
             } catch (DateTimeException e) {
                 return event.at();
             }
