@@ -397,7 +397,7 @@ public final class DecisionTree {
         return found.keyFaults().isEmpty() || bare && gets(Symptom.UNAUTHORIZED) ? fit : "unfit to be sent";
     }
 
-    /** Whether the application's own key is taken, by what it tells of itself, and is not what this shell has for one. */
+    /** Whether the application's own key is taken, by what it tells of itself, and is not the one in this shell. */
     private boolean applicationHasAnotherKey() {
         String theirs = found.applicationsKey();
         boolean counted = found.errors().check().state().equals("counted");

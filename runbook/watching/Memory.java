@@ -1,8 +1,8 @@
 package runbook.watching;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.Closeable;
 import java.io.IOException;
-import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.DateTimeException;
@@ -51,7 +51,7 @@ public final class Memory implements AutoCloseable {
     // What was noticed before there was an incident, at most so much, for the journal of the one that is opened.
     private final List<Happening> early = new ArrayList<>();
     private Optional<Incident> incident = Optional.empty();
-    private FileChannel lock;
+    private Closeable lock = () -> { };
     private boolean leading = true;
 
     /**
