@@ -518,6 +518,11 @@ class Triage implements Callable<Integer> {
     // ---- telling people
 
     private void announce(Verdict verdict) {
+        boolean works = verdict.healthy() || verdict.diagnosis() == Diagnosis.KEY_OTHER;
+        if (works && journal.isEmpty()) {
+            screen.line("Nothing to tell people: nothing fails, and no incident is open");
+            return;
+        }
         Settings.Templates texts = shared.templates();
         Message message = Message.of(texts, verdict.diagnosis().id(), verdict.severity().map(Enum::name).orElse(""),
                 Message.State.of(journal), Instant.now().truncatedTo(ChronoUnit.SECONDS), journal).withLead(lead)

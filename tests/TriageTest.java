@@ -16,7 +16,6 @@ import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.TimeZone;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -182,14 +181,12 @@ class TriageTest {
     void aLogWithoutAZoneIsReadInTheOneThatItIsWrittenIn(String here, String there, int ago, String severity, String says) {
         String at = LocalDateTime.now(ZoneId.of(there)).minusMinutes(ago).toString().replace('T', ' ').substring(0, 19);
         String log = (at + ",193 WARNING shop.jobs.resync [w-1] POST https://a.klaviyo.com/api/events -> 429 Too Many\n").repeat(60);
-        TimeZone before = TimeZone.getDefault();
         try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
-            TimeZone.setDefault(TimeZone.getTimeZone(here));
-            TriageRun run = TriageRun.of(against(sandbox).args("--log", "-").stdin(log));
+            Run triage = Run.process("triage").env("TZ", here).cwd(Tree.temporary("triage"));
+            sandbox.variables().forEach(triage::env);
+            TriageRun run = TriageRun.of(triage.args("--log", "-").stdin(log));
             assertTrue(run.check("app-log").contains(says) && !run.check("app-log").contains("no call"), run.check("app-log"));
             assertTrue(run.verdict().contains(" " + severity + " "), run.verdict());
-        } finally {
-            TimeZone.setDefault(before);
         }
     }
 
@@ -315,6 +312,12 @@ class TriageTest {
             assertEquals(verdict, run.verdict(), run.toString());
             assertTrue(Pattern.compile(reason).matcher(run.json().path("reason").asText()).find(), run.toString());
         }
+    }
+
+    @Test
+    void whereNothingFailsAndNoIncidentIsOpenThereIsNothingToTellPeople() {
+        Run.Result result = Run.script("triage").args("--drill", "healthy", "--announce", "both").cwd(Tree.temporary("triage")).run();
+        assertTrue(result.exit() == 0 && result.out().contains("Nothing to tell people") && !result.out().contains("INCIDENT"), result.toString());
     }
 
     @ParameterizedTest(name = "{0}, and {1}: {3}")
