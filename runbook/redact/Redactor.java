@@ -472,28 +472,34 @@ public final class Redactor {
 
         // The name that heads a column of a table says what stands below it, as long as lines have as many cells.
         private boolean column(Row row, int first, int last, int least) {
-            int start = text.lastIndexOf('\n', first) + 1;
+            int start = first;
+            while (start > 0 && first - start <= LONGEST_HEADER && text.charAt(start - 1) != '\n') {
+                start--;
+            }
+            int end = last;
+            while (end - start <= LONGEST_HEADER && charAt(end) != '\n') {
+                end++;
+            }
             boolean within = start > header && start < tableEnd;
-            if (within || lineEnd(last) - start > LONGEST_HEADER
-                    || !matcher(HEADER).region(start, lineEnd(last)).matches()) {
+            if (within || end - start > LONGEST_HEADER || !matcher(HEADER).region(start, end).matches()) {
                 return false;
             }
             char separator = Stream.of("\t", "|", ";").filter(matcher(HEADER).group()::contains).findFirst().orElse(",")
                     .charAt(0);
-            List<Cell> names = cells(start, lineEnd(last), separator);
+            List<Cell> names = cells(start, end, separator);
             int column = (int) names.stream().takeWhile(name -> name.end < last).count();
             boolean found = false;
-            int at = lineEnd(last) + 1;
-            for (int others = 0; names.size() >= least && at < text.length() && others < OTHER_LINES; ) {
-                List<Cell> cells = cells(at, lineEnd(at), separator);
+            for (int others = 0; names.size() >= least && end + 1 < text.length() && others < OTHER_LINES; ) {
+                int at = end + 1;
+                end = lineEnd(at);
+                List<Cell> cells = cells(at, end, separator);
                 others = cells.size() == names.size() ? 0 : others + 1;
                 if (others == 0) {
                     found = true;
                     header = start;
-                    tableEnd = lineEnd(at);
+                    tableEnd = end;
                     value(row, cells.get(column).start, cells.get(column).end, NONE);
                 }
-                at = lineEnd(at) + 1;
             }
             return found;
         }
