@@ -4,6 +4,7 @@ import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -397,35 +398,33 @@ public final class Rules {
         // Four times as many as the built-in rules have.
         private static final int MOST_STATES = 8_192;
 
-        /** One position of a trigger. */
-        private record Place(long set, boolean repeats, Trigger ends) {
-            boolean takes(int c) {
-                return (set >>> c & 1) != 0;
-            }
-        }
-
         /** The places that the last bytes may have led to, and the triggers that end there, in the table's order. */
-        private record State(List<Integer> places, List<Trigger> ends) { }
+        private record State(BitSet places, List<Trigger> ends) { }
 
         /** Is told of a trigger, and its last byte. */
         interface Found {
             void at(Trigger trigger, int last);
         }
 
-        private final List<Place> places = new ArrayList<>();
-        private final List<Integer> firsts = new ArrayList<>();
-        private final Map<List<Integer>, Integer> numbers = new HashMap<>();
+        // A place is one position of a trigger: what ends there, or null, and which of them begin one, or repeat.
+        private final List<Trigger> ends = new ArrayList<>();
+        private final BitSet firsts = new BitSet();
+        private final BitSet repeating = new BitSet();
+        /** By class, which places take a byte of it. */
+        private final BitSet[] takes = new BitSet[CLASSES];
+        private final Map<BitSet, Integer> numbers = new HashMap<>();
         private final State[] states = new State[MOST_STATES];
         // From state and class to the next state; negative where a trigger ends, 0 where nobody came by yet.
         private final short[] steps = new short[MOST_STATES * CLASSES];
 
         Triggers(List<Row> rows) {
+            Arrays.setAll(takes, c -> new BitSet());
             for (Row row : rows) {
                 row.rule.starts.forEach(notation -> add(row, notation, 0, false, null));
                 row.rule.names.forEach(name -> addName(row, name));
             }
             // What lies before the data counts as a control character.
-            number(after(List.of(), CLASS[0]));
+            number(after(new BitSet(), CLASS[0]));
         }
 
         // Blanks in a name may be a dash, an underscore or nothing.
@@ -444,13 +443,22 @@ public final class Rules {
             List<MatchResult> signs = SIGN.matcher(notation).results().toList();
             int size = signs.size() + (after == 0 ? 0 : 1);
             Trigger trigger = new Trigger(row, size, whole, before);
-            firsts.add(places.size());
-            for (int i = 0; i < signs.size(); i++) {
-                boolean repeats = !signs.get(i).group(2).isEmpty();
-                places.add(new Place(meant(signs.get(i).group(1)), repeats, i + 1 == size ? trigger : null));
+            firsts.set(ends.size());
+            for (int i = 1; i <= signs.size(); i++) {
+                MatchResult sign = signs.get(i - 1);
+                addPlace(meant(sign.group(1)), !sign.group(2).isEmpty(), i == size ? trigger : null);
             }
             if (after != 0) {
-                places.add(new Place(after, false, trigger));
+                addPlace(after, false, trigger);
+            }
+        }
+
+        private void addPlace(long set, boolean repeats, Trigger end) {
+            int place = ends.size();
+            ends.add(end);
+            repeating.set(place, repeats);
+            for (long left = set; left != 0; left &= left - 1) {
+                takes[Long.numberOfTrailingZeros(left)].set(place);
             }
         }
 
@@ -533,24 +541,27 @@ public final class Rules {
             return next;
         }
 
-        private List<Integer> after(List<Integer> before, int c) {
-            Set<Integer> after = new TreeSet<>();
-            for (int place : before) {
-                after.addAll(places.get(place).ends == null ? List.of(place + 1) : List.of());
-                after.addAll(places.get(place).repeats ? List.of(place) : List.of());
+        private BitSet after(BitSet before, int c) {
+            BitSet after = (BitSet) firsts.clone();
+            for (int place = before.nextSetBit(0); place >= 0; place = before.nextSetBit(place + 1)) {
+                if (ends.get(place) == null) {
+                    after.set(place + 1);
+                }
+                if (repeating.get(place)) {
+                    after.set(place);
+                }
             }
-            after.addAll(firsts);
-            return after.stream().filter(place -> places.get(place).takes(c)).toList();
+            after.and(takes[c]);
+            return after;
         }
 
-        private int number(List<Integer> reached) {
+        private int number(BitSet reached) {
             int number = numbers.computeIfAbsent(reached, any -> numbers.size() + START);
             if (number == MOST_STATES) {
                 throw new IllegalStateException("the rules' starts are too many to be looked for at once");
             }
-            List<Trigger> ends = reached.stream().map(place -> places.get(place).ends)
-                    .filter(Objects::nonNull).toList();
-            states[number] = new State(reached, ends);
+            List<Trigger> ended = reached.stream().mapToObj(ends::get).filter(Objects::nonNull).toList();
+            states[number] = new State(reached, ended);
             return number;
         }
     }
