@@ -134,7 +134,7 @@ class DebugBundle implements Callable<Integer> {
     @Override
     public Integer call() throws IOException, InterruptedException {
         Settings settings = shared.settings();
-        Optional<Incident> incident = shared.incident().filter(found -> Files.isDirectory(found.folder()));
+        Optional<Incident> incident = shared.incidents().current().filter(found -> Files.isDirectory(found.folder()));
         Policy policy = redaction.policy(shared, settings.key(), options.variables);
         Bundle bundle = new Bundle(options.with(shared), settings, incident, policy);
         Path target = target(incident);

@@ -110,7 +110,7 @@ class Postmortem extends PostmortemCommand {
     @Override
     public Integer call() throws IOException {
         // Where there is no incident, what was found is written here.
-        Incident incident = shared.incidentToRead().orElse(Incident.at(shared.host().path("")));
+        Incident incident = shared.incidents().toRead().orElse(Incident.at(shared.host().path("")));
         Document document = Document.of(incident);
         if (check == null) {
             return write(Notebook.of(incident, shared.drill()), out == null ? document : Document.named(out));
@@ -248,7 +248,7 @@ class Postmortem extends PostmortemCommand {
         @Override
         public Integer call() throws IOException {
             if (file.toString().endsWith(".zip")) {
-                Notebook.Carried brought = Notebook.bring(file, shared.incidents());
+                Notebook.Carried brought = Notebook.bring(file, shared.incidents().base());
                 carried("imported", brought);
                 Launcher there = shared.launcher().with("incident", brought.to().toString());
                 shared.screen().command(2, there.line("postmortem", "handover"));
@@ -357,13 +357,14 @@ abstract class PostmortemCommand implements Callable<Integer> {
 
     /** An incident to read, open or closed. */
     Incident incident() throws IOException {
-        return shared.incidentToRead().orElseThrow(() -> new Problem("no incident in ./" + Incident.BASE + ELSEWHERE));
+        return shared.incidents().toRead()
+                .orElseThrow(() -> new Problem("no incident in ./" + Incident.BASE + ELSEWHERE));
     }
 
     /** An open incident's journal, to write in; says on the screen when this is a drill, or was closed. */
     Notebook notebook() throws IOException {
         Incident newest = incident();
-        Incident open = shared.openIncident().orElseThrow(() -> new Problem("no incident is open here, the newest is "
+        Incident open = shared.incidents().open().orElseThrow(() -> new Problem("no incident is open, the newest is "
                 + "closed: for that one add --incident " + newest));
         Notebook notebook = Notebook.of(open, shared.drill());
         sayWhich(notebook, "what comes now is on record all the same, and postmortem writes it in");

@@ -166,7 +166,8 @@ class RotateKey implements Callable<Integer>, Listener {
         }
         tool = Tool.of(shared.host(), toolTimeout);
         Runtime.getRuntime().addShutdownHook(new Thread(this::interrupted));
-        Incident incident = shared.incident().orElseGet(() -> shared.newIncident(Instant.now()));
+        Incident.Choice all = shared.incidents();
+        Incident incident = all.current().orElseGet(() -> all.opened(Instant.now()));
         try (Rotation one = new Rotation(wishes(), tool, this)) {
             rotation = one;
             return rotated(incident);

@@ -283,7 +283,7 @@ class Triage implements Callable<Integer> {
     /** Finds the open incident. No other folder is opened where it cannot be read: nobody would look for that one. */
     private boolean findIncident() {
         try {
-            incident = shared.incident();
+            incident = shared.incidents().current();
             journal = incident.isEmpty() ? List.of() : incident.get().journal().read().events();
             return true;
         } catch (IOException e) {
@@ -301,9 +301,9 @@ class Triage implements Callable<Integer> {
         }
         Verdict verdict = found.in(journal);
         try {
-            shared.besideNew().ifPresent(other -> warn("another incident is open, and not joined (an older one, or the "
-                    + "name was mistyped): --incident " + other + " joins it"));
-            Incident folder = incident.orElseGet(() -> shared.newIncident(verdict.findings().at()));
+            shared.incidents().beside().ifPresent(other -> warn("another incident is open, and not joined (an older "
+                    + "one, or the name was mistyped): --incident " + other + " joins it"));
+            Incident folder = incident.orElseGet(() -> shared.incidents().opened(verdict.findings().at()));
             Instant at = verdict.findings().at().truncatedTo(ChronoUnit.MILLIS);
             JsonNode data = Json.of(verdict.journalData());
             opened = !Files.exists(folder.journal().file());
@@ -578,7 +578,7 @@ class Triage implements Callable<Integer> {
             return name != null && Stream.of(env, file, command).filter(Objects::nonNull).count() == 1;
         }
 
-        private Optional<Key> key(Cli.Host host) {
+        private Optional<Key> key(Screen.Host host) {
             return env == null ? Key.read(host, "--accounts, " + name + ", key", file, command, "")
                     : Optional.of(host.env(env).map(Key::of).orElseThrow(() -> new Problem(env + " is not set")));
         }

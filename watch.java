@@ -186,7 +186,7 @@ class Watch implements Callable<Integer> {
         screen = shared.screen();
         Goal goal = new Goal(until, orDefault(lasting, 120_000, 8_000), failAfter);
         Plan plan = new Plan(settings, checks(settings), goal, pause, orDefault(max, 4 * 3_600_000L, 180_000),
-                drill() ? DRILL_SPEED : 1, backlog, incident(), shared.incidents(),
+                drill() ? DRILL_SPEED : 1, backlog, incident(), shared.incidents().base(),
                 journal -> Checks.Before.of(shared.host(), settings, journal),
                 shared.launcher().line("postmortem", "event told --kind announced"));
         Telling.Choice telling = telling();
@@ -218,7 +218,7 @@ class Watch implements Callable<Integer> {
 
     /** The incident that is open; drills and real ones keep out of each other's folders. */
     private Optional<Incident> incident() throws IOException {
-        Optional<Incident> incident = shared.incident();
+        Optional<Incident> incident = shared.incidents().current();
         boolean readable = incident.isPresent() && Files.isReadable(incident.get().journal().file());
         List<Event> events = readable ? incident.get().journal().read().events() : List.of();
         if (!events.isEmpty() && Incident.drill(events).isEmpty() == drill()) {

@@ -238,7 +238,7 @@ public final class Checks implements AutoCloseable {
         public static final Before NOTHING = new Before(Optional.empty(), Optional.empty(), Optional.empty());
 
         /** What a journal and, in earnest, the last good state know of these settings' key. */
-        public static Before of(Cli.Host host, Settings settings, List<Incident.Event> journal) {
+        public static Before of(Screen.Host host, Settings settings, List<Incident.Event> journal) {
             Optional<Instant> mended = journal.stream()
                     .filter(event -> event.event().matches(Incident.Event.ROTATED + "|" + Incident.Event.RECOVERED))
                     .map(Incident.Event::at).max(Instant::compareTo);

@@ -1,24 +1,18 @@
 package runbook;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.io.FileDescriptor;
-import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.net.URI;
-import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
-import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -29,6 +23,7 @@ import java.util.TreeSet;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import picocli.CommandLine;
 import picocli.CommandLine.Help;
 import picocli.CommandLine.Help.Ansi;
@@ -39,6 +34,9 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 import picocli.CommandLine.UnmatchedArgumentException;
+import runbook.Klaviyo.Endpoint;
+import runbook.Klaviyo.Revision;
+import runbook.Screen.Host;
 import runbook.Screen.Launcher;
 import runbook.Settings.Problem;
 import runbook.Settings.Templates;
@@ -49,8 +47,6 @@ import runbook.Text.Json;
 import runbook.Text.Nearest;
 import runbook.sandbox.Sandbox;
 import runbook.sandbox.Sandbox.Scenario;
-import runbook.Klaviyo.Endpoint;
-import runbook.Klaviyo.Revision;
 
 /**
  * The command line of every script. {@link #run(Object, String...)} runs a command and turns whatever happens into the
@@ -63,156 +59,104 @@ public final class Cli {
     private static final int BUG = 1;
     /** The shared options are numbered from here on, by tens under one heading; lower ones are a script's own. */
     private static final int FIRST_SHARED = 1010;
+    private static final int OUTPUT = 1040;
     private static final Map<Integer, String> HEADINGS = Map.of(0, "This step:",
-            FIRST_SHARED, "Where things are:", 1020, "The private key:", 1030, "This run:", 1040, "Output:");
-    /** Of the shared ones, what does not carry over to printed commands; {@code --key-command} may hold a secret. */
-    private static final Set<String> HERE = Set.of("key-command", "json", "verbose", "quiet", "no-color");
+            FIRST_SHARED, "Where things are:", 1020, "The private key:", 1030, "This run:", OUTPUT, "Output:");
+    /** Of the shared ones, what does not carry over to printed commands. */
+    private static final Set<String> HERE = Set.of("json", "verbose", "quiet", "no-color");
     private static final String API = "api-url app-url webhook-url revision key-file key-command insecure-http";
     private static final String SITES = API + " status-url prometheus timeout";
-    private static final String TEXTS = SITES + " templates";
     private static final String ALL_BUT_TEXTS = SITES + " incident drill json verbose quiet";
     /** What a command (the first pattern that fits) has no use for; all others it has. */
     private static final String[][] USELESS = {{"rotate-key", "status-url webhook-url"},
-        {"postmortem handover", SITES}, {"postmortem (event|import|export|close)", TEXTS}, {"postmortem", API},
-        {"debug-bundle (open|verify|redact)|drill|sandbox", ALL_BUT_TEXTS}, {".*", ""}};
+        {"postmortem handover", SITES}, {"postmortem (event|import|export|close)", SITES + " templates"},
+        {"postmortem", API}, {"debug-bundle (open|verify|redact)|drill|sandbox", ALL_BUT_TEXTS}, {".*", ""}};
     /** Set by a game day, whose sandbox is in another process: every screen and artefact has to say DRILL. */
     static final String GAME_DAY = "KLAVIYO_GAME_DAY";
 
-    /**
-     * What surrounds a script: nothing in {@code runbook/} looks past it, so that a test runs a script in its own
-     * process. Environment variables, the current folder (empty for the process's own), the three streams with the
-     * character set of what is written, and whether a person is at a terminal, at both ends.
-     */
-    public record Host(Map<String, String> environment, Path folder, InputStream in, PrintStream out, PrintStream err,
-                       Charset charset, boolean terminal) {
-        /** Streams in UTF-8, and no terminal. */
-        public Host(Map<String, String> environment, Path folder, InputStream in, PrintStream out, PrintStream err) {
-            this(environment, folder, in, out, err, StandardCharsets.UTF_8, false);
-        }
-
-        /** This process. */
-        public static Host ofProcess() {
-            Charset charset = Screen.charset();
-            return new Host(System.getenv(), Path.of(""), System.in,
-                    new PrintStream(new FileOutputStream(FileDescriptor.out), true, charset),
-                    new PrintStream(new FileOutputStream(FileDescriptor.err), true, charset), charset,
-                    Screen.atTerminal());
-        }
-
-        /** A variable's value; empty where it is not set, or blank. */
-        public Optional<String> env(String name) {
-            return Optional.ofNullable(environment.get(name)).filter(value -> !value.isBlank());
-        }
-
-        /** A path that somebody wrote, from the current folder. */
-        public Path path(String text) {
-            return folder.toString().isEmpty() ? Path.of(text) : folder.resolve(text);
-        }
-
-        /** The person's home folder. */
-        public Path home() {
-            return Path.of(env("HOME").orElse(System.getProperty("user.home")));
-        }
-    }
-
-    // ---- the options
+    // ---- the options: where things are
 
     @Option(names = "--api-url", paramLabel = "URL", defaultValue = "https://a.klaviyo.com", order = 1010,
             description = "Klaviyo's API (KLAVIYO_API_URL; ${DEFAULT-VALUE})")
     URI apiUrl = Settings.Target.KLAVIYO.api();
-
     @Option(names = "--status-url", paramLabel = "URL", defaultValue = "https://status.klaviyo.com", order = 1011,
             description = "its status page (KLAVIYO_STATUS_URL; ${DEFAULT-VALUE})")
     URI statusUrl = Settings.Target.KLAVIYO.status();
-
     @Option(names = "--app-url", paramLabel = "URL", order = 1012,
             description = "our application's health endpoint (KLAVIYO_APP_URL)")
     URI appUrl;
-
     @Option(names = "--webhook-url", paramLabel = "URL", order = 1013,
             description = "where Klaviyo delivers to us (KLAVIYO_WEBHOOK_URL)")
     URI webhookUrl;
-
     @Option(names = "--prometheus", paramLabel = "URL", order = 1014,
             description = "anything that speaks its HTTP API (KLAVIYO_PROMETHEUS_URL)")
     URI prometheusUrl;
-
     @Option(names = "--revision", paramLabel = "DATE", order = 1015,
             description = "API revision to ask for (KLAVIYO_REVISION; 2026-10-15)")
     Revision revision;
+
+    // ---- the private key
 
     @Option(names = "--key-file", paramLabel = "FILE", order = 1020,
             description = "private key from a file, - for standard input "
                     + "(else KLAVIYO_PRIVATE_KEY, or KLAVIYO_ACCESS_TOKEN for OAuth)")
     String keyFile;
-
     @Option(names = "--key-command", paramLabel = "CMD", order = 1021,
             description = "private key from a command's output")
     String keyCommand;
-
     @Option(names = "--insecure-http", order = 1022, description = "send the key even where --api-url is plain http")
     boolean insecureHttp;
+
+    // ---- this run
 
     @Option(names = "--timeout", paramLabel = "DURATION", defaultValue = "5s", order = 1030,
             description = "for each check (KLAVIYO_TIMEOUT; ${DEFAULT-VALUE})")
     Duration timeout = Duration.ofSeconds(5);
-
     @Option(names = "--incident", paramLabel = "DIR", order = 1031,
             description = "the incident's folder (KLAVIYO_INCIDENT; the newest open one in ./klaviyo-incidents)")
     Path incident;
-
-    @Option(names = "--drill", paramLabel = "SCENARIO", order = 1032, completionCandidates = Scenarios.class,
-            description = "run against the embedded sandbox: ${COMPLETION-CANDIDATES}")
+    @Option(names = "--drill", paramLabel = "SCENARIO", order = 1032,
+            description = "run against the embedded sandbox: outage, revoked-key, … (list names them all)")
     String drill;
-
     @Option(names = "--templates", paramLabel = "DIR", order = 1033,
             description = "our own texts and tables, laid over the built-in ones file by file (KLAVIYO_TEMPLATES)")
     Path templatesFolder;
 
+    // ---- its output
+
     @Option(names = "--json", order = 1040, description = "machine-readable on standard output, text on standard error")
     boolean json;
-
     @Option(names = {"-v", "--verbose"}, order = 1041, description = "everything, and where values came from")
     boolean verbose;
-
     @Option(names = {"-q", "--quiet"}, order = 1042, description = "one line")
     boolean quiet;
-
     @Option(names = "--no-color", order = 1043, description = "no colours (NO_COLOR does the same)")
     boolean noColor;
 
     @Spec(Spec.Target.MIXEE)
     CommandSpec spec;
-
     private Host host;
     private Values values;
     private Screen screen;
     private Sandbox sandbox;
     private boolean printed;
 
-    /** The scenarios' names, for help and completion. */
-    static final class Scenarios implements Iterable<String> {
-        @Override
-        public Iterator<String> iterator() {
-            return Scenario.all(Templates.builtIn()).keySet().iterator();
-        }
-    }
-
     // ---- running a command
 
     /** Parses, runs a picocli command that is a {@code Callable<Integer>}, and gives the exit code. */
     public static int run(Object command, Host host, String... arguments) {
-        List<CommandLine> all = withSubcommands(new CommandLine(command));
+        CommandLine line = new CommandLine(command);
+        List<CommandLine> all = Stream.concat(Stream.of(line), line.getSubcommands().values().stream()).toList();
         try {
             Key.refuseIn(arguments);
             prepare(all, host, arguments);
-            return all.get(0).execute(arguments);
+            return line.execute(arguments);
         } catch (Problem problem) {
             return failure(problem, host, asked(arguments));
         } finally {
-            all.forEach(line -> mixin(line).ifPresent(Cli::close));
-            host.out.flush();
-            host.err.flush();
+            all.forEach(one -> mixin(one).filter(cli -> cli.sandbox != null).ifPresent(cli -> cli.sandbox.close()));
+            host.out().flush();
+            host.err().flush();
         }
     }
 
@@ -233,19 +177,8 @@ public final class Cli {
         return exit;
     }
 
-    private static List<CommandLine> withSubcommands(CommandLine line) {
-        List<CommandLine> all = new ArrayList<>(List.of(line));
-        all.addAll(line.getSubcommands().values());
-        return all;
-    }
-
     private static Optional<Cli> mixin(CommandLine line) {
-        for (CommandSpec mixin : line.getCommandSpec().mixins().values()) {
-            if (mixin.userObject() instanceof Cli cli) {
-                return Optional.of(cli);
-            }
-        }
-        return Optional.empty();
+        return Optional.ofNullable(line.getCommandSpec().mixins().get("shared")).map(one -> (Cli) one.userObject());
     }
 
     private static void prepare(List<CommandLine> all, Host host, String... arguments) {
@@ -271,11 +204,11 @@ public final class Cli {
                 .setUsageHelpWidth(80).setUsageHelpLongOptionsMaxWidth(28).setCaseInsensitiveEnumValuesAllowed(true)
                 .registerConverter(Duration.class, Durations::parse).registerConverter(Path.class, host::path)
                 .registerConverter(URI.class, Settings::address).registerConverter(Revision.class, Revision::parse)
-                .setOut(new PrintWriter(host.out, true)).setErr(new PrintWriter(host.err, true))
+                .setOut(new PrintWriter(host.out(), true)).setErr(new PrintWriter(host.err(), true))
                 .setParameterExceptionHandler((e, given) -> usage(e, host, values, asked(given)))
                 .setExecutionExceptionHandler((e, one, parsed) -> failure(e, host,
                         mixin(one).filter(cli -> cli.json && !cli.printed).isPresent()));
-        if (!host.terminal || host.environment.containsKey("NO_COLOR")) {
+        if (!host.terminal() || host.environment().containsKey("NO_COLOR")) {
             line.setColorScheme(Help.defaultColorScheme(Ansi.OFF));
         }
     }
@@ -297,17 +230,8 @@ public final class Cli {
 
     /** The shared options that a command has no use for. */
     static List<String> useless(String command) {
-        int row = 0;
-        while (!command.matches("(?s)(" + USELESS[row][0] + ")( .*)?")) {
-            row++;
-        }
-        return List.of(USELESS[row][1].split(" "));
-    }
-
-    private void close() {
-        if (sandbox != null) {
-            sandbox.close();
-        }
+        return Stream.of(USELESS).filter(row -> command.matches("(?s)(" + row[0] + ")( .*)?")).findFirst()
+                .map(row -> List.of(row[1].split(" "))).orElseThrow();
     }
 
     // ---- help, and what went wrong
@@ -315,16 +239,14 @@ public final class Cli {
     /** The options under their headings, and what has a value already. */
     private static String options(Help help, Values values) {
         Map<Integer, List<OptionSpec>> byHeading = new TreeMap<>();
-        for (OptionSpec option : help.commandSpec().options()) {
-            boolean standard = option.usageHelp() || option.versionHelp();
-            int ten = shared(option) ? option.order() / 10 * 10 : 0;
-            byHeading.computeIfAbsent(standard ? 1040 : ten, any -> new ArrayList<>()).add(option);
-        }
-        StringBuilder text = new StringBuilder();
-        byHeading.forEach((heading, options) -> {
-            options.sort(Comparator.comparingInt(OptionSpec::order));
-            text.append(String.format("%n%s%n", HEADINGS.get(heading))).append(layout(help, options));
+        help.commandSpec().options().stream().sorted(Comparator.comparingInt(OptionSpec::order)).forEach(option -> {
+            int own = option.usageHelp() || option.versionHelp() ? OUTPUT : 0;
+            byHeading.computeIfAbsent(shared(option) ? option.order() / 10 * 10 : own, any -> new ArrayList<>())
+                    .add(option);
         });
+        StringBuilder text = new StringBuilder();
+        byHeading.forEach((heading, options) ->
+                text.append(String.format("%n%s%n", HEADINGS.get(heading))).append(layout(help, options)));
         List<String> elsewhere = elsewhere(help.commandSpec(), values);
         text.append(elsewhere.isEmpty() ? "" : String.format("%nSet already:%n"));
         elsewhere.forEach(line -> text.append(String.format("  %s%n", line)));
@@ -339,14 +261,10 @@ public final class Cli {
 
     /** Options that have a value without being given, each with where it stands. */
     private static List<String> elsewhere(CommandSpec spec, Values values) {
-        List<String> lines = new ArrayList<>();
-        for (OptionSpec option : spec.options()) {
-            values.of(name(option)).ifPresent(value -> {
-                String shown = name(option).equals("key-command") ? "…" : Text.safe(Settings.open(value.text()), 80);
-                lines.add(option.longestName() + " " + shown + "   (" + value.source() + ")");
-            });
-        }
-        return lines;
+        return spec.options().stream().flatMap(option -> values.of(name(option)).stream().map(value -> {
+            String shown = name(option).equals("key-command") ? "…" : Text.safe(Settings.open(value.text()), 80);
+            return option.longestName() + " " + shown + "   (" + value.source() + ")";
+        })).toList();
     }
 
     private static int usage(ParameterException e, Host host, Values values, boolean asJson) {
@@ -355,32 +273,28 @@ public final class Cli {
         // A converter's own sentence is clearer than picocli's "Invalid value for option …: cannot convert".
         String said = option.isPresent() && e.getCause() instanceof IllegalArgumentException cause
                 ? option.get().longestName() + ": " + cause.getMessage() : e.getMessage();
-        String message = option.map(one -> values.named(name(one), e.getValue(), said)).orElse(said) + meant(e);
-        int exit = refused(Problem.USAGE, message, host, asJson);
-        option.ifPresent(one -> host.err.print(layout(line.getHelp(), List.of(one))));
-        host.err.println("Usage: " + line.getHelp().synopsis(0).strip() + "   ("
+        String message = option.map(one -> values.named(name(one), e.getValue(), said)).orElse(said);
+        int exit = refused(Problem.USAGE, message + meant(e), host, asJson);
+        option.ifPresent(one -> host.err().print(layout(line.getHelp(), List.of(one))));
+        host.err().println("Usage: " + line.getHelp().synopsis(0).strip() + "   ("
                 + line.getCommandSpec().qualifiedName() + " --help lists the options)");
         return exit;
     }
 
-    /** What was probably meant by a word that the command does not know: an option, a command of its, a drill. */
     private static String meant(ParameterException e) {
-        if (!(e instanceof UnmatchedArgumentException unknown)) {
-            return "";
-        }
-        String word = unknown.getUnmatched().get(0).split("=")[0];
-        Map<String, String> known = new TreeMap<>();
-        Scenario.all(Templates.builtIn()).keySet().forEach(name -> known.put(name, "--drill " + name));
-        e.getCommandLine().getSubcommands().keySet().forEach(name -> known.put(name, name));
-        e.getCommandLine().getCommandSpec().optionsMap().keySet().forEach(name -> known.put(name, name));
-        return Nearest.to(word, known.keySet()).map(near -> ", did you mean " + known.get(near) + "?").orElse("");
+        CommandSpec command = e.getCommandLine().getCommandSpec();
+        List<String> known = Stream.of(command.optionsMap(), command.subcommands())
+                .flatMap(names -> names.keySet().stream()).toList();
+        Optional<String> near = e instanceof UnmatchedArgumentException unknown
+                ? Nearest.to(unknown.getUnmatched().get(0).split("=")[0], known) : Optional.empty();
+        return near.map(name -> ", did you mean " + name + "?").orElse("");
     }
 
     private static int failure(Exception e, Host host, boolean asJson) {
         if (e instanceof Problem problem) {
             return refused(problem.exitCode(), problem.getMessage(), host, asJson);
-        } else if ("1".equals(host.environment.get("KLAVIYO_DEBUG"))) {
-            e.printStackTrace(host.err);
+        } else if ("1".equals(host.environment().get("KLAVIYO_DEBUG"))) {
+            e.printStackTrace(host.err());
         }
         String what = e instanceof IOException failed ? "reading or writing failed: " + Incident.why(failed)
                 : "unexpected " + e.getClass().getSimpleName() + (e.getMessage() == null ? "" : ": " + e.getMessage());
@@ -394,7 +308,7 @@ public final class Cli {
     /** Says why nothing came of a run, to people and, where it did not say so itself, to whoever reads JSON. */
     private static int refused(int exit, String message, Host host, boolean asJson) {
         String said = Text.safe(message, 600);
-        host.err.println("error: " + said);
+        host.err().println("error: " + said);
         if (asJson) {
             write(Json.pretty(Json.object().put("schema", 1).put("error", said).put("exit", exit)
                     .set("advice", advice("now", said, null))), host);
@@ -432,8 +346,8 @@ public final class Cli {
     }
 
     private static void write(String json, Host host) {
-        host.out.writeBytes((json + "\n").getBytes(StandardCharsets.UTF_8));
-        host.out.flush();
+        host.out().writeBytes((json + "\n").getBytes(StandardCharsets.UTF_8));
+        host.out().flush();
     }
 
     /** A screen on standard output, or on standard error under {@code --json}. */
@@ -443,10 +357,9 @@ public final class Cli {
         }
         if (screen == null) {
             Screen.Level level = quiet ? Screen.Level.ONE_LINE : Screen.Level.SHORT;
-            screen = new Screen(host, json ? host.err : host.out, noColor, verbose ? Screen.Level.ALL : level);
-            for (String origin : verbose ? elsewhere(spec, values) : List.<String>of()) {
-                screen.marked(Screen.Mark.NONE, "set", 0, origin);
-            }
+            screen = new Screen(host, json ? host.err() : host.out(), noColor, verbose ? Screen.Level.ALL : level);
+            List<String> set = verbose ? elsewhere(spec, values) : List.of();
+            set.forEach(origin -> screen.marked(Screen.Mark.NONE, "set", 0, origin));
         }
         return screen;
     }
@@ -466,27 +379,21 @@ public final class Cli {
         return drill().filter(name -> name.contains(":")).map(name -> name.split(":", 2)[1]);
     }
 
-    private static String scenario(String drill) {
-        return drill.split(":", 2)[0];
-    }
-
     /** The time allowed for each check. */
     public Duration timeout() {
         return timeout;
     }
 
-    /**
-     * The sandbox behind {@code --drill}, started by whoever asks first, closed when the run ends; empty in earnest.
-     */
+    /** The sandbox behind {@code --drill}, started by who asks first, closed when the run ends; empty in earnest. */
     public Optional<Sandbox> sandbox() {
         if (drill != null && sandbox == null) {
-            String scenario = scenario(drill);
+            String name = Incident.scenario(drill);
             Map<String, Scenario> all = Scenario.all(templates());
-            if (!all.containsKey(scenario)) {
+            if (!all.containsKey(name)) {
                 throw new Problem("--drill " + Text.safe(drill, 40) + ": no such scenario"
-                        + Nearest.hint(scenario, all.keySet()));
+                        + Nearest.hint(name, all.keySet()));
             }
-            sandbox = new Sandbox(all.get(scenario));
+            sandbox = new Sandbox(all.get(name));
         }
         return Optional.ofNullable(sandbox);
     }
@@ -498,7 +405,7 @@ public final class Cli {
         Optional<Sandbox> drilled = sandbox();
         Settings.Target target = drilled.map(Sandbox::target).orElseGet(() ->
                 new Settings.Target(apiUrl, statusUrl, appUrl, webhookUrl, prometheusUrl));
-        Map<String, String> proxies = drilled.isPresent() ? Map.of() : host.environment;
+        Map<String, String> proxies = drilled.isPresent() ? Map.of() : host.environment();
         Optional<Key> key = drilled.isPresent() ? drilled.map(Sandbox::key).map(Key::of)
                 : Key.read(host, "--key", keyFile, keyCommand, "KLAVIYO_PRIVATE_KEY", "KLAVIYO_ACCESS_TOKEN");
         if (key.isPresent() && !insecureHttp) {
@@ -519,60 +426,10 @@ public final class Cli {
         }
     }
 
-    // ---- the incident
-
-    /**
-     * The incident named by {@code --incident}, else the newest open one here that had an event within a day; drills
-     * and real ones apart.
-     */
-    public Optional<Incident> incident() throws IOException {
-        Optional<Incident> open = openIncident();
-        if (incident != null || open.isEmpty()) {
-            return open;
-        }
-        Instant dayAgo = Instant.now().minus(Duration.ofDays(1));
-        List<Incident.Event> events = open.get().journal().read().events();
-        return open.filter(one -> events.stream().anyMatch(event -> !event.at().isBefore(dayAgo)));
-    }
-
-    /** The same, however old it is: a postmortem is written days later. */
-    public Optional<Incident> openIncident() throws IOException {
-        return incident == null ? Incident.newestOpen(incidents(), this::ofOurKind)
-                : Optional.of(Incident.at(incident));
-    }
-
-    /** The same, else the newest that somebody closed: to be read. */
-    public Optional<Incident> incidentToRead() throws IOException {
-        Optional<Incident> open = openIncident();
-        return open.isPresent() ? open : Incident.newest(incidents(), this::ofOurKind);
-    }
-
-    /**
-     * The open incident that a new one does not join: beside the one that {@code --incident} names, perhaps mistyped,
-     * or too old. Empty where an incident is joined.
-     */
-    public Optional<Incident> besideNew() throws IOException {
-        Optional<Incident> joined = incident();
-        if (incident == null) {
-            return joined.isPresent() ? Optional.empty() : openIncident();
-        }
-        Path base = incident.toAbsolutePath().getParent();
-        boolean there = base == null || Files.exists(joined.get().journal().file());
-        return there ? Optional.empty() : Incident.newestOpen(base, this::ofOurKind);
-    }
-
-    /** A new incident's folder here. */
-    public Incident newIncident(Instant at) {
-        return Incident.named(incidents(), at, this::ofOurKind);
-    }
-
-    /** Where incidents are kept: {@code ./klaviyo-incidents}, or the team setting {@code incidents}. */
-    public Path incidents() {
-        return host.path(setting("incidents").orElse(Incident.BASE));
-    }
-
-    private boolean ofOurKind(String other) {
-        return scenario(other).equals(scenario(drill().orElse("")));
+    /** The incidents of this folder, or of the team setting {@code incidents}; a drill's apart from real ones. */
+    public Incident.Choice incidents() {
+        Path base = host.path(setting("incidents").orElse(Incident.BASE));
+        return new Incident.Choice(base, incident, drill().orElse(""));
     }
 
     // ---- printed commands
@@ -582,14 +439,13 @@ public final class Cli {
         Map<String, String> options = new LinkedHashMap<>();
         List<String> left = new ArrayList<>();
         for (OptionSpec option : spec.commandLine().getParseResult().matchedOptions()) {
-            String longest = option.longestName();
             String given = option.arity().max() == 0 ? "" : option.originalStringValues().get(0);
             String open = Settings.open(given);
-            if (longest.equals("--key-command")) {
-                left.add(longest);
+            if (name(option).equals("key-command")) {
+                left.add(option.longestName());
             } else if (shared(option) && !HERE.contains(name(option))) {
-                options.put(name(option), longest + (given.isEmpty() ? "" : " " + Text.word(open)));
-                left.addAll(open.equals(given) ? List.of() : List.of("the login or token in " + longest));
+                options.put(name(option), option.longestName() + (given.isEmpty() ? "" : " " + Text.word(open)));
+                left.addAll(open.equals(given) ? List.of() : List.of("the login or token in " + option.longestName()));
             }
         }
         List<String> notes = new ArrayList<>();

@@ -24,6 +24,7 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.DateTimeException;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.time.temporal.ChronoUnit;
@@ -44,6 +45,7 @@ import runbook.redact.Redactor;
 public record Incident(Path folder) {
     /** Where incidents are kept when none is named, relative to the current folder. */
     public static final String BASE = "klaviyo-incidents";
+    private static final String JOURNAL = "journal.jsonl";
     private static final boolean POSIX = FileSystems.getDefault().supportedFileAttributeViews().contains("posix");
 
     /** The incident in that folder, which need not exist yet. */
@@ -54,56 +56,83 @@ public record Incident(Path folder) {
     // ---- which incident
 
     /**
-     * A new incident's folder under {@code base}, named by the time. Those who open one within a second share it; one
-     * that is closed, or a drill of another scenario, keeps it to itself, and this one is named a second later.
+     * The incidents under a folder, each in one of its own named by its time, and the one that somebody named, or null.
+     * Drills and real ones never mix: only those of this drill's scenario count, or, where it is empty, real ones.
      */
-    public static Incident named(Path base, Instant at, Predicate<String> drill) {
-        Incident incident = at(base.resolve(at.truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "")));
-        return incident.free(drill) ? incident : named(base, at.plusSeconds(1), drill);
-    }
-
-    private boolean free(Predicate<String> drill) {
-        try {
-            List<Event> events = journal().read().events();
-            return events.isEmpty() || open(events) && drill.test(drill(events));
-        } catch (IOException e) {
-            // Whoever writes there is told why that cannot be done.
-            return true;
+    public record Choice(Path base, Path named, String drill) {
+        /** The one that was named, else the newest open one that had an event within a day. */
+        public Optional<Incident> current() throws IOException {
+            Instant dayAgo = Instant.now().minus(Duration.ofDays(1));
+            return newest(events -> Incident.open(events) && events.stream().anyMatch(one -> one.at().isAfter(dayAgo)));
         }
-    }
 
-    /**
-     * The newest incident under {@code base} that nobody closed. Drills and real incidents never mix: {@code drill}
-     * says which to look at, by the drill's scenario; that of a real incident is empty.
-     */
-    public static Optional<Incident> newestOpen(Path base, Predicate<String> drill) throws IOException {
-        return first(base, events -> open(events) && drill.test(drill(events)));
-    }
+        /** The same, however old it is: a postmortem is written days later. */
+        public Optional<Incident> open() throws IOException {
+            return newest(Incident::open);
+        }
 
-    /** The same, open or closed. */
-    public static Optional<Incident> newest(Path base, Predicate<String> drill) throws IOException {
-        return first(base, events -> drill.test(drill(events)));
-    }
+        /** The same, else the newest that somebody closed: to be read. */
+        public Optional<Incident> toRead() throws IOException {
+            Optional<Incident> open = open();
+            return open.isPresent() ? open : newest(events -> true);
+        }
 
-    private static Optional<Incident> first(Path base, Predicate<List<Event>> wanted) throws IOException {
-        List<Path> folders = List.of();
-        if (Files.isDirectory(base)) {
-            try (Stream<Path> children = Files.list(base)) {
-                folders = children.sorted(Comparator.reverseOrder()).toList();
+        /**
+         * The open incident that a new one does not join: beside the one that was named, perhaps mistyped, or too old.
+         * Empty where an incident is joined.
+         */
+        public Optional<Incident> beside() throws IOException {
+            Optional<Incident> joined = current();
+            boolean there = joined.isPresent() && Files.exists(joined.get().journal().file());
+            Path around = named == null ? base : named.toAbsolutePath().getParent();
+            return there || around == null ? Optional.empty() : new Choice(around, null, drill).open();
+        }
+
+        /** A new one. Who opens one within the same second joins it, unless it is closed or of another drill. */
+        public Incident opened(Instant at) {
+            String second = at.truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "");
+            Incident incident = at(base.resolve(second));
+            try {
+                List<Event> events = incident.journal().read().events();
+                return events.isEmpty() || Incident.open(events) && ours(events) ? incident : opened(at.plusSeconds(1));
+            } catch (IOException e) {
+                // Whoever writes there is told why that cannot be done.
+                return incident;
             }
         }
-        for (Path folder : folders) {
-            Incident incident = at(folder);
-            if (Files.exists(incident.journal().file()) && wanted.test(incident.journal().read().events())) {
-                return Optional.of(incident);
+
+        private boolean ours(List<Event> events) {
+            return scenario(Incident.drill(events)).equals(scenario(drill));
+        }
+
+        private Optional<Incident> newest(Predicate<List<Event>> wanted) throws IOException {
+            if (named != null || !Files.isDirectory(base)) {
+                return Optional.ofNullable(named).map(Incident::at);
+            }
+            try (Stream<Path> folders = Files.list(base)) {
+                for (Path folder : folders.sorted(Comparator.reverseOrder()).toList()) {
+                    boolean one = Files.exists(folder.resolve(JOURNAL));
+                    List<Event> events = one ? at(folder).journal().read().events() : List.of();
+                    if (one && ours(events) && wanted.test(events)) {
+                        return Optional.of(at(folder));
+                    }
+                }
+                return Optional.empty();
+            } catch (IOException e) {
+                throw new IOException(base + " cannot be searched for the incident (" + why(e)
+                        + "): make it readable, or name one by --incident DIR", e);
             }
         }
-        return Optional.empty();
+    }
+
+    /** A drill's scenario, without what follows it after a colon. */
+    static String scenario(String drill) {
+        return drill.split(":", 2)[0];
     }
 
     /** Its journal. */
     public Journal journal() {
-        return journal("journal.jsonl");
+        return journal(JOURNAL);
     }
 
     /** A file of its folder that is written and read as the journal is. */

@@ -224,7 +224,8 @@ public final class Key {
      * access token, and an empty one is none. It comes as it stands there, less one line end. A {@link Problem} says
      * what gave nothing that could be a key, by the name of the {@code option}: {@code --key}, {@code --new-key}.
      */
-    public static Optional<Key> read(Cli.Host host, String option, String file, String command, String... variables) {
+    public static Optional<Key> read(Screen.Host host, String option, String file, String command,
+                                     String... variables) {
         if (file != null && command != null) {
             throw new Problem(option + "-file and " + option + "-command exclude each other: give one");
         } else if (file != null) {
@@ -241,7 +242,7 @@ public final class Key {
         return Optional.empty();
     }
 
-    private static Key fromFile(Cli.Host host, String option, String file) {
+    private static Key fromFile(Screen.Host host, String option, String file) {
         int hash = file.lastIndexOf('#');
         boolean inside = hash > 0 && !Files.exists(host.path(file));
         Path path = host.path(inside ? file.substring(0, hash) : file);
@@ -285,7 +286,7 @@ public final class Key {
         return assigned;
     }
 
-    private static Key fromCommand(Cli.Host host, String option, String command) {
+    private static Key fromCommand(Screen.Host host, String option, String command) {
         Tool tool = Tool.of(host, COMMAND);
         try {
             // The command itself may hold what nobody should read: only its complaints are shown.
@@ -322,7 +323,7 @@ public final class Key {
         private static final String FILE = "last-good.json";
 
         // Nothing where there is no such file, or none that can be read.
-        private static List<LastGood> read(Cli.Host host) {
+        private static List<LastGood> read(Screen.Host host) {
             List<LastGood> all = new ArrayList<>();
             try {
                 Path file = folder(host).resolve(FILE);
@@ -341,7 +342,7 @@ public final class Key {
         }
 
         /** What is remembered of a key. */
-        public static Optional<LastGood> of(Cli.Host host, Key key) {
+        public static Optional<LastGood> of(Screen.Host host, Key key) {
             return of(read(host), key);
         }
 
@@ -351,13 +352,13 @@ public final class Key {
         }
 
         /** When another key of the account took this one's place: worked after it did; empty when none has. */
-        public Optional<Instant> replacedAt(Cli.Host host) {
+        public Optional<Instant> replacedAt(Screen.Host host) {
             return read(host).stream().takeWhile(newer -> !newer.equals(this))
                     .filter(newer -> newer.account.equals(account)).map(LastGood::since).min(Instant::compareTo);
         }
 
         /** Remembers that all is well now, with this key. */
-        public static void remember(Cli.Host host, String account, String organisation, Set<String> scopes, Key key,
+        public static void remember(Screen.Host host, String account, String organisation, Set<String> scopes, Key key,
                                     Instant now) throws IOException {
             List<LastGood> known = read(host);
             Instant since = of(known, key).map(LastGood::since).orElse(now);
@@ -371,7 +372,7 @@ public final class Key {
         }
 
         /** This toolkit's folder in the user's state folder. */
-        public static Path folder(Cli.Host host) {
+        public static Path folder(Screen.Host host) {
             Path state = host.env("XDG_STATE_HOME").map(Path::of).filter(Path::isAbsolute)
                     .orElse(host.home().resolve(".local/state"));
             return state.resolve("klaviyo-runbook");

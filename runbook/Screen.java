@@ -3,6 +3,9 @@ package runbook;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.Console;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.InputStream;
 import java.io.PrintStream;
 import java.net.URISyntaxException;
 import java.nio.charset.Charset;
@@ -48,6 +51,43 @@ public final class Screen {
         }
     }
 
+    /**
+     * What surrounds a script: nothing in {@code runbook/} looks past it, so that a test runs a script in its own
+     * process. Environment variables, the current folder (empty for the process's own), the three streams with the
+     * character set of what is written, and whether a person is at a terminal, at both ends.
+     */
+    public record Host(Map<String, String> environment, Path folder, InputStream in, PrintStream out, PrintStream err,
+                       Charset charset, boolean terminal) {
+        /** Streams in UTF-8, and no terminal. */
+        public Host(Map<String, String> environment, Path folder, InputStream in, PrintStream out, PrintStream err) {
+            this(environment, folder, in, out, err, StandardCharsets.UTF_8, false);
+        }
+
+        /** This process. */
+        public static Host ofProcess() {
+            Charset charset = written();
+            return new Host(System.getenv(), Path.of(""), System.in,
+                    new PrintStream(new FileOutputStream(FileDescriptor.out), true, charset),
+                    new PrintStream(new FileOutputStream(FileDescriptor.err), true, charset), charset,
+                    atTerminal());
+        }
+
+        /** A variable's value; empty where it is not set, or blank. */
+        public Optional<String> env(String name) {
+            return Optional.ofNullable(environment.get(name)).filter(value -> !value.isBlank());
+        }
+
+        /** A path that somebody wrote, from the current folder. */
+        public Path path(String text) {
+            return folder.toString().isEmpty() ? Path.of(text) : folder.resolve(text);
+        }
+
+        /** The person's home folder. */
+        public Path home() {
+            return Path.of(env("HOME").orElse(System.getProperty("user.home")));
+        }
+    }
+
     private static final int WIDTH_WITHOUT_TERMINAL = 100;
     private static final int NARROWEST = 40;
     private static final Pattern CONTROLS = Pattern.compile("[\\p{Cc}\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]");
@@ -60,13 +100,13 @@ public final class Screen {
     private final ZoneId zone = ZoneId.systemDefault();
     /** Columns to fit into; 0 before anybody asked. */
     private int width;
-    private final Cli.Host host;
+    private final Host host;
 
     /** How much is shown: a verdict alone, what is wrong and what comes next, or everything. */
     public enum Level { ONE_LINE, SHORT, ALL }
 
     /** A screen on one of the host's streams, without colours where those were declined. */
-    public Screen(Cli.Host host, PrintStream out, boolean noColor, Level level) {
+    public Screen(Host host, PrintStream out, boolean noColor, Level level) {
         this.host = host;
         this.out = out;
         this.level = level;
@@ -88,7 +128,7 @@ public final class Screen {
      * Whether a person is at a terminal of this process, at both ends. From Java 22 on {@code System.console()} answers
      * also where there is none, and {@code isTerminal()} tells.
      */
-    static boolean atTerminal() {
+    private static boolean atTerminal() {
         try {
             return System.console() != null && (boolean) Console.class.getMethod("isTerminal").invoke(System.console());
         } catch (ReflectiveOperationException e) {
@@ -97,7 +137,7 @@ public final class Screen {
     }
 
     /** What this process's standard output is written in. */
-    static Charset charset() {
+    private static Charset written() {
         for (String property : List.of("stdout.encoding", "sun.stdout.encoding", "native.encoding")) {
             String name = System.getProperty(property);
             if (name != null && Charset.isSupported(name)) {
@@ -112,7 +152,7 @@ public final class Screen {
         private static final Pattern FORM = Pattern.compile("(\\d{1,4}) (\\d{1,4})");
 
         /** As the terminal itself has it now, else as the shell does, else 24 by 80. */
-        public static Size of(Cli.Host host) {
+        public static Size of(Host host) {
             String said = "";
             try {
                 Tool tool = Tool.of(host, Duration.ofSeconds(2));
@@ -325,7 +365,7 @@ public final class Screen {
      */
     public record Launcher(UnaryOperator<String> script, Map<String, String> options, List<String> notes) {
         /** A clone's wrapper, a catalog, a script in the current folder, an exported jar; or nothing of it is known. */
-        static Launcher of(Cli.Host host, Optional<String> team, Map<String, String> options, List<String> notes) {
+        static Launcher of(Host host, Optional<String> team, Map<String, String> options, List<String> notes) {
             Optional<String> wrapper = host.env("KLAVIYO_RUNBOOK_COMMAND");
             Optional<String> catalog = Optional.ofNullable(System.getProperty("runbook.catalog"))
                     .filter(name -> !name.isBlank()).or(() -> team);

@@ -314,14 +314,14 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         private static final Pattern SECRET =
                 Pattern.compile("://[^/\\s@]+@|hooks\\.slack\\.com/|(?i:bearer\\s+\\S{8})|-----BEGIN");
 
-        private final Cli.Host host;
+        private final Screen.Host host;
         private final String script;
         private final Templates templates;
         /** By their names for people, the one that wins first. */
         private final Map<String, Properties> files = new LinkedHashMap<>();
 
         /** Reads the person's own file, and the team's from the folder that was given, or is set elsewhere. */
-        Values(Cli.Host host, String script, Optional<String> folder) {
+        Values(Screen.Host host, String script, Optional<String> folder) {
             this.host = host;
             this.script = script;
             // A game day says where its key is stored: an exercise must never find the store of whoever takes part.

@@ -76,7 +76,7 @@ public final class Tool {
     }
 
     /** Runs tools where a script runs. */
-    public static Tool of(Cli.Host host, Duration timeout) {
+    public static Tool of(Screen.Host host, Duration timeout) {
         return new Tool(host.environment(), host.folder(), timeout, System.getProperty("os.name"));
     }
 

@@ -17,15 +17,15 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.function.Predicate;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import runbook.Cli;
+import runbook.Screen;
 import runbook.Incident;
+import runbook.Incident.Choice;
 import runbook.Incident.Event;
 import runbook.Key.LastGood;
 import runbook.Key;
@@ -49,7 +49,7 @@ class JournalTest {
             incident.append(Event.now("postmortem", Event.NOTE, "appended", Map.of()));
             Incident.Reading reading = incident.journal().read();
             List<Event> events = reading.events();
-            System.out.println(Incident.newestOpen(Path.of(args[1]).getParent(), String::isEmpty).isPresent() + " "
+            System.out.println(new Choice(Path.of(args[1]).getParent(), null, "").open().isPresent() + " "
                     + events.get(0).summary() + " .. " + events.get(events.size() - 1).summary() + " " + reading.problems());
         }
 
@@ -187,7 +187,7 @@ class JournalTest {
 
     @Test
     void theLastGoodStateIsRememberedByKeyWithoutAnySecret() throws Exception {
-        Cli.Host host = new Cli.Host(Map.of("XDG_STATE_HOME", folder.resolve("state").toString()), folder, null, null, null);
+        Screen.Host host = new Screen.Host(Map.of("XDG_STATE_HOME", folder.resolve("state").toString()), folder, null, null, null);
         Path file = folder.resolve("state/klaviyo-runbook/last-good.json");
         Key old = Key.of("pk_AbC123_" + "0a".repeat(17));
         Key fresh = Key.of("pk_AbC123_" + "1b".repeat(17));
@@ -212,26 +212,26 @@ class JournalTest {
 
     @Test
     void theNewestOpenOneIsChosenAndDrillsNeverMixWithRealOnes() throws Exception {
-        assertEquals(Optional.empty(), Incident.newestOpen(folder.resolve("missing"), String::isEmpty));
+        assertEquals(Optional.empty(), new Choice(folder.resolve("missing"), null, "").open());
         incident("20261120T000000Z", Map.of());
         incident("20261121T000000Z", Map.of());
         incident("20261122T000000Z", Map.of(), Event.CLOSED);
         incident("20261123T000000Z", Map.of("drill", "outage"));
         Files.createDirectories(folder.resolve("20261124T000000Z"));
         Files.writeString(folder.resolve("notes.txt"), "no folder");
-        assertEquals("20261121T000000Z", newest(String::isEmpty));
-        assertEquals("20261123T000000Z", newest("outage"::equals));
-        assertEquals("none", newest("revoked-key"::equals), "a drill joins only a drill of its own scenario");
-        assertEquals("20261123T000000Z", named("outage"::equals), "opened within the same second");
-        assertEquals("20261123T000001Z", named(String::isEmpty), "a drill keeps its folder to itself");
+        assertEquals("20261121T000000Z", newest(""));
+        assertEquals("20261123T000000Z", newest("outage"));
+        assertEquals("none", newest("revoked-key"), "a drill joins only a drill of its own scenario");
+        assertEquals("20261123T000000Z", named("outage"), "opened within the same second");
+        assertEquals("20261123T000001Z", named(""), "a drill keeps its folder to itself");
         incident("20261123T000000Z", Map.of("drill", "outage"), Event.CLOSED);
         incident("20261123T000001Z", Map.of());
-        assertEquals("none", newest("outage"::equals));
-        assertEquals("20261123T000002Z", named("outage"::equals), "and so does a closed incident");
+        assertEquals("none", newest("outage"));
+        assertEquals("20261123T000002Z", named("outage"), "and so does a closed incident");
     }
 
-    private String named(Predicate<String> drill) {
-        return Incident.named(folder, Instant.parse("2026-11-23T00:00:00.5Z"), drill).folder().getFileName().toString();
+    private String named(String drill) {
+        return new Choice(folder, null, drill).opened(Instant.parse("2026-11-23T00:00:00.5Z")).folder().getFileName().toString();
     }
 
     private void incident(String name, Map<String, String> data, String... more) throws IOException {
@@ -240,8 +240,8 @@ class JournalTest {
         }
     }
 
-    private String newest(Predicate<String> drill) throws IOException {
-        return Incident.newestOpen(folder, drill).map(found -> found.folder().getFileName().toString()).orElse("none");
+    private String newest(String drill) throws IOException {
+        return new Choice(folder, null, drill).open().map(found -> found.folder().getFileName().toString()).orElse("none");
     }
 
     // ---- triage, when the folder cannot be written or read

@@ -20,7 +20,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import runbook.Cli;
+import runbook.Screen;
 import runbook.Key;
 import runbook.Settings.Problem;
 
@@ -146,7 +146,7 @@ class KeyTest {
     @Test
     void aKeyCommandsOwnWordsAreNeverShownAndItsComplaintsWithoutTheKey() {
         ByteArrayOutputStream err = new ByteArrayOutputStream();
-        Cli.Host host = new Cli.Host(Map.of("PATH", System.getenv("PATH"), "KLAVIYO_PRIVATE_KEY", NEW), folder,
+        Screen.Host host = new Screen.Host(Map.of("PATH", System.getenv("PATH"), "KLAVIYO_PRIVATE_KEY", NEW), folder,
                 new ByteArrayInputStream(new byte[0]), System.out, new PrintStream(err, true, StandardCharsets.UTF_8));
         String command = "echo ${KLAVIYO_PRIVATE_KEY:-no key here} >&2; echo locked: " + NEW + " >&2; exit 1";
         String said = assertThrows(Problem.class, () -> Key.read(host, "--key", null, command)).getMessage();
@@ -174,10 +174,10 @@ class KeyTest {
         return Key.read(host("", environment), "--key", null, null, "KLAVIYO_PRIVATE_KEY", "KLAVIYO_ACCESS_TOKEN");
     }
 
-    private Cli.Host host(String input, Map<String, String> environment) {
+    private Screen.Host host(String input, Map<String, String> environment) {
         Map<String, String> all = new java.util.HashMap<>(environment);
         all.put("PATH", System.getenv("PATH"));
-        return new Cli.Host(all, folder, new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)), System.out, System.err);
+        return new Screen.Host(all, folder, new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)), System.out, System.err);
     }
 
     private static void assertHidden(String text) {

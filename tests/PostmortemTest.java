@@ -147,7 +147,7 @@ class PostmortemTest extends PostmortemJournals {
         assertSays(report(), "401 Authentication Failure");
         assertFalse(Files.exists(folder.resolve("postmortem.md")), "no empty template beside it");
         assertRefused(run("event", "it was the cache"),
-                "no incident is open here, the newest is closed: for that one add --incident ");
+                "no incident is open, the newest is closed: for that one add --incident ");
         assertSays(ran("event", "it was the cache", "--incident", incident.toString()), "was closed at");
         ran();
         assertSays(report(), "it was the cache");
@@ -317,7 +317,8 @@ class PostmortemTest extends PostmortemJournals {
     void anIncidentBeganWhenTheLogSaysSoAndWasDetectedByThePage() throws IOException {
         Path elsewhere = Tree.temporary("onset");
         Run.script("triage").args("--drill", "revoked-key").cwd(elsewhere).run();
-        Incident opened = Incident.newest(elsewhere.resolve("klaviyo-incidents"), name -> true).orElseThrow();
+        Incident opened = new Incident.Choice(elsewhere.resolve("klaviyo-incidents"), null, "revoked-key").toRead()
+                .orElseThrow();
         String first = read(opened.journal().file()).replaceAll("(?s).*?last 15 min, since (..:..)Z.*", "$1");
         assertSays(good(script(elsewhere).args("handover", "--drill", "revoked-key").run()),
                 first + " UTC (the application's log, read by triage)");

@@ -16,6 +16,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Cli;
+import runbook.Screen;
 import runbook.Key;
 import runbook.rotation.Progress.Step;
 
@@ -45,7 +46,7 @@ class RotationKillTest {
             }
         };
         PrintStream out = new PrintStream(new ByteArrayOutputStream());
-        Cli.Host host = new Cli.Host(bench.environment(), bench.folder, new ByteArrayInputStream(new byte[0]), out, out);
+        Screen.Host host = new Screen.Host(bench.environment(), bench.folder, new ByteArrayInputStream(new byte[0]), out, out);
         try {
             int exit = Cli.run(mortal, host, "--to", "vault:secret/klaviyo#key", "--restart", "systemd:web",
                     "--disable-old", "--grace", "1ms");

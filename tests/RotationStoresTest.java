@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import runbook.Cli;
+import runbook.Screen;
 import runbook.Settings.Problem;
 import runbook.Settings.Templates;
 import runbook.Tool;
@@ -114,7 +114,7 @@ class RotationStoresTest {
     }
 
     private String named(String store, String platform) {
-        Cli.Host host = new Cli.Host(Map.of("PATH", ""), bench.folder, System.in, System.out, System.err);
+        Screen.Host host = new Screen.Host(Map.of("PATH", ""), bench.folder, System.in, System.out, System.err);
         Tool tool = new Tool(Map.of("PATH", ""), bench.folder, Duration.ofSeconds(5), platform);
         return new Stores(Templates.builtIn(), tool, Hands.of(tool)).stores(host, List.of(store)).get(0).name();
     }

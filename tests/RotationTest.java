@@ -21,7 +21,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import runbook.Cli;
+import runbook.Screen;
 import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.Key.LastGood;
@@ -178,9 +178,9 @@ class RotationTest {
                 words, "left aside", "7 The old key: sha256 ", "dead already");
         assertEquals(List.of(), bench.tools.calls());
         assertTrue(result.out().startsWith("DRILL"), result.out());
-        Incident incident = Incident.newestOpen(folder.resolve(Incident.BASE), name -> !name.isEmpty()).orElseThrow();
+        Incident incident = new Incident.Choice(folder.resolve(Incident.BASE), null, drill).open().orElseThrow();
         assertTrue(incident.journal().read().events().stream().allMatch(event -> event.drill().equals(drill)));
-        assertTrue(Incident.newestOpen(folder.resolve(Incident.BASE), String::isEmpty).isEmpty());
+        assertTrue(new Incident.Choice(folder.resolve(Incident.BASE), null, "").open().isEmpty());
         // The journal is redacted, and says all the same what the screen said.
         String journal = Files.readString(incident.folder().resolve("journal.jsonl"));
         assertFalse(journal.matches("(?s).*secret-[0-9a-f]{6}.*"), journal);
@@ -194,7 +194,7 @@ class RotationTest {
     void theLastGoodStateKnowsWhoseADeadKeyWas() throws IOException {
         String dead = "pk_0123456789abcdef0123456789abcdef01";
         bench.tools.set(dead);
-        Cli.Host host = new Cli.Host(bench.environment(), bench.folder, System.in, System.out, System.err);
+        Screen.Host host = new Screen.Host(bench.environment(), bench.folder, System.in, System.out, System.err);
         LastGood.remember(host, bench.sandbox.accountId(), "Acme", Set.of(), Key.of(dead), Instant.now());
         bench.ends(0, bench.rotate().env("KLAVIYO_PRIVATE_KEY", null));
     }

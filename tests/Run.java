@@ -22,6 +22,7 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.Cli;
+import runbook.Screen;
 import runbook.Text;
 
 /**
@@ -194,7 +195,7 @@ final class Run {
     private Result inThisProcess() {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         ByteArrayOutputStream err = new ByteArrayOutputStream();
-        Cli.Host host = new Cli.Host(variables(), folder.toAbsolutePath(),
+        Screen.Host host = new Screen.Host(variables(), folder.toAbsolutePath(),
                 new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)),
                 new PrintStream(out, true, StandardCharsets.UTF_8), new PrintStream(err, true, StandardCharsets.UTF_8),
                 StandardCharsets.UTF_8, columns > 0);

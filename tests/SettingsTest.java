@@ -129,7 +129,6 @@ class SettingsTest {
         "option | -v -q --drill healthy | -v and -q exclude each other",
         "option | --nonsense       | Unknown option: '--nonsense'",
         "option | --lgo x          | Unknown options: '--lgo', 'x', did you mean --log?",
-        "option | outage           | Unmatched argument at index 0: 'outage', did you mean --drill outage?",
         "option | --drill outrage  | no such scenario, did you mean outage?"})
     void aWrongValueIsRefusedAndItsPlaceNamed(String where, String wrong, String says) throws IOException {
         Run triage = triage("--curl", "--templates", team.toString());
@@ -200,7 +199,7 @@ class SettingsTest {
     @Test
     void aFullDiskIsNoBugOfOurs() {
         ByteArrayOutputStream err = new ByteArrayOutputStream();
-        Cli.Host host = new Cli.Host(Map.of(), home, null, new PrintStream(err), new PrintStream(err));
+        Screen.Host host = new Screen.Host(Map.of(), home, null, new PrintStream(err), new PrintStream(err));
         assertEquals(1, Cli.run(new OnAFullDisk(), host));
         assertTrue(err.toString().startsWith("error: reading or writing failed: No space left on device"), err.toString());
     }
@@ -209,7 +208,7 @@ class SettingsTest {
     void whatATerminalCannotShowHasAStandIn() {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         PrintStream stream = new PrintStream(out, true, StandardCharsets.US_ASCII);
-        Cli.Host host = new Cli.Host(Map.of(), home, null, stream, stream, StandardCharsets.US_ASCII, false);
+        Screen.Host host = new Screen.Host(Map.of(), home, null, stream, stream, StandardCharsets.US_ASCII, false);
         new Screen(host, stream, true, Screen.Level.SHORT).line("401 × 7 · a – b → c…");
         assertEquals("401 x 7 | a - b -> c...\n", out.toString(StandardCharsets.US_ASCII));
     }
@@ -217,7 +216,7 @@ class SettingsTest {
     /** However narrow a live view is, and wherever that falls: between words, in one, in quotes, beside a quote in it. */
     @Test
     void aFoldedCommandIsWhatItWasToAShell() {
-        Cli.Host host = new Cli.Host(Map.of(), home, null, System.out, System.err);
+        Screen.Host host = new Screen.Host(Map.of(), home, null, System.out, System.err);
         Screen screen = new Screen(host, System.out, true, Screen.Level.SHORT);
         List<String> words = List.of("printf", "%s|", "--incident", "/tmp/a-long-path/without-any-space/20261126T030405Z",
                 "two words", "it's 'quoted', and long enough to be folded", "--drill", "outage");

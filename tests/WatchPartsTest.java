@@ -27,7 +27,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.w3c.dom.Document;
 import org.xml.sax.InputSource;
 import runbook.Chart;
-import runbook.Cli;
 import runbook.Incident.Event;
 import runbook.Klaviyo.Endpoint;
 import runbook.Screen;
@@ -327,7 +326,7 @@ class WatchPartsTest {
     }
 
     private static String shown(Shot shot, List<Note> notes, int columns, int rows, Charset charset) {
-        Cli.Host host = new Cli.Host(Map.of(), null, null, null, null, charset, false);
+        Screen.Host host = new Screen.Host(Map.of(), null, null, null, null, charset, false);
         Screen screen = new Screen(host, System.out, true, Screen.Level.ALL);
         return String.join("\n", LiveView.lay(shot, notes, columns, rows, screen));
     }

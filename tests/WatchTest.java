@@ -24,7 +24,7 @@ import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import runbook.Cli;
+import runbook.Screen;
 import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.Key.LastGood;
@@ -190,7 +190,7 @@ class WatchTest {
         Run drill = Run.script("watch").cwd(folder).args("--drill", "outage", "--max", "1s", "--fail-after", "1",
                 "--interval", "200ms");
         Run.Result result = ends(31, drill);
-        List<Event> events = drilled();
+        List<Event> events = drilled("outage");
         assertEquals("detected status-page status-page diagnosed degraded not-recovered", kinds(events),
                 "the first failure opens an incident");
         assertEquals("klaviyo-outage", events.get(3).data().path("diagnosis").asText(), "as triage would call it");
@@ -207,9 +207,8 @@ class WatchTest {
         ends(2, drill.args("--incident", incident.toString()));
     }
 
-    private List<Event> drilled() throws IOException {
-        return Incident.newestOpen(folder.resolve(Incident.BASE), name -> !name.isEmpty()).orElseThrow().journal().read()
-                .events();
+    private List<Event> drilled(String drill) throws IOException {
+        return new Incident.Choice(folder.resolve(Incident.BASE), null, drill).open().get().journal().read().events();
     }
 
     @Test
@@ -222,7 +221,7 @@ class WatchTest {
                     {"at": -60, "status": "identified", "components": "major_outage", "body": "We know."}]}}}""".replace("BAD", ", \"unavailable\"".repeat(30)));
         ends(31, Run.script("watch").cwd(folder).args("--drill", "late", "--templates", folder.toString(), "--check",
                 "endpoint:events", "--interval", "200ms", "--max", "3s"));
-        List<Event> events = drilled();
+        List<Event> events = drilled("late");
         assertEquals("detected status-page status-page blip diagnosed degraded not-recovered",
                 events.stream().map(WatchTest::kind).collect(Collectors.joining(" ")));
         Instant first = time(events.get(1).data(), "vendorAt");
@@ -376,7 +375,7 @@ class WatchTest {
             incident.append(Event.now("rotate-key", Event.ROTATED, "key rotated: sha256 " + Key.of(sandbox.key())
                     .fingerprint() + " -> sha256 0badcafe", Map.of()));
         } else {
-            Cli.Host host = new Cli.Host(Map.of("XDG_STATE_HOME", folder.toString()), folder, null, null, null);
+            Screen.Host host = new Screen.Host(Map.of("XDG_STATE_HOME", folder.toString()), folder, null, null, null);
             Instant before = Instant.now().minusSeconds(86_400);
             for (String key : List.of(sandbox.key(), "pk_" + "0a".repeat(17))) {
                 LastGood.remember(host, sandbox.accountId(), "Acme", Set.of(), Key.of(key), before);

@@ -82,7 +82,7 @@ class GameDay implements Callable<Integer> {
             """;
 
     public static void main(String... args) {
-        System.exit(Cli.run(new GameDay(), Cli.Host.ofProcess(), args));
+        System.exit(Cli.run(new GameDay(), Screen.Host.ofProcess(), args));
     }
 
     @Parameters(arity = "0..1", paramLabel = "SCENARIO", defaultValue = "revoked-key",

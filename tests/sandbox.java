@@ -53,7 +53,7 @@ import runbook.sandbox.Sandbox.Scenario;
         footer = {"  jbang sandbox@org outage", "  . ./klaviyo-sandbox.env && jbang triage@org"})
 class ServeSandbox implements Callable<Integer> {
     public static void main(String... args) {
-        System.exit(Cli.run(new ServeSandbox(), Cli.Host.ofProcess(), args));
+        System.exit(Cli.run(new ServeSandbox(), Screen.Host.ofProcess(), args));
     }
 
     @Parameters(arity = "0..1", paramLabel = "SCENARIO", defaultValue = "healthy",

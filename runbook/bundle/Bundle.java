@@ -21,6 +21,7 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import picocli.CommandLine.Option;
 import runbook.Cli;
+import runbook.Screen;
 import runbook.Incident;
 import runbook.Key;
 import runbook.Settings;
@@ -86,7 +87,7 @@ public final class Bundle {
          * @throws Problem for a rule that may not be kept, or a file that cannot be used
          */
         public Policy policy(Cli shared, Optional<Key> key, List<String> variables) {
-            Cli.Host host = shared.host();
+            Screen.Host host = shared.host();
             Map<String, String> known = new TreeMap<>();
             key.map(Key::reveal).ifPresent(value -> addKey(known, value));
             host.environment().forEach((name, value) -> {

@@ -18,7 +18,7 @@ import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import runbook.ApiChecks.Account;
-import runbook.Cli;
+import runbook.Screen;
 import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.Key.LastGood;
@@ -48,7 +48,7 @@ public final class Rotation implements AutoCloseable {
     public static final int REFUSED = 21;
 
     /** What a rotation is asked to do, by the options of that name. */
-    public record Wishes(Cli.Host host, Settings settings, List<Place> stores, List<Place> targets,
+    public record Wishes(Screen.Host host, Settings settings, List<Place> stores, List<Place> targets,
             Optional<String> account, Set<String> needs, Duration restart, Duration verify, Duration grace,
             boolean disableOld) { }
 

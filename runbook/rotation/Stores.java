@@ -16,7 +16,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import runbook.Cli;
+import runbook.Screen;
 import runbook.Key;
 import runbook.Settings.Problem;
 import runbook.Settings.Templates;
@@ -152,7 +152,7 @@ public final class Stores {
      *
      * @throws Problem that shows how one is written, when it is none
      */
-    public List<Place> stores(Cli.Host host, List<String> typed) {
+    public List<Place> stores(Screen.Host host, List<String> typed) {
         return places("--to", typed, false, one -> {
             Matcher file = FILE.matcher(one);
             if (!file.matches()) {

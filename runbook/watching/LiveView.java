@@ -12,7 +12,6 @@ import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
-import runbook.Cli;
 import runbook.Screen;
 import runbook.Screen.Mark;
 import runbook.Text;
@@ -34,7 +33,7 @@ public final class LiveView implements Watching.Face {
     private static final int MOST_NOTES = 30;
     private static final int LONGEST_NAME = 20;
 
-    private final Cli.Host host;
+    private final Screen.Host host;
     private final Screen screen;
     private final List<Note> notes = new CopyOnWriteArrayList<>();
     private Screen.Size size;
@@ -58,14 +57,14 @@ public final class LiveView implements Watching.Face {
     /** Without a mark, a command: it is never cut, or it could not be pasted. */
     private record Line(Mark mark, String words) { }
 
-    private LiveView(Cli.Host host, Screen screen) {
+    private LiveView(Screen.Host host, Screen screen) {
         this.host = host;
         this.screen = screen;
         onResize();
     }
 
     /** A view on the terminal behind standard output; empty where there is none that can show one. */
-    public static Optional<LiveView> open(Cli.Host host, Screen screen) {
+    public static Optional<LiveView> open(Screen.Host host, Screen screen) {
         String type = host.env("TERM").orElse("dumb");
         boolean capable = host.terminal() && !type.startsWith("dumb") && !type.equals("unknown");
         return capable ? Optional.of(new LiveView(host, screen)) : Optional.empty();

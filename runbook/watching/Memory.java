@@ -135,7 +135,7 @@ public final class Memory implements AutoCloseable {
     /** Opens an incident with its first failure, and what was noticed before it, where none is open. */
     void open(Happening failure) {
         if (incident.isEmpty()) {
-            enter(Incident.named(base, Instant.now(), other -> other.equals(drill.orElse(""))));
+            enter(new Incident.Choice(base, null, drill.orElse("")).opened(Instant.now()));
             append(Event.DETECTED, failure.words(), Map.of("since", Instant.ofEpochMilli(failure.at())));
             early.forEach(happening -> write(happening, false));
         }
