@@ -435,7 +435,8 @@ class RotateKey implements Callable<Integer>, Listener {
             options.remove("key-file");
             Optional.ofNullable(newKeyFile).filter(file -> !file.equals("-"))
                     .ifPresent(file -> options.put("key-file", "--key-file " + Text.word(file)));
-            Screen.Launcher then = new Screen.Launcher(launcher.script(), options, launcher.notes());
+            Screen.Launcher then = new Screen.Launcher(launcher.script(), options, launcher.set(),
+                    launcher.notes());
             return List.of(then.line("triage", ""), then.line("watch", ""));
         }
         Stream<OptionSpec> own = spec.commandLine().getParseResult().matchedOptions().stream().distinct()

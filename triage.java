@@ -117,6 +117,9 @@ class Triage implements Callable<Integer> {
     private static final int MOST_COMMANDS = 3;
     private static final int ACCOUNTS_AT_ONCE = 20;
     // P1 first, then P2 and P3, then what could not be told, then P4, then healthy.
+    /** What nobody but whoever ran this needs to hear of. */
+    private static final Set<Diagnosis> OURS_ALONE = Set.of(Diagnosis.HEALTHY, Diagnosis.KEY_OTHER,
+            Diagnosis.KEY_REPLACED, Diagnosis.REFUSED_ELSEWHERE);
     private static final List<Integer> WORST_FIRST = List.of(11, 12, 13, Verdict.UNDECIDED, 14, 0);
 
     public static void main(String... args) {
@@ -250,7 +253,10 @@ class Triage implements Callable<Integer> {
 
     private Verdict look(Settings settings) {
         try (InputStream file = openLog(); Checks checks = new Checks(settings)) {
-            Supplier<Findings> asked = checks.reading(file).start(Checks.CHOICES);
+            if (file != null) {
+                checks.reading(file, logWritten());
+            }
+            Supplier<Findings> asked = checks.start(Checks.CHOICES);
             // While the answers are awaited: what is known from before, and the words.
             writable = findIncident();
             Checks.Before known = Checks.Before.of(shared.host(), settings, journal);
@@ -266,7 +272,12 @@ class Triage implements Callable<Integer> {
 
     private AppLog drillsLog() {
         byte[] lines = shared.sandbox().orElseThrow().applicationLog().getBytes(StandardCharsets.UTF_8);
-        return AppLog.look(new ByteArrayInputStream(lines));
+        return AppLog.look(new ByteArrayInputStream(lines), Optional.empty());
+    }
+
+    private Optional<Instant> logWritten() throws IOException {
+        return log.equals("-") ? Optional.empty()
+                : Optional.of(Files.getLastModifiedTime(shared.host().path(log)).toInstant());
     }
 
     private InputStream openLog() throws IOException {
@@ -518,9 +529,8 @@ class Triage implements Callable<Integer> {
     // ---- telling people
 
     private void announce(Verdict verdict) {
-        boolean works = verdict.healthy() || verdict.diagnosis() == Diagnosis.KEY_OTHER;
-        if (works && journal.isEmpty()) {
-            screen.line("Nothing to tell people: nothing fails, and no incident is open");
+        if (OURS_ALONE.contains(verdict.diagnosis()) && journal.isEmpty()) {
+            screen.line("Nothing to tell people: nothing is known to fail, and no incident is open");
             return;
         }
         Settings.Templates texts = shared.templates();

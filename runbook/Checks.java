@@ -55,7 +55,7 @@ public final class Checks implements AutoCloseable {
 
     private final Settings settings;
     private final Http http;
-    private InputStream log;
+    private Supplier<AppLog> log = () -> AppLog.UNREAD;
     private final ExecutorService pool = Executors.newCachedThreadPool(task -> {
         Thread thread = new Thread(task, "check");
         thread.setDaemon(true);
@@ -105,9 +105,9 @@ public final class Checks implements AutoCloseable {
         }
     }
 
-    /** The same, with the application's log, which is read once; null for none. */
-    public Checks reading(InputStream applicationLog) {
-        log = applicationLog;
+    /** The same, with the application's log, which is read once, as {@link AppLog#look} reads it. */
+    public Checks reading(InputStream applicationLog, Optional<Instant> written) {
+        log = () -> AppLog.look(applicationLog, written);
         return this;
     }
 
@@ -136,8 +136,8 @@ public final class Checks implements AutoCloseable {
         CompletableFuture<NetworkPath> network = start(NETWORK, names, asking);
         CompletableFuture<Check> app = start(APP, names, asking);
         CompletableFuture<AppErrors> errors = start(ERRORS, names, asking);
-        CompletableFuture<AppLog> read = start(new Row<>("app-log", any -> log == null ? AppLog.UNREAD
-                : AppLog.look(log), any -> AppLog.UNREAD), names, asking);
+        CompletableFuture<AppLog> read = start(new Row<>("app-log", any -> log.get(),
+                any -> AppLog.UNREAD), names, asking);
         CompletableFuture<Check> webhook = start(WEBHOOK, names, asking);
         return () -> {
             Probes probes = asked.get();
@@ -413,15 +413,17 @@ public final class Checks implements AutoCloseable {
                     .anyMatch(status -> status.matches(pattern));
         }
 
-        /**
-         * Whether not all of the application gets a status: it is known from its log alone, where most calls do not; or
-         * it is a 401, and what answers for the application is well with the key that is here.
-         */
-        boolean onSomeCalls(String status) {
-            boolean sameKey = settings.key().filter(key -> key.cleaned().fingerprint().equals(applicationsKey()))
+        /** Whether what answers for the application is well with the key that is here, and Klaviyo takes that. */
+        boolean applicationHasThisKey() {
+            boolean same = settings.key().filter(key -> key.cleaned().fingerprint().equals(applicationsKey()))
                     .isPresent();
-            return status.equals("401") && sameKey && app.state().equals("yes") || log.byStatus().containsKey(status)
-                    && !errors.byStatus().containsKey(status) && !log.nearlyAll().contains(status);
+            return same && app.state().equals("yes") && keyIsAccepted();
+        }
+
+        /** Whether not all of the application gets a status: its log has it now, on fewer than nearly all calls. */
+        boolean onSomeCalls(String status) {
+            boolean counted = errors.byStatus().containsKey(status) && !applicationHasThisKey();
+            return log.byStatus().containsKey(status) && !counted && !log.nearlyAll().contains(status);
         }
 
         /** Whether more calls in the application's log get another error than get this status. */

@@ -452,7 +452,7 @@ public final class Cli {
         if (!left.isEmpty()) {
             notes.add("Left out of these commands, add it again: " + String.join(", ", left));
         }
-        return Launcher.of(host, setting("catalog"), options, notes);
+        return Launcher.of(host, options, this::setting, notes);
     }
 
     /** What {@code --json} says comes next; {@code when} is now, later (ask again) or never (nothing to do). */

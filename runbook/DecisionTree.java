@@ -25,8 +25,8 @@ public final class DecisionTree {
     /** What can be wrong, in the order in which the worse leads where two have the same severity. */
     public enum Diagnosis {
         KLAVIYO_OUTAGE, SILENT_OUTAGE, UNCONFIRMED_OUTAGE, LOAD_SHED, NETWORK, TOKEN_EXPIRED, KEY_REPLACED, KEY_OTHER,
-        KEY_INVALID, KEY_MALFORMED, STALE_APP_KEY, REVISION_RETIRED, CDN_BLOCKED, RUNAWAY_LOOP, RATE_LIMITED,
-        SERVER_ERROR, KLAVIYO_DEGRADED, KLAVIYO_SLOW, SCOPE_MISSING, PAYLOAD_INVALID, PARTIAL, APP_UNHEALTHY,
+        REFUSED_ELSEWHERE, KEY_INVALID, KEY_MALFORMED, STALE_APP_KEY, REVISION_RETIRED, CDN_BLOCKED, RUNAWAY_LOOP,
+        RATE_LIMITED, SERVER_ERROR, KLAVIYO_DEGRADED, KLAVIYO_SLOW, SCOPE_MISSING, PAYLOAD_INVALID, PARTIAL, APP_UNHEALTHY,
         WEBHOOK_DOWN, WEBHOOK_CERTIFICATE, REVISION_FALLING_FORWARD, QUOTA_LOW, REVISION_DEPRECATED, MONITORING_GAP,
         KEY_MISSING, INDETERMINATE, HEALTHY;
 
@@ -50,6 +50,7 @@ public final class DecisionTree {
         │   │   ├── 401 → see THE KEY
         │   │   ├── 403
         │   │   │   Which calls are refused?
+        │   │   │   ├── those with a key that was replaced → key-replaced: load the new one into this shell
         │   │   │   ├── every call → P1 scope-missing: check the key's scopes
         │   │   │   ├── several endpoints → P2 scope-missing: check the key's scopes
         │   │   │   └── one endpoint → P3 scope-missing: check the key's scopes
@@ -140,6 +141,7 @@ public final class DecisionTree {
         └── not seen from here → where nothing is reached, this says nothing
         Which errors does our app get from Klaviyo?
         ├── 401, and the key is refused here too → see THE KEY
+        ├── 401, but the app has the key that works → refused-elsewhere: of before, or not of the whole app: watch
         ├── 401 on some calls only → P2 stale-app-key: part of the app may hold an old key: restart it
         ├── 401 on fewer calls than another error → P3 stale-app-key: part of the app may hold an old key: see it after
         ├── 401, and the key here was replaced → P1 stale-app-key: the app may hold the old one: restart it
@@ -347,6 +349,9 @@ public final class DecisionTree {
 
     private String refusedCalls() {
         String some = forbidden().size() <= 1 ? "one endpoint" : "several endpoints";
+        if (found.before().replacedAt().isPresent()) {
+            return "those with a key that was replaced";
+        }
         return share(Symptom.FORBIDDEN::equals) == 1 ? "every call" : some;
     }
 
@@ -397,14 +402,17 @@ public final class DecisionTree {
         return found.keyFaults().isEmpty() || bare && gets(Symptom.UNAUTHORIZED) ? fit : "unfit to be sent";
     }
 
-    /** Whether the application's own key is taken, by what it tells of itself, and is not the one in this shell. */
+    /** Whether the application's own key is taken, by what is seen of its calls, and is not the one in this shell. */
     private boolean applicationHasAnotherKey() {
         String theirs = found.applicationsKey();
-        boolean counted = found.errors().check().state().equals("counted");
-        boolean other = theirs.isEmpty() ? counted
-                : found.settings().key().filter(key -> !key.fingerprint().equals(theirs)).isPresent();
         // Where other errors than those of a key are what ails it, its key is not the trouble.
-        boolean taken = found.app().state().equals("yes") || found.app().state().equals("degraded") && counted;
+        boolean suffers = found.appSees(".*");
+        boolean looked = suffers || found.errors().check().state().equals("counted")
+                || found.log().check().state().equals("recent");
+        boolean other = theirs.isEmpty() ? looked
+                : found.settings().key().filter(key -> !key.fingerprint().equals(theirs)).isPresent();
+        String health = found.app().state();
+        boolean taken = suffers || health.equals("yes") || health.equals("degraded") && looked;
         return other && taken && !found.appSees("401");
     }
 
@@ -439,7 +447,9 @@ public final class DecisionTree {
         }
         if (found.appSees("401")) {
             boolean some = !gets(Symptom.UNAUTHORIZED) && found.onSomeCalls("401");
-            answers.add(some ? "401 on " + some("401") : "401, and " + keyHere());
+            String whose = found.applicationHasThisKey() ? "401, but the app has the key that works"
+                    : "401, and " + keyHere();
+            answers.add(some ? "401 on " + some("401") : whose);
         }
         // A 403 tells the application nothing about who sent it: where our probes are stopped or shed, so is it.
         if (found.appSees("403") && !gets(Symptom.CDN_BLOCK) && !shedsLoad()) {

@@ -33,6 +33,7 @@ import runbook.Http.Health;
 import runbook.Http.Reply;
 import runbook.Klaviyo.Endpoint;
 import runbook.LogReader.Facts;
+import runbook.LogReader.Failure;
 import runbook.LogReader.Minute;
 import runbook.LogReader.Rate;
 import runbook.Prometheus.Result;
@@ -234,8 +235,8 @@ public final class OurSide {
         static final AppLog UNREAD = new AppLog(Check.skipped("app-log", "not read: --log FILE reads the application's"
                 + " log"), Map.of(), Set.of(), "", Map.of(), Optional.empty(), Optional.empty());
 
-        /** Reads it to its end. */
-        public static AppLog look(InputStream log) {
+        /** Reads it to its end; {@code written} is when the file last was, empty for a pipe. */
+        public static AppLog look(InputStream log, Optional<Instant> written) {
             Instant now = Instant.now();
             LogReader local = new LogReader(ZoneId.systemDefault(), null, now, Redactor.strict()::text);
             LogReader utc = new LogReader(ZoneOffset.UTC, null, now, Redactor.strict()::text);
@@ -244,7 +245,7 @@ public final class OurSide {
             local.read("log", log, differ ? List.of(utc) : List.of());
             LogJudge here = new LogJudge(local, now, "");
             LogJudge there = new LogJudge(utc, now, "its times name no zone and are read as UTC");
-            return (differ && here.isMisread(there) ? there : here).judge();
+            return (differ && here.isMisread(there, written) ? there : here).judge();
         }
     }
 
@@ -253,8 +254,10 @@ public final class OurSide {
         /** How far back from its end a log tells of now, and how many calls it takes for that at least. */
         private static final Duration LATELY = Duration.ofMinutes(15);
         private static final long ENOUGH = 20;
-        /** A status that was not seen for this long while other calls went on is over. */
+        /** A status that was not seen for this long while other calls went on is over, */
         private static final Duration OVER = Duration.ofMinutes(5);
+        /** and so is one of which, by its share, so many would have come since. */
+        private static final int MISSED = 5;
         private static final Duration ONE_EPISODE = Duration.ofMinutes(30);
         private static final double NEARLY_ALL = 0.75;
         private static final double MOST = 0.5;
@@ -287,10 +290,19 @@ public final class OurSide {
             calls = seen;
         }
 
-        // Times that lie in the future are of another zone; so may those be that lie hours ago.
-        boolean isMisread(LogJudge other) {
-            return future().isPresent() && other.future().isEmpty()
-                    || stale && other.end != null && other.end.isAfter(now.minus(OVER)) && other.future().isEmpty();
+        /**
+         * Whether the other's zone fits better. A file's last time is about when it was written. Of a pipe, times in
+         * the future are of another zone, and so may those be that lie hours ago.
+         */
+        boolean isMisread(LogJudge other, Optional<Instant> written) {
+            boolean late = future().isPresent() || stale && other.end != null && other.end.isAfter(now.minus(OVER));
+            boolean better = written.map(at -> other.off(at).compareTo(off(at)) < 0).orElse(late);
+            return better && other.future().isEmpty();
+        }
+
+        private Duration off(Instant written) {
+            Instant last = Optional.ofNullable(reader.outsideUpTo()).orElse(end == null ? Instant.EPOCH : end);
+            return Duration.between(last, written).abs();
         }
 
         // Clocks differ by minutes.
@@ -299,17 +311,14 @@ public final class OurSide {
         }
 
         AppLog judge() {
-            Map<String, Long> byStatus = new TreeMap<>();
-            recent.stream().filter(minute -> !stale).forEach(minute -> minute.statuses().forEach((status, count) ->
-                    byStatus.merge(status.toString(), count, Long::sum)));
-            byStatus.entrySet().removeIf(one -> !Facts.failed(Integer.parseInt(one.getKey()))
-                    || few(one.getValue()) || over(Integer.valueOf(one.getKey())));
+            Map<String, Long> byStatus = stale ? Map.of() : still();
             Set<String> nearlyAll = byStatus.keySet().stream()
                     .filter(status -> byStatus.get(status) >= NEARLY_ALL * calls).collect(Collectors.toSet());
             Optional<String> loop = endpoints().findFirst().filter(rate -> !stale
                     && rate.share() >= NEARLY_ALL && rate.perMinute() > limit(rate)
                     && !rate.peakAt().isBefore(end.minus(LATELY))).map(rate -> words(rate) + caller());
-            Optional<Instant> since = failingSince();
+            Optional<Instant> since = byStatus.keySet().stream().max(Comparator.comparing(byStatus::get))
+                    .flatMap(loudest -> since(Integer.parseInt(loudest)));
             String words = byStatus.isEmpty() ? ""
                     : OurSide.words(byStatus) + " of " + count(calls, "call") + window() + loudest(byStatus);
             Map<String, Object> detail = new LinkedHashMap<>();
@@ -323,8 +332,23 @@ public final class OurSide {
             boolean passed = byStatus.isEmpty() && facts.last() != null || facts.minutes().isEmpty();
             Outcome fine = passed || stale ? Outcome.WARN : Outcome.OK;
             Check check = new Check("app-log", harmless(byStatus) && loop.isEmpty() ? fine : Outcome.FAIL,
-                    summary(words, loop), Duration.between(now, Instant.now()).toMillis(), null, Json.of(detail));
+                    summary(words, since, loop), Duration.between(now, Instant.now()).toMillis(), null,
+                    Json.of(detail), stale || calls == 0 ? "old" : "recent");
             return new AppLog(check, byStatus, nearlyAll, words, facts.statuses(), since, loop);
+        }
+
+        // The errors that still come, by status.
+        private Map<String, Long> still() {
+            SortedMap<Integer, Long> counts = new TreeMap<>();
+            recent.forEach(minute -> minute.statuses().forEach((status, count) ->
+                    counts.merge(status, count, Long::sum)));
+            Map<String, Long> still = new TreeMap<>();
+            counts.forEach((status, count) -> {
+                if (Facts.failed(status) && !few(count) && !over(status, count)) {
+                    still.put(status.toString(), count);
+                }
+            });
+            return still;
         }
 
         // By the busiest sixty seconds, wherever the clock's minutes begin.
@@ -358,24 +382,36 @@ public final class OurSide {
             return failed * 100 < calls || failed < 3 && failed * 5 < calls;
         }
 
-        private boolean over(Integer status) {
-            return times(recent.stream().filter(minute -> minute.statuses().containsKey(status)).toList())
-                    .max(Comparator.naturalOrder()).filter(last -> last.isBefore(end)
-                            && last.isBefore(now.minus(OVER))).isPresent();
+        private boolean over(Integer status, long count) {
+            Instant last = times(recent.stream().filter(minute -> minute.statuses().containsKey(status)).toList())
+                    .max(Comparator.naturalOrder()).orElse(end);
+            long since = recent.stream().filter(minute -> minute.at() != null && minute.at().isAfter(last))
+                    .mapToLong(Minute::calls).sum();
+            return since > 0 && (last.isBefore(now.minus(OVER)) || since * count >= MISSED * (calls - since));
         }
 
-        private Optional<Instant> failingSince() {
-            List<Instant> failing = new ArrayList<>(times(facts.minutes().stream()
-                    .filter(minute -> !stale && minute.failed() > 0).toList()).toList());
-            Collections.reverse(failing);
-            Instant began = failing.stream().reduce((later, at) ->
-                    at.plus(ONE_EPISODE).isBefore(later) ? later : at).orElse(null);
-            Instant first = began == null || facts.first() == null ? null : facts.first().at();
-            boolean exact = first != null && first.truncatedTo(ChronoUnit.MINUTES).equals(began);
-            return Optional.ofNullable(exact ? first : began);
+        // In what is one trouble no half hour passes without it, and a stray one begins none.
+        private Optional<Instant> since(Integer status) {
+            Instant began = null;
+            for (Minute minute : recent(facts.minutes())) {
+                long count = minute.statuses().getOrDefault(status, 0L);
+                boolean near = began == null || !minute.at().isBefore(began.minus(ONE_EPISODE));
+                began = near && (count >= 3 || count * 5 >= minute.calls()) ? minute.at() : began;
+            }
+            Failure first = facts.first();
+            boolean exact = began != null && first.status() == status && first.at() != null
+                    && first.at().truncatedTo(ChronoUnit.MINUTES).equals(began);
+            return Optional.ofNullable(exact ? first.at() : began);
         }
 
-        private String summary(String words, Optional<String> loop) {
+        // The newest first, without those of lines that name no time.
+        private static List<Minute> recent(List<Minute> minutes) {
+            List<Minute> timed = new ArrayList<>(minutes.stream().filter(minute -> minute.at() != null).toList());
+            Collections.reverse(timed);
+            return timed;
+        }
+
+        private String summary(String words, Optional<Instant> since, Optional<String> loop) {
             String lines = count(facts.lines(), "line");
             if (facts.minutes().isEmpty()) {
                 return future().map(until -> "the calls to Klaviyo in its " + lines + ahead(until))
@@ -388,7 +424,7 @@ public final class OurSide {
             // What all the rest stands on comes first: a log of an hour ago may be one of now in another zone.
             List<String> said = new ArrayList<>(zone.isEmpty() ? List.of() : List.of(zone));
             if (!words.isEmpty()) {
-                said.add("the application gets " + words + (timed ? ", since " + clock(facts.first().at()) : ""));
+                said.add("the application gets " + words + since.map(at -> ", since " + clock(at)).orElse(""));
             }
             said.add(lines + ", " + (failed == 0 ? "no failed call" : count(failed, "failed call")) + when);
             if (stale) {

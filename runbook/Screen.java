@@ -24,6 +24,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -361,14 +362,17 @@ public final class Screen {
 
     /**
      * How the person started this script, so that the next one can be pasted the same way: from a script's name to the
-     * words that start it, the options that carry over, by name, and what has to be said under the commands.
+     * words that start it, the options that carry over, by name, what a team or person has set, and what has to be said
+     * under the commands.
      */
-    public record Launcher(UnaryOperator<String> script, Map<String, String> options, List<String> notes) {
+    public record Launcher(UnaryOperator<String> script, Map<String, String> options,
+            Function<String, Optional<String>> set, List<String> notes) {
         /** A clone's wrapper, a catalog, a script in the current folder, an exported jar; or nothing of it is known. */
-        static Launcher of(Host host, Optional<String> team, Map<String, String> options, List<String> notes) {
+        static Launcher of(Host host, Map<String, String> options, Function<String, Optional<String>> set,
+                List<String> notes) {
             Optional<String> wrapper = host.env("KLAVIYO_RUNBOOK_COMMAND");
             Optional<String> catalog = Optional.ofNullable(System.getProperty("runbook.catalog"))
-                    .filter(name -> !name.isBlank()).or(() -> team);
+                    .filter(name -> !name.isBlank()).or(() -> set.apply("catalog"));
             Path jar = ownJar();
             UnaryOperator<String> script;
             if (wrapper.isPresent()) {
@@ -384,7 +388,7 @@ public final class Screen {
                 notes.add("CATALOG is where this script came from, which it cannot know. Commands name it after:"
                         + " export KLAVIYO_RUNBOOK_CATALOG=…");
             }
-            return new Launcher(script, options, notes);
+            return new Launcher(script, options, set, notes);
         }
 
         private static Path ownJar() {
@@ -399,7 +403,7 @@ public final class Screen {
         public Launcher with(String option, String value) {
             Map<String, String> more = new LinkedHashMap<>(options);
             more.put(option, "--" + option + " " + Text.word(value));
-            return new Launcher(script, more, notes);
+            return new Launcher(script, more, set, notes);
         }
 
         /** The words that start a script, without options. */

@@ -1,6 +1,7 @@
 package runbook;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
 import java.net.URI;
 import java.time.DayOfWeek;
 import java.time.Duration;
@@ -18,7 +19,11 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.function.Predicate;
+import java.util.regex.MatchResult;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import runbook.ApiChecks.Probe;
 import runbook.ApiChecks.Symptom;
 import runbook.Checks.Findings;
@@ -34,6 +39,8 @@ import runbook.Screen.Check;
  * what {@code diagnoses.json} has for each diagnosis.
  */
 public record Verdict(Findings findings, Instant since, List<Case> cases, Map<String, Wording> wording) {
+    private static final Pattern PART = Pattern.compile("\\{(\\w+)}");
+
     /** Exit code when triage could not tell, or has no key to ask with. */
     public static final int UNDECIDED = 20;
 
@@ -182,12 +189,18 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
      */
     public List<Action> actions(Screen.Launcher launcher) {
         Map<String, Object> values = values();
+        values.put("store", findings.settings().drill().isPresent() ? "" : Stream.of("to STORE", "restart TARGET")
+                .filter(option -> launcher.set().apply("rotate-key." + option.split(" ")[0]).isEmpty())
+                .map(option -> "--" + option + " ").collect(Collectors.joining()));
+        values.put("restart", launcher.set().apply("rotate-key.restart")
+                .map(target -> restart(findings.settings().templates(), target)).orElse(""));
         List<Action> actions = new ArrayList<>();
         for (Wording.Next next : wording.get(diagnosis().id()).next()) {
             if (next.when().map(name -> !List.of("", false).contains(values.getOrDefault(name, ""))).orElse(true)) {
                 Optional<String> ours = next.run().map(run -> (run.fill(values) + " ").split(" ", 2))
                         .map(run -> launcher.line(run[0], run[1].strip()));
-                Optional<String> any = next.command().map(command -> command.fill(values)).or(() -> ours);
+                Optional<String> any = next.command().map(command -> command.fill(values))
+                        .filter(command -> !command.isBlank()).or(() -> ours);
                 actions.add(new Action(next.text().fill(values), any.orElse(null)));
             }
         }
@@ -231,7 +244,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
     private String when() {
         return switch (diagnosis()) {
             case HEALTHY -> "never";
-            case INDETERMINATE, NETWORK -> "later";
+            case INDETERMINATE, NETWORK, REFUSED_ELSEWHERE -> "later";
             default -> "now";
         };
     }
@@ -349,8 +362,36 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         return Map.of("apiUrl", word(target.api(), ""), "apiHost", Text.word(target.api().getHost()),
                 "statusUrl", word(target.status(), ""), "appUrl", word(target.app(), "HEALTH-URL"),
                 "prometheusUrl", word(target.prometheus(), "PROMETHEUS-URL"), "webhookUrl", word(route, ""),
-                "webhookAuthority", route == null ? "HOST:443" : Text.word(Http.hostPort(route)),
-                "store", settings.drill().isPresent() ? "" : "--to STORE --restart TARGET ");
+                "webhookAuthority", route == null ? "HOST:443" : Text.word(Http.hostPort(route)));
+    }
+
+    /** A team's restart target ({@code k8s:shop/deployment/web}) as the command that stores.json has for it, or empty. */
+    private static String restart(Settings.Templates templates, String target) {
+        try {
+            for (JsonNode row : Text.Json.read(templates.text("stores.json"))) {
+                String form = row.at("/address/0").asText().replaceAll("\\[(.*?)]", "(?:$1)?")
+                        .replaceAll("\\{(\\w+)}", "(?<$1>.+?)");
+                Matcher given = Pattern.compile(form).matcher(target);
+                if (row.has("restart") && given.matches()) {
+                    return filled(row.at("/restart/0").asText(), given);
+                }
+            }
+        } catch (IOException e) {
+            // rotate-key, whose table that is, says what is wrong with it.
+        }
+        return "";
+    }
+
+    private static String filled(String command, Matcher given) {
+        String filled = command;
+        for (MatchResult part : PART.matcher(command).results().toList()) {
+            String name = part.group(1);
+            String value = name.equals("now") ? "$(date +%s)" : given.group(name);
+            String word = name.matches("now|command") ? value : Text.word(String.valueOf(value));
+            filled = filled.replaceAll(" \\[([^\\[]*\\{" + name + "})]", value == null ? "" : " $1")
+                    .replace("{" + name + "}", word);
+        }
+        return filled;
     }
 
     private static String word(URI address, String placeholder) {

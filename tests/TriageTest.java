@@ -7,6 +7,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.time.Instant;
@@ -141,6 +143,7 @@ class TriageTest {
         600:202*1100 300:429 260:401 5:202*97 0:401 | key-missing - exit 20    | 1,200 lines, 3 failed calls, the first on POST /api/events, the last just now
         20:202 20:400*2 20:429                      | key-missing - exit 20    | 3 failed calls, the first on POST /api/events, the last 20 min ago; it ends
         12:401*30 1:202*30                          | key-missing - exit 20    | the last 12 min ago; too few, or over by now
+        4:401*200 3:202*60 1:202*60                 | key-missing - exit 20    | the last 4 min ago; too few, or over by now
         1:202*30 1:401*10                           | stale-app-key P2 exit 12 | the application gets 401 × 10 of 40 calls in the log's last 15 min, since
         60:202*900 1:401*40                         | key-invalid P1 exit 11   | the application gets 401 × 40 of 40 calls in the log's last 15 min
         1:202*30 1:429*10                           | rate-limited P2 exit 12  | the application gets 429 × 10 of 40 calls in the log's last 15 min
@@ -170,21 +173,43 @@ class TriageTest {
         }
     }
 
+    @Test
+    void anErrorBeganWhereItDidAndNotWithAStrayOne() throws IOException {
+        StringBuilder log = new StringBuilder();
+        for (String some : "40:400*9 35:202*60 25:202*60 25:429*1 10:202*60 10:429*20 1:202*60 1:429*80".split(" ")) {
+            String[] part = some.split("[:*]");
+            String line = Instant.now().minusSeconds(60 * Long.parseLong(part[0])) + " INFO klaviyo POST /api/events -> " + part[1] + "\n";
+            log.append(line.repeat(Integer.parseInt(part[2])));
+        }
+        Instant began = Instant.now().minusSeconds(600).truncatedTo(ChronoUnit.MINUTES);
+        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
+            TriageRun run = TriageRun.of(against(sandbox).args("--log", "-").stdin(log.toString()));
+            assertEquals(began, Instant.parse(run.json().path("firstFailure").asText()), run.toString());
+            assertTrue(run.check("app-log").contains("since " + began.toString().substring(11, 16) + "Z"), run.check("app-log"));
+        }
+    }
+
     @ParameterizedTest(name = "{0}, its log in {1}, {2} min ago")
     @CsvSource(delimiter = '|', textBlock = """
         America/New_York | UTC              | 1  | P2 | read as UTC
         Europe/Berlin    | UTC              | 1  | P2 | read as UTC
         Europe/Berlin    | Europe/Berlin    | 1  | P2 | 60 of 60 calls
-        America/New_York | UTC              | 50 | -  | it ends 50 min ago
+        America/New_York | UTC              | 50 | -  | it ends 5
         America/New_York | Asia/Tokyo       | 1  | -  | ahead: its times are of another zone
+        Europe/Berlin    | file in Berlin   | 60 | -  | it ends 1 h
+        Europe/Berlin    | file in UTC      | 1  | P2 | read as UTC
         """)
-    void aLogWithoutAZoneIsReadInTheOneThatItIsWrittenIn(String here, String there, int ago, String severity, String says) {
-        String at = LocalDateTime.now(ZoneId.of(there)).minusMinutes(ago).toString().replace('T', ' ').substring(0, 19);
+    void aLogWithoutAZoneIsReadInTheOneThatItIsWrittenIn(String here, String there, int ago, String severity, String says)
+            throws IOException {
+        String zone = there.replace("file in Berlin", here).replace("file in ", "");
+        String at = LocalDateTime.now(ZoneId.of(zone)).minusMinutes(ago).toString().replace('T', ' ').substring(0, 19);
         String log = (at + ",193 WARNING shop.jobs.resync [w-1] POST https://a.klaviyo.com/api/events -> 429 Too Many\n").repeat(60);
         try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
             Run triage = Run.process("triage").env("TZ", here).cwd(Tree.temporary("triage"));
             sandbox.variables().forEach(triage::env);
-            TriageRun run = TriageRun.of(triage.args("--log", "-").stdin(log));
+            Path file = Files.writeString(Tree.temporary("log").resolve("app.log"), log);
+            Files.setLastModifiedTime(file, FileTime.from(Instant.now().minusSeconds(60L * ago)));
+            TriageRun run = TriageRun.of(triage.args("--log", there.startsWith("file") ? file.toString() : "-").stdin(log));
             assertTrue(run.check("app-log").contains(says) && !run.check("app-log").contains("no call"), run.check("app-log"));
             assertTrue(run.verdict().contains(" " + severity + " "), run.verdict());
         }
@@ -211,6 +236,30 @@ class TriageTest {
             TriageRun run = TriageRun.of(against(sandbox).args("--observed", status));
             assertTrue(run.verdict().startsWith(diagnosis), run.verdict());
             assertTrue(run.json().path("actions").toString().contains(advice), run.toString());
+        }
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @CsvSource(quoteCharacter = '"', delimiter = '|', value = {"exec:systemctl restart 'my shop'|systemctl restart 'my shop'",
+        "k8s:shop/deployment/web|kubectl rollout restart deployment/web -n shop",
+        "ecs:main/web|aws ecs update-service --cluster main --service web --force-new-deployment --output json",
+        "ecs:main/web@eu-west-1|aws ecs update-service --cluster main --service web --region eu-west-1 --force-new-deployment --output json"})
+    void theApplicationIsRestartedAsTheTeamHasSetIt(String target, String command) throws IOException {
+        Path home = Tree.temporary("home");
+        Files.writeString(home.resolve(".klaviyo-runbook.properties"), "rotate-key.restart=" + target);
+        TriageRun run = TriageRun.of(drill("stale-app-key").home(home));
+        assertEquals(command, run.json().at("/actions/0/command").asText());
+        assertFalse(TriageRun.of(drill("stale-app-key")).json().toString().contains("kubectl"), "nothing is made up");
+    }
+
+    @Test
+    void whoeverIsRefusedWhereTheApplicationHasTheKeyThatWorksHasAnother() {
+        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
+            TriageRun run = TriageRun.of(around(sandbox).args("--observed", "401", "--announce", "both"));
+            assertEquals("refused-elsewhere - exit 20", run.verdict(), run.toString());
+            String key = "runs with the key here (sha256 " + Key.of(sandbox.key()).fingerprint() + ")";
+            assertTrue(run.json().path("reason").asText().contains(key), run.toString());
+            assertTrue(run.result().err().contains("Nothing to tell people"), run.toString());
         }
     }
 
@@ -288,8 +337,7 @@ class TriageTest {
     void aKeyThatWasReplacedIsThisShellsTrouble() throws IOException {
         try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
             Incident incident = Incident.at(Tree.temporary("triage").resolve("rotated"));
-            String old = Key.of(sandbox.key()).fingerprint();
-            incident.append(Event.now("rotate-key", Event.ROTATED, "key rotated: sha256 " + old + " -> sha256 0123abcd", Map.of()));
+            incident.append(rotated(sandbox.key()));
             sandbox.enabled(sandbox.key(), false);
             Run triage = against(sandbox).args("--incident", incident.toString());
             TriageRun run = TriageRun.of(triage);
@@ -298,6 +346,17 @@ class TriageTest {
             assertEquals("stale-app-key P1 exit 11", TriageRun.of(triage.args("--observed", "401")).verdict(),
                     "then it is the application's trouble too");
         }
+        try (ControlledSandbox sandbox = ControlledSandbox.start("missing-scope")) {
+            Incident incident = Incident.at(Tree.temporary("triage").resolve("rotated"));
+            incident.append(rotated(sandbox.key()));
+            assertEquals("key-replaced - exit 20", TriageRun.of(against(sandbox).args("--incident", incident.toString())).verdict(),
+                    "alive, and without what the new one has");
+        }
+    }
+
+    private static Event rotated(String key) {
+        String old = Key.of(key).fingerprint();
+        return Event.now("rotate-key", Event.ROTATED, "key rotated: sha256 " + old + " -> sha256 0123abcd", Map.of());
     }
 
     @ParameterizedTest(name = "{0}: {1} is {2}")
@@ -305,6 +364,7 @@ class TriageTest {
         "healthy     | abc | key-other - exit 20    | unknown form, 3 characters, .*; the application works with another",
         "healthy     | \"K\" | key-other - exit 20 | quotes.*; the application works with another",
         "runaway-loop | abc | rate-limited P2 exit 12 | our calls are throttled",
+        "missing-scope | abc | scope-missing P3 exit 13 | the application is refused with 403",
         "revoked-key | \"K\" | key-invalid P1 exit 11 | every call with this key fails: HTTP 401 .*; as it is stored it is unfit, too: .*quotes"})
     void aKeyThatIsNotTheApplicationsIsNoOutage(String scenario, String given, String verdict, String reason) {
         try (ControlledSandbox sandbox = ControlledSandbox.start(scenario)) {
@@ -321,7 +381,7 @@ class TriageTest {
     }
 
     @ParameterizedTest(name = "{0}, and {1}: {3}")
-    @CsvSource({"revoked-key, rotated, stale-app-key P2 exit 12, healthy - exit 0", "recovering, recovered, server-error P2 exit 12, healthy - exit 0"})
+    @CsvSource({"revoked-key, rotated, refused-elsewhere - exit 20, healthy - exit 0", "recovering, recovered, server-error P2 exit 12, healthy - exit 0"})
     void errorsOfBeforeItWasMendedAreNoRelapse(String scenario, String event, String unknown, String verdict) throws IOException {
         try (ControlledSandbox sandbox = ControlledSandbox.start(scenario, Duration.ZERO, 1)) {
             sandbox.enabled(sandbox.key(), true);
@@ -390,6 +450,20 @@ class TriageTest {
         assertTrue(typo.err().contains(incident.getFileName() + " joins it"), typo.toString());
         Run.Result other = drill("degraded").args("--incident", "klaviyo-incidents/incident-c").cwd(folder).run();
         assertFalse(other.err().contains("joins it"), "another drill is another incident: " + other);
+    }
+
+    @Test
+    void aJournalThatEndsInATornLineIsJoinedAllTheSame() throws IOException {
+        Path folder = Tree.temporary("triage");
+        drill("outage").cwd(folder).run();
+        Path incidents = folder.resolve("klaviyo-incidents");
+        Path journal = incidents.resolve(names(incidents).iterator().next()).resolve("journal.jsonl");
+        Files.writeString(journal, "{\"at\":\"2026-11-2", StandardOpenOption.APPEND);
+        TriageRun run = TriageRun.of(drill("outage").cwd(folder));
+        assertEquals("klaviyo-outage P1 exit 11", run.verdict(), run.toString());
+        List<String> lines = Files.readAllLines(journal);
+        assertEquals(1, names(incidents).size());
+        assertTrue(lines.get(2).equals("{\"at\":\"2026-11-2") && lines.get(3).contains("\"diagnosed\""), lines.toString());
     }
 
     @ParameterizedTest(name = "refused {0} times")
