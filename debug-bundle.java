@@ -97,8 +97,17 @@ import runbook.redact.Redactor.Policy;
         "  jbang debug-bundle --since 3h --log '/var/log/shop/*.log*' --journal shop",
         "  jbang debug-bundle verify bundle-20261123T030405Z.zip"})
 class DebugBundle implements Callable<Integer> {
+    private static volatile boolean ended;
+
     public static void main(String... args) {
-        System.exit(Cli.main(DebugBundle::new, args, "--drill", "outage", "--dry-run"));
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            if (!ended) {
+                System.err.println("interrupted: " + Bundle.interrupted());
+            }
+        }));
+        int exit = Cli.main(DebugBundle::new, args, "--drill", "outage", "--dry-run");
+        ended = true;
+        System.exit(exit);
     }
 
     private static final int NOT_WRITTEN = 1;

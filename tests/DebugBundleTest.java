@@ -387,7 +387,9 @@ class DebugBundleTest {
                 .env("PATH", work.resolve("bin") + ":/usr/bin:/bin").start()) {
             running.awaitUntil("the collector has begun", () -> Files.exists(began));
             running.interrupt();
-            assertEquals(130, running.await().exit());
+            Run.Result result = running.await();
+            assertEquals(130, result.exit());
+            assertEquals("interrupted: nothing was written\n", result.err());
         }
         assertEquals(List.of(), List.of(target.toFile().list()), "something was left behind");
     }

@@ -15,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.security.DigestOutputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -33,6 +34,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -62,9 +64,12 @@ final class Archive implements Closeable {
     private static final String PREFIX = ".bundle-";
     private static final String LOCK = "lock";
 
+    /** What is on its way in this process. */
+    private static final Set<Archive> UNDERWAY = ConcurrentHashMap.newKeySet();
+    private static volatile String left = "nothing was written";
+
     final Path folder;
     private final FileChannel lock;
-    private final Thread cleanup = new Thread(this::cleanUp);
     private final List<Part> parts = new ArrayList<>();
     private final String bound;
     private long most;
@@ -81,12 +86,12 @@ final class Archive implements Closeable {
         Incident.at(beside).create();
         removeLeftovers(beside);
         folder = Files.createTempDirectory(beside, PREFIX, Incident.mode("rwx------"));
+        UNDERWAY.add(this);
         lock = Incident.lock(folder.resolve(LOCK)).orElseThrow();
         // The zip takes over block by block, and wants some room besides.
         long disk = Files.getFileStore(folder).getUsableSpace() / 4 * 3;
         this.most = Math.min(most, disk);
         bound = most <= disk ? "size allowed" : "disk";
-        Runtime.getRuntime().addShutdownHook(cleanup);
     }
 
     private static void removeLeftovers(Path beside) {
@@ -104,13 +109,17 @@ final class Archive implements Closeable {
         }
     }
 
-    private void cleanUp() {
+    /** Takes back what is on its way, for when this process is told to stop; says what is left. */
+    static String takeBack() {
         // Children write into pipes that nobody reads any more: they go first.
         ProcessHandle.current().descendants().forEach(ProcessHandle::destroyForcibly);
-        // Threads still run, and may make a file while the folder is being emptied.
-        for (int i = 0; i < 100 && Files.exists(folder); i++) {
-            delete(folder);
+        for (Archive archive : UNDERWAY) {
+            // Threads still run, and may make a file while the folder is being emptied.
+            for (int i = 0; i < 100 && Files.exists(archive.folder); i++) {
+                delete(archive.folder);
+            }
         }
+        return left;
     }
 
     private static void delete(Path folder) {
@@ -123,15 +132,17 @@ final class Archive implements Closeable {
         }
     }
 
+    /** Gives what was finished in the folder its name, at once. */
+    void name(Path finished, Path target) throws IOException {
+        Files.move(finished, target, StandardCopyOption.ATOMIC_MOVE);
+        left = target + " was written, and is whole";
+    }
+
     @Override
     public void close() throws IOException {
         delete(folder);
         lock.close();
-        try {
-            Runtime.getRuntime().removeShutdownHook(cleanup);
-        } catch (IllegalStateException e) {
-            // The process is ending already, and the hook has run.
-        }
+        UNDERWAY.remove(this);
     }
 
     // ---- files for their owner alone, whatever the umask is

@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
@@ -250,6 +249,11 @@ public final class Bundle {
                 new Progress(collector.name(), collector.state(), redactor.text(line)))).toList();
     }
 
+    /** Takes back what is on its way, here or in an {@link Existing}; says in words what is left of it. */
+    public static String interrupted() {
+        return Archive.takeBack();
+    }
+
     // ---- making it
 
     /** How a collector ended: fine, gave up (perhaps after giving something), or had nothing to do. */
@@ -296,7 +300,7 @@ public final class Bundle {
                 return Optional.empty();
             }
             long bytes = Files.size(half);
-            Files.move(half, target, StandardCopyOption.ATOMIC_MOVE);
+            archive.name(half, target);
             String words =
                     Archive.words(bytes) + ", " + Text.count(parts.size(), "file") + ", " + unpacked + " unpacked";
             return Optional.of(new Made(target, bytes, parts.size(), words, Summary.missing(sinks),

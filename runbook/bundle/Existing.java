@@ -13,7 +13,6 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.security.DigestInputStream;
 import java.security.MessageDigest;
@@ -262,7 +261,7 @@ public final class Existing implements Closeable {
             }, (name, why) -> {
                 throw new Problem(file + " is damaged: " + why);
             });
-            Files.move(inside, folder);
+            beside.name(inside, folder);
         }
     }
 
@@ -316,7 +315,7 @@ public final class Existing implements Closeable {
                     }
                 }
             }
-            Files.move(copy, target, StandardCopyOption.ATOMIC_MOVE);
+            archive.name(copy, target);
             List<String> leftOut = new ArrayList<>(sink.remarks());
             sink.parts().forEach(part -> part.notes.forEach(note -> leftOut.add(part.path + ": " + note)));
             return new Cleaned(sink.parts().size(), leftOut, Summary.redacted(sink.parts()));
