@@ -237,6 +237,9 @@ class DebugBundle implements Callable<Integer> {
         long redacted = made.redacted().values().stream().mapToLong(Long::longValue).sum();
         screen.line("Triage says " + made.headline());
         screen.line(redacted + " secrets and personal data replaced: " + Existing.counts(made.redacted()));
+        if (!made.assumedZone().isEmpty()) {
+            screen.marked(Mark.WARN, "log times read as", LABEL, made.assumedZone());
+        }
         if (!policy.kept().isEmpty()) {
             screen.marked(Mark.WARN, "NOT redacted", LABEL, String.join(", ", policy.kept()));
         }

@@ -51,6 +51,8 @@ public final class LogReader {
     public static final long NO_TIME = Long.MIN_VALUE;
     private static final int NONE = -1;
     private static final int LONGEST_LINE = 4_000;
+    private static final int LONGEST_PLAIN = 200;
+    private static final byte ESCAPE = 27;
     private static final int MOST_CELLS = 60_000;
     private static final int MOST_KINDS = 5_000;
     private static final int MOST_CUSTOMERS = 50_000;
@@ -173,6 +175,7 @@ public final class LogReader {
 
         private void line() {
             lines++;
+            length = withoutColours(line, length);
             long stamp = stamps.find(line, 0, length);
             if (stamp != NO_TIME || time == NO_TIME) {
                 time = stamp;
@@ -189,6 +192,27 @@ public final class LogReader {
                 told = count(line, length, klaviyo, time);
             }
         }
+    }
+
+    // Colours stand between a name and its value. A coloured line has its first one early.
+    private static int withoutColours(byte[] line, int length) {
+        int first = 0;
+        while (first < Math.min(length, LONGEST_PLAIN) && line[first] != ESCAPE) {
+            first++;
+        }
+        if (first == length || line[first] != ESCAPE) {
+            return length;
+        }
+        int kept = first;
+        boolean within = false;
+        for (int i = first; i < length; i++) {
+            boolean begins = line[i] == ESCAPE;
+            if (!within && !begins) {
+                line[kept++] = line[i];
+            }
+            within = begins || within && line[i] != 'm';
+        }
+        return kept;
     }
 
     // In lower case.

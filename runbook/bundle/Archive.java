@@ -71,7 +71,6 @@ final class Archive implements Closeable {
     final Path folder;
     private final FileChannel lock;
     private final List<Part> parts = new ArrayList<>();
-    private final String bound;
     private long most;
     private long packed;
 
@@ -89,9 +88,7 @@ final class Archive implements Closeable {
         UNDERWAY.add(this);
         lock = Incident.lock(folder.resolve(LOCK)).orElseThrow();
         // The zip takes over block by block, and wants some room besides.
-        long disk = Files.getFileStore(folder).getUsableSpace() / 4 * 3;
-        this.most = Math.min(most, disk);
-        bound = most <= disk ? "size allowed" : "disk";
+        this.most = Math.min(most, Files.getFileStore(folder).getUsableSpace() / 4 * 3);
     }
 
     private static void removeLeftovers(Path beside) {
@@ -247,11 +244,10 @@ final class Archive implements Closeable {
         return parts.get(parts.size() - 1);
     }
 
-    /** Nothing more comes into what there is, whoever still tries. Tells whether the disk had no room for all of it. */
-    synchronized boolean seal() {
+    /** Nothing more comes into what there is, whoever still tries; for its front pages there is room. */
+    synchronized void seal() {
         parts.forEach(part -> part.sealed = true);
         most = Long.MAX_VALUE;
-        return bound.equals("disk") && parts.stream().anyMatch(part -> part.dropped > 0);
     }
 
     /** One file of it: a deflate stream in blocks that end on a byte's border, and what there is to say about it. */
@@ -318,7 +314,8 @@ final class Archive implements Closeable {
         /** The SHA-256 of what it holds, unpacked; to be asked for once no more will come. */
         String finish() throws IOException {
             if (sum == null && dropped > 0) {
-                notes.add("truncated: the oldest " + words(dropped) + " were left out to keep within the " + bound);
+                notes.add("truncated: the oldest " + words(dropped)
+                        + " were left out: --max-size, or the disk, has no room for them");
                 digest.reset();
                 crc.reset();
                 unpack(new CheckedOutputStream(new DigestOutputStream(OutputStream.nullOutputStream(), digest), crc));

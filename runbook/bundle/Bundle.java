@@ -38,8 +38,6 @@ import runbook.redact.Rules;
 /** A debug bundle: collects, redacts meanwhile, writes the archive, reads it back, and only then gives it its name. */
 public final class Bundle {
     private static final long FRONT_PAGES = 200_000;
-    private static final String NO_ROOM =
-            "the oldest lines were left out: the disk has no room for them (--out names another)";
     /** What no rule finds, in one line. */
     public static final String NO_RULE_FINDS = "No rule finds names, streets and the like in free text: look at these "
             + "lines, the least alike of those that stayed, before you send it.";
@@ -262,9 +260,12 @@ public final class Bundle {
     /** How far it is, or would come: a collector, or a step of the work on the whole. */
     public record Progress(String what, State state, String words) { }
 
-    /** What came of it: the archive and its size, a line for all that is missing, rule to count, and the headline. */
+    /**
+     * What came of it: the archive and its size, a line for all that is missing, rule to count, the headline, and the
+     * zone of the logs' times where none of them names it.
+     */
     public record Made(Path file, long bytes, int files, String size, List<String> missing, boolean complete,
-            Map<String, Long> redacted, String headline) { }
+            Map<String, Long> redacted, String headline, String assumedZone) { }
 
     /**
      * Makes it.
@@ -284,18 +285,17 @@ public final class Bundle {
                     new long[] {Long.MAX_VALUE}, new Archive.Names());
             List<Sink> sinks = collecting.run(collectors, options.maxEach, options.start + options.maxTime.toNanos(),
                     sink -> progress.accept(new Progress(sink.name(), sink.state(), sink.words())));
-            if (archive.seal()) {
-                sinks.add(collecting.new Sink(Collector.none("bundle/disk", State.FAILED, NO_ROOM)));
-            }
+            archive.seal();
             Summary.Head head = new Summary.Head(options.shared.drill().orElse(null), Instant.now()
-                    .truncatedTo(ChronoUnit.MILLIS), options.window, options.words, redactor.policy().kept());
+                    .truncatedTo(ChronoUnit.MILLIS), options.window, options.words, options.logZone != null,
+                    redactor.policy().kept());
             Summary summary = new Summary(head, systems, incident, told, sinks);
             Path half = archive.folder.resolve("archive.part");
             List<Part> parts = summary.withFrontPages(pipeline, archive, options.shared.templates());
             Archive.write(half, parts, head.created());
             String unpacked = Archive.words(parts.stream().mapToLong(Part::plain).sum());
             progress.accept(new Progress("bundle/read-back", State.OK, unpacked
-                    + " read back: what was looked through while it was made, and found clean"));
+                    + " read back: the very bytes that were found clean"));
             if (!looked.test(summary.sample())) {
                 return Optional.empty();
             }
@@ -304,7 +304,8 @@ public final class Bundle {
             String words =
                     Archive.words(bytes) + ", " + Text.count(parts.size(), "file") + ", " + unpacked + " unpacked";
             return Optional.of(new Made(target, bytes, parts.size(), words, Summary.missing(sinks),
-                    Summary.complete(sinks), summary.redacted(), redactor.text(summary.headline())));
+                    Summary.complete(sinks), summary.redacted(), redactor.text(summary.headline()),
+                    summary.assumedZone()));
         }
     }
 }

@@ -14,6 +14,7 @@ import java.util.Comparator;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -25,6 +26,8 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.Incident;
@@ -95,9 +98,8 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
         long grace = Math.min(LONGEST_GRACE, (end - start) / 5);
         long afterwards = grace + Math.min(FRONT_PAGES, (end - start) / 4);
         ExecutorService pool = Executors.newCachedThreadPool(Pipeline.daemons("collect"));
-        List<Sink> sinks = new ArrayList<>();
         try {
-            collectors.forEach(collector -> sinks.add(new Sink(collector)));
+            List<Sink> sinks = collectors.stream().map(Sink::new).toList();
             // What is not there is told before anything is collected.
             sinks.stream().filter(sink -> sink.state() != State.OK).forEach(sink -> sink.close(ended));
             sinks.stream().filter(sink -> !sink.closed).forEach(sink -> sink.running = pool.submit(sink::collect));
@@ -105,12 +107,12 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
             await(sinks, ended, () -> Math.min(start + each.toNanos(), end - afterwards
                     - (long) (told.bytes() * NANOS_PER_BYTE)));
             long expired = System.nanoTime();
-            sinks.forEach(sink -> sink.expire(Duration.ofNanos(Math.min(each.toNanos(), expired - start))));
+            sinks.forEach(sink -> sink.expire(Duration.ofNanos(expired - start)));
             await(sinks, ended, () -> expired + grace);
             pool.shutdownNow();
             await(sinks, ended, () -> expired + grace + LAST_WAIT);
             sinks.forEach(sink -> sink.close(ended));
-            return sinks;
+            return new ArrayList<>(sinks);
         } finally {
             pool.shutdownNow();
         }
@@ -127,13 +129,14 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
     final class Sink {
         private final Collector collector;
         private final long start = System.nanoTime();
-        private final List<Archive.Part> parts = new CopyOnWriteArrayList<>();
+        /** What it gave, failed or not, and what it left out. */
+        final List<Archive.Part> parts = new CopyOnWriteArrayList<>();
+        final List<String> remarks = new CopyOnWriteArrayList<>();
         private final List<String> troubles = new CopyOnWriteArrayList<>();
-        private final List<String> remarks = new CopyOnWriteArrayList<>();
         private final List<Tool.Running> children = new ArrayList<>();
         private Future<?> running;
         private Unsafe unsafe;
-        private long millis;
+        long millis;
         private boolean closed;
         private volatile boolean expired;
 
@@ -173,10 +176,9 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
 
         /** Adds the wanted lines of an application's log, which tells of calls to Klaviyo. */
         void log(String file, InputStream raw, long most) throws IOException {
-            String path = path(file);
             LogReader.Source source = told.reader.source();
             try {
-                add(path, raw, most, wanted, source);
+                add(path(file), raw, most, wanted, source);
             } finally {
                 source.end();
             }
@@ -186,12 +188,15 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
                 throws IOException {
             try {
                 // What has come by the time that it is up is in a buffer, and goes on its way.
-                InputStream drying = new Guarded(raw, () -> expired, new long[] {Long.MAX_VALUE});
-                InputStream text = new Guarded(PlainInput.of(drying), () -> false, left);
+                Guarded drying = new Guarded(raw, () -> expired, new long[] {Long.MAX_VALUE});
                 Archive.Part part = archive.part(path, name());
-                pipeline.carry(text, most, lines, part, bytes -> told.take(source, bytes));
+                pipeline.carry(new Guarded(PlainInput.of(drying), () -> false, left), most, lines, part,
+                        bytes -> told.take(source, bytes));
                 if (expired) {
                     part.notes.add("truncated: its time was up");
+                } else if (source != null && part.plain() == 0 && drying.some()) {
+                    remark(path + " is empty: no line" + (lines.words().isEmpty() ? "" : " with " + lines.words())
+                            + " in the window (times without a zone read as " + lines.zone() + ")");
                 }
                 keep(part);
             } catch (PlainInput.NotText e) {
@@ -268,18 +273,15 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
             return String.join("; ", troubles);
         }
 
-        /** What it left out. */
-        List<String> remarks() {
-            return remarks;
-        }
-
-        long millis() {
-            return millis;
-        }
-
-        /** What it gave, failed or not. */
-        List<Archive.Part> parts() {
-            return parts;
+        /** A line for each thing that is not there; what was cut off its files is known once these are finished. */
+        List<String> missing() {
+            List<String> missing = new ArrayList<>();
+            if (state() != State.OK) {
+                missing.add(name() + " " + state().name().toLowerCase(Locale.ROOT) + ": " + why());
+            }
+            remarks.forEach(remark -> missing.add(name() + ": " + remark));
+            parts.forEach(part -> part.notes.forEach(note -> missing.add(part.path + ": " + note)));
+            return missing;
         }
 
         /** What a person is told about it in one line. */
@@ -297,12 +299,18 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
     static final class Guarded extends FilterInputStream {
         private final BooleanSupplier over;
         private final long[] left;
+        private boolean some;
 
         /** @param left bytes that may still be read, of all streams that share it */
         Guarded(InputStream stream, BooleanSupplier over, long[] left) {
             super(stream);
             this.over = over;
             this.left = left;
+        }
+
+        /** Whether anything came. */
+        boolean some() {
+            return some;
         }
 
         @Override
@@ -314,6 +322,7 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
         public int read(byte[] target, int offset, int length) throws IOException {
             int read = over.getAsBoolean() ? -1 : in.read(target, offset, length);
             left[0] -= Math.max(0, read);
+            some |= read > 0;
             if (left[0] < 0) {
                 throw new Problem("it unpacks to more than is allowed: raise --max-size if you trust it");
             }
@@ -329,22 +338,24 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
         private static final int CANDIDATES = 100;
         private static final int MOST_KINDS = 4_000;
         private static final int SHORTEST = 20;
-        private static final int LONGEST = 300;
-        private static final int MANY = 20_000_000;
+        private static final int LONGEST = 400;
+        private static final int MANY = 5_000_000;
+        private static final Pattern COLOUR = Pattern.compile("\u001b\\[[\\d;]*m");
+        // A long line is looked at in stretches, cut between its words: half of a stand-in is none, and would be
+        // redacted once more.
+        private static final Pattern STRETCH = Pattern.compile(".{" + SHORTEST + ",300}(?![^ ,;&\n])|[^ ,;&\n]++");
 
         /** Lines that differ in no more than their numbers are of one kind: one of them, and how many there are. */
-        private static final class Kind {
-            private final String line;
-            private int count;
-
-            Kind(String line) {
-                this.line = line;
+        private record Kind(String line, int count) {
+            Kind and(Kind other) {
+                return new Kind(line, count + other.count);
             }
         }
 
         final LogReader reader;
         private final AtomicLong bytes = new AtomicLong();
         private final Map<Long, Kind> kinds = new LinkedHashMap<>();
+        private int pieces;
 
         Told(ZoneId zone, Bundle.Window window) {
             reader = new LogReader(zone, window.from(), window.to(), text -> text);
@@ -365,45 +376,24 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
         }
 
         private synchronized void look(byte[] text, int step) {
-            for (int start = 0, number = 0; start < text.length; number++) {
-                int end = start;
-                while (end < text.length && text[end] != '\n') {
-                    end++;
+            String looked = pieces++ % step == 0 ? new String(text, StandardCharsets.UTF_8) : "";
+            Matcher stretches = STRETCH.matcher(COLOUR.matcher(looked).replaceAll(""));
+            while (stretches.find()) {
+                Kind one = new Kind(stretches.group().strip(), 1);
+                byte[] line = one.line.getBytes(StandardCharsets.UTF_8);
+                long kind = LogReader.kind(line, 0, line.length);
+                if (line.length > SHORTEST && (kinds.size() < MOST_KINDS || kinds.containsKey(kind))) {
+                    kinds.merge(kind, one, Kind::and);
                 }
-                while (number % step == 0 && end - start > SHORTEST) {
-                    int cut = cut(text, start, end);
-                    long hash = LogReader.kind(text, start, cut);
-                    Kind kind = kinds.get(hash);
-                    if (kind == null && kinds.size() < MOST_KINDS) {
-                        kind = new Kind(new String(text, start, cut - start, StandardCharsets.UTF_8));
-                        kinds.put(hash, kind);
-                    }
-                    if (kind != null) {
-                        kind.count++;
-                    }
-                    start = cut;
-                }
-                start = end + 1;
             }
-        }
-
-        // A long line is looked at in stretches, cut between its words: half of a stand-in is none, and would be
-        // redacted once more.
-        private static int cut(byte[] text, int start, int end) {
-            int cut = end - start < LONGEST + SHORTEST ? end : start + LONGEST;
-            while (cut < end && cut > start + SHORTEST && " ,;&".indexOf(text[cut]) < 0) {
-                cut--;
-            }
-            return cut;
         }
 
         /** Lines that are the least alike, of the rarest kinds: where a name would be that no rule can find. */
         synchronized List<String> sample() {
             Map<String, Set<String>> rare = new LinkedHashMap<>();
-            kinds.values().stream().sorted(Comparator.comparing(kind -> kind.count)).limit(CANDIDATES).forEach(kind -> {
-                String line = Text.safe(kind.line, LONGEST + SHORTEST);
-                rare.put(line, new HashSet<>(List.of(line.split("\\W+"))));
-            });
+            kinds.values().stream().sorted(Comparator.comparing(Kind::count)).limit(CANDIDATES)
+                    .map(kind -> Text.safe(kind.line, LONGEST))
+                    .forEach(line -> rare.put(line, new HashSet<>(List.of(line.split("\\W+")))));
             Map<String, Set<String>> chosen = new LinkedHashMap<>();
             while (chosen.size() < LOOKED_AT && !rare.isEmpty()) {
                 String least = Collections.min(rare.keySet(), Comparator.comparing(line ->

@@ -6,21 +6,15 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.FileSystemLoopException;
-import java.nio.file.FileVisitOption;
-import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.nio.file.SimpleFileVisitor;
-import java.nio.file.attribute.BasicFileAttributes;
 import java.security.DigestInputStream;
-import java.security.MessageDigest;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
@@ -32,6 +26,7 @@ import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipException;
 import java.util.zip.ZipFile;
@@ -58,7 +53,6 @@ public final class Existing implements Closeable {
     private static final int MOST_FILES = 20_000;
     private static final int DEEPEST = 16;
     private static final int LARGEST_MANIFEST = 16 << 20;
-    private static final int ENDS = 1 << 16;
 
     private final Path file;
     private final Redactor redactor;
@@ -162,9 +156,7 @@ public final class Existing implements Closeable {
      */
     public Verified verify() throws IOException {
         long most = left[0];
-        Map<String, String> listed = new HashMap<>();
-        manifest().path("files").forEach(entry ->
-                listed.put(entry.path("path").asText(), entry.path("sha256").asText()));
+        Map<String, String> sums = listed();
         Set<String> seen = new TreeSet<>();
         Archive.Names names = new Archive.Names();
         try (Pipeline judge = new Pipeline(redactor)) {
@@ -172,31 +164,36 @@ public final class Existing implements Closeable {
                 byte[] data = name.getBytes(StandardCharsets.UTF_8);
                 wrong("the name ", name, names.objection(name));
                 leaks("the name ", name, judge.judge(new Piece(data, data.length, 0, data.length)));
-                boolean known = seen.add(name) && listed.containsKey(name);
-                wrong("", name, known || name.equals(Summary.MANIFEST) ? "" : "is not in the manifest");
+                String listed = seen.add(name) ? sums.remove(name) : null;
                 String sum = lookedThrough(name, unpacked, judge);
-                wrong("", name, !known || listed.get(name).equals(sum) ? ""
-                        : "is not what the manifest says: its SHA-256 differs");
+                if (!name.equals(Summary.MANIFEST)) {
+                    wrong("", name, listed == null ? "is not in the manifest" : listed.equals(sum) ? ""
+                            : "is not what the manifest says: its SHA-256 differs");
+                }
             }, (name, why) -> wrong("", name, "cannot be read: " + why));
         }
-        listed.keySet().removeAll(seen);
-        listed.keySet().forEach(name -> wrong("", name, "is in the manifest, but not in the archive"));
+        sums.keySet().removeAll(seen);
+        sums.keySet().forEach(name -> wrong("", name, "is in the manifest, but not in the archive"));
         return new Verified(problems, kept, seen.size(), most - left[0]);
     }
 
-    private JsonNode manifest() {
+    /** File to SHA-256, by the manifest. */
+    private Map<String, String> listed() {
+        Map<String, String> listed = new HashMap<>();
         ZipEntry entry = zip.getEntry(Summary.MANIFEST);
         try (InputStream stream = entry == null ? InputStream.nullInputStream() : zip.getInputStream(entry)) {
             JsonNode manifest = Json.read(stream.readNBytes(LARGEST_MANIFEST));
             manifest.path("kept").forEach(rule -> keep(rule.asText()));
+            manifest.path("files").forEach(file -> listed.put(file.path("path").asText(),
+                    file.path("sha256").asText()));
             if (manifest.path("schema").asInt() == Summary.SCHEMA) {
-                return manifest;
+                return listed;
             }
         } catch (IOException | StackOverflowError e) {
             // It is as good as none.
         }
         problems.add("it has no " + Summary.MANIFEST + " of a known schema");
-        return Json.object();
+        return new HashMap<>();
     }
 
     private void keep(String rule) {
@@ -294,17 +291,17 @@ public final class Existing implements Closeable {
             Collecting collecting = new Collecting(pipeline, archive, null, Wanted.EVERYTHING, told, left,
                     new Archive.Names());
             Sink sink = collecting.new Sink(Collector.of("", "", null));
-            for (Path file : files(source, any -> true, MOST_FILES, sink::remark)) {
+            for (Path file : files(source, any -> true, sink::remark)) {
                 give(source, file, redactor, sink);
             }
-            List<Part> parts = sink.parts();
+            List<Part> parts = sink.parts;
             if (parts.isEmpty()) {
-                String why = sink.remarks().isEmpty() ? "" : ": " + sink.remarks().get(0);
+                String why = sink.remarks.isEmpty() ? "" : ": " + sink.remarks.get(0);
                 throw new Problem("nothing to clean in " + source + why);
             }
             Path copy = archive.folder.resolve("copy");
             if (isZip(target)) {
-                Summary.Head head = new Summary.Head(null, Instant.now(), null, "", policy.kept());
+                Summary.Head head = new Summary.Head(null, Instant.now(), null, "", true, policy.kept());
                 parts = Summary.withManifest(pipeline, archive, head, List.of(sink), parts);
                 Archive.write(copy, parts, head.created());
             } else {
@@ -316,9 +313,9 @@ public final class Existing implements Closeable {
                 }
             }
             archive.name(copy, target);
-            List<String> leftOut = new ArrayList<>(sink.remarks());
-            sink.parts().forEach(part -> part.notes.forEach(note -> leftOut.add(part.path + ": " + note)));
-            return new Cleaned(sink.parts().size(), leftOut, Summary.redacted(sink.parts()));
+            List<String> leftOut = new ArrayList<>(sink.remarks);
+            sink.parts.forEach(part -> part.notes.forEach(note -> leftOut.add(part.path + ": " + note)));
+            return new Cleaned(sink.parts.size(), leftOut, Summary.redacted(sink.parts));
         }
     }
 
@@ -344,7 +341,7 @@ public final class Existing implements Closeable {
     }
 
     private static void give(String name, InputStream raw, Sink sink) throws IOException {
-        if (sink.parts().size() >= MOST_FILES) {
+        if (sink.parts.size() >= MOST_FILES) {
             throw new Problem("more than " + MOST_FILES + " files are not cleaned at once: name a folder in it");
         }
         try {
@@ -354,51 +351,40 @@ public final class Existing implements Closeable {
         }
     }
 
-    /** The wanted files at or below a root, links followed, by name; what cannot be taken is noted. */
-    static List<Path> files(Path root, Predicate<Path> wanted, int most, Consumer<String> note) {
+    /**
+     * The wanted files at or below a path, links followed, by name; what cannot be taken is noted. Of more than {@value
+     * #MOST_FILES} none is.
+     */
+    static List<Path> files(Path root, Predicate<Path> wanted, Consumer<String> note) {
         List<Path> files = new ArrayList<>();
-        SimpleFileVisitor<Path> visitor = new SimpleFileVisitor<>() {
-            @Override
-            public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
-                boolean taken = wanted.test(file);
-                if (taken && files.size() == most) {
-                    note.accept("more than " + most + " files: the rest is left out");
-                    return FileVisitResult.TERMINATE;
-                } else if (taken && attributes.isRegularFile()) {
-                    files.add(file);
-                } else if (taken) {
-                    note.accept(file + " left out: it is no regular file (a pipe or a device may never end)");
-                }
-                return FileVisitResult.CONTINUE;
+        walk(root, Set.of(), file -> {
+            if (files.size() == MOST_FILES) {
+                throw new Problem("more than " + MOST_FILES + " files at " + root + ": name a folder in it");
+            } else if (wanted.test(file)) {
+                files.add(file);
             }
-
-            @Override
-            public FileVisitResult visitFileFailed(Path file, IOException e) {
-                boolean loop = e instanceof FileSystemLoopException;
-                note.accept(file + " left out: " + (loop ? "a link back to a folder above it" : Incident.why(e)));
-                return FileVisitResult.CONTINUE;
-            }
-        };
-        try {
-            Files.walkFileTree(root, EnumSet.of(FileVisitOption.FOLLOW_LINKS), DEEPEST, visitor);
-        } catch (IOException e) {
-            note.accept(root + " left out: " + Incident.why(e));
-        }
-        files.sort(null);
+        }, note);
         return files;
     }
 
-    /** What a file holds, as far as its length, its beginning and its end tell: the same for a copy. */
-    static String content(Path file) {
-        try (InputStream stream = Files.newInputStream(file)) {
-            long size = Files.size(file);
-            MessageDigest digest = Archive.sha256();
-            digest.update(stream.readNBytes(ENDS));
-            stream.skip(Math.max(0, size - 2 * ENDS));
-            digest.update(stream.readNBytes(ENDS));
-            return size + HexFormat.of().formatHex(digest.digest());
+    private static void walk(Path path, Set<Path> above, Consumer<Path> found, Consumer<String> note) {
+        try {
+            Path real = path.toRealPath();
+            if (Files.isRegularFile(real)) {
+                found.accept(path);
+            } else if (!Files.isDirectory(real)) {
+                note.accept(path + " left out: it is no regular file (a pipe or a device may never end)");
+            } else if (above.contains(real) || above.size() == DEEPEST) {
+                note.accept(path + " left out: a link back to a folder above it, or too deep");
+            } else {
+                Set<Path> deeper = new HashSet<>(above);
+                deeper.add(real);
+                try (Stream<Path> children = Files.list(path)) {
+                    children.sorted().forEach(child -> walk(child, deeper, found, note));
+                }
+            }
         } catch (IOException e) {
-            return file.toString();
+            note.accept("left out: " + Incident.why(e));
         }
     }
 }

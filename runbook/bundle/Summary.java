@@ -50,7 +50,8 @@ final class Summary {
             + "count failed perMinute instance peak peakAt longestSeconds words";
 
     /** Facts about the whole: {@code kept} are rules that were relaxed, {@code window} may be null. */
-    record Head(String drill, Instant created, Bundle.Window window, String words, Set<String> kept) { }
+    record Head(String drill, Instant created, Bundle.Window window, String words, boolean zoneGiven,
+            Set<String> kept) { }
 
     private final Head head;
     private final Verdict verdict;
@@ -59,17 +60,23 @@ final class Summary {
     private final List<Sink> sinks;
     private final List<Part> collected;
     private final Facts facts;
+    private final long counted;
 
-    Summary(Head head, Systems systems, Optional<Incident> incident, Collecting.Told told, List<Sink> sinks) {
+    Summary(Head head, Systems systems, Optional<Incident> incident, Collecting.Told told, List<Sink> sinks)
+            throws IOException {
         this.head = head;
         this.verdict = systems.verdict;
         this.before = incident.flatMap(Summary::diagnosed);
         this.sample = told.sample();
         this.sinks = sinks;
-        this.collected = sinks.stream().flatMap(sink -> sink.parts().stream())
+        this.collected = sinks.stream().flatMap(sink -> sink.parts.stream())
                 .sorted(Comparator.comparing(part -> part.path)).toList();
+        for (Part part : collected) {
+            part.finish();
+        }
         this.facts = told.reader.facts().with(systems.queues(), List.copyOf(systems.curves),
                 List.copyOf(systems.incidents), missing(sinks));
+        this.counted = systems.counted();
     }
 
     private static Optional<Event> diagnosed(Incident incident) {
@@ -91,15 +98,33 @@ final class Summary {
 
     /** What the incident is, if there is one, and what triage says now. */
     String headline() {
-        String now = verdict == null ? "no verdict: triage did not come to an end"
+        String now = verdict == null ? "no verdict, triage did not come to an end"
                 : verdict.severity().map(level -> level.name() + ": ").orElse("") + verdict.title();
-        return before.map(event -> words(event) + "; now: " + now).orElse(now);
+        if (before.isEmpty()) {
+            return now;
+        }
+        Event event = before.get();
+        String severity = event.data().path("severity").asText();
+        String then = severity + ": " + Text.safe(event.summary(), 160).replaceFirst("^P\\d[a-z -]*: ", "");
+        return then + " (at " + event.at().truncatedTo(ChronoUnit.SECONDS) + "); now: "
+                + (now.equals(then) ? "the same" : now);
     }
 
-    private static String words(Event event) {
-        String severity = event.data().path("severity").asText();
-        return (event.summary().startsWith(severity) ? "" : severity + ": ") + Text.safe(event.summary(), 160)
-                + " (at " + event.at().truncatedTo(ChronoUnit.SECONDS) + ")";
+    /** In which zone the log's times were read, where the log does not say; empty where it does. */
+    String assumedZone() {
+        return facts.minutes().isEmpty() || facts.zoneNamed() || head.zoneGiven ? ""
+                : facts.zone() + ", which the log does not name; --log-zone reads them in another";
+    }
+
+    /** What to make of two counts of the same that are far apart; empty where they are not. */
+    private String apart() {
+        long logged = facts.minutes().stream().mapToLong(LogReader.Minute::failed).sum();
+        if (counted <= 2 * logged && logged <= 2 * counted || facts.minutes().isEmpty()) {
+            return "";
+        }
+        return counted > logged ? "more than these logs tell of: it counts every instance all the time; trust it for "
+                + "how many, and the logs for when and whom"
+                : "fewer than these logs tell of: it may lack instances, or a call stands in several lines";
     }
 
     private String markdown(Templates templates) {
@@ -122,8 +147,9 @@ final class Summary {
         values.put("first", failure(facts.first()));
         values.put("last", failure(facts.last()));
         values.put("customers", facts.customers());
-        values.put("zone", facts.zone());
-        values.put("zoneNamed", facts.zoneNamed());
+        values.put("zone", facts.minutes().isEmpty() ? "" : assumedZone().isEmpty() ? facts.zone() : assumedZone());
+        values.put("counted", counted == 0 ? "" : counted);
+        values.put("apart", apart());
         values.put("endpoints", facts.endpoints().stream().limit(10).toList());
         values.put("callers", facts.callers().stream().limit(5).toList());
         values.put("queue", facts.queue());
@@ -217,8 +243,7 @@ final class Summary {
         String markdown = markdown(templates);
         List<Part> files = new ArrayList<>(List.of(pipeline.page(archive.part("summary.md", "bundle"), markdown),
                 pipeline.page(archive.part("report.html", "bundle"), html(markdown, templates)),
-                pipeline.page(archive.part("facts.json", "bundle"), facts.json()),
-                pipeline.page(archive.part("redaction.json", "bundle"), redaction())));
+                pipeline.page(archive.part("facts.json", "bundle"), facts.json())));
         files.addAll(collected);
         return withManifest(pipeline, archive, head, sinks, files);
     }
@@ -230,13 +255,14 @@ final class Summary {
         for (Part part : parts) {
             String sha256 = part.finish();
             files.add(fields("path", part.path, "bytes", part.plain(), "sha256", sha256, "collector", part.collector,
-                    "truncated", part.notes.stream().anyMatch(CUT.asMatchPredicate()), "notes", part.notes));
+                    "truncated", part.notes.stream().anyMatch(CUT.asMatchPredicate()), "notes", part.notes, "redacted",
+                    rows(part.tally.counts())));
         }
         List<Object> collectors = new ArrayList<>();
         for (Sink sink : sinks) {
             collectors.add(fields("name", sink.name(), "state", sink.state().name().toLowerCase(Locale.ROOT), "why",
-                    sink.why(), "remarks", sink.remarks(), "millis", sink.millis(), "files",
-                    sink.parts().stream().map(part -> part.path).sorted().toList()));
+                    sink.why(), "remarks", sink.remarks, "millis", sink.millis, "files",
+                    sink.parts.stream().map(part -> part.path).sorted().toList()));
         }
         Object window = head.window == null ? null
                 : fields("from", head.window.from(), "to", head.window.to());
@@ -248,17 +274,11 @@ final class Summary {
         return Stream.concat(Stream.of(first), parts.stream()).toList();
     }
 
-    /**
-     * {@code redaction.json}: count, file and rule, in this order; never a value. {@code "secret": 5} reads as a
-     * secret, and so does {@code "rule": "phone", "count": 30}.
-     */
-    private String redaction() {
+    /** Count and rule, in this order: {@code "secret": 5} reads as a secret, and so does a phone's count behind it. */
+    private static List<Object> rows(Map<String, Long> counts) {
         List<Object> rows = new ArrayList<>();
-        collected.forEach(part -> part.tally.counts().forEach((rule, count) ->
-                rows.add(fields("count", count, "file", part.path, "rule", rule))));
-        List<Object> totals = new ArrayList<>();
-        redacted().forEach((rule, count) -> totals.add(fields("count", count, "rule", rule)));
-        return json(fields("schema", SCHEMA, "totals", totals, "redactions", rows));
+        counts.forEach((rule, count) -> rows.add(fields("count", count, "rule", rule)));
+        return rows;
     }
 
     private static String json(Map<String, Object> json) {
@@ -281,14 +301,7 @@ final class Summary {
 
     /** A line for each thing that is not there. */
     static List<String> missing(List<Sink> sinks) {
-        List<String> missing = new ArrayList<>();
-        for (Sink sink : sinks) {
-            if (sink.state() != State.OK) {
-                missing.add(sink.name() + " " + sink.state().name().toLowerCase(Locale.ROOT) + ": " + sink.why());
-            }
-            sink.remarks().forEach(remark -> missing.add(sink.name() + ": " + remark));
-        }
-        return missing;
+        return sinks.stream().flatMap(sink -> sink.missing().stream()).toList();
     }
 
     /** Rule to count, of what was collected: pages that repeat it are not counted again. */

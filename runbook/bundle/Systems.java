@@ -1,12 +1,10 @@
 package runbook.bundle;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.management.ManagementFactory;
 import java.net.URI;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -51,6 +49,7 @@ import runbook.Verdict;
 import runbook.bundle.Bundle.State;
 import runbook.bundle.Collecting.Collector;
 import runbook.bundle.Collecting.Sink;
+import runbook.bundle.Collecting.Work;
 
 /**
  * The systems around an incident: Klaviyo, its status page, our application and its logs, Prometheus, this machine, the
@@ -80,9 +79,7 @@ final class Systems {
 
     private static final String TABLE = "logs.json";
     private static final Pattern PLACE = Pattern.compile("\\{[a-z-]*}");
-    private static final int LONGEST_LIST = 16 << 20;
     private static final String SPECIAL = "[*?\\[{]";
-    private static final int MOST_LOGS = 2_000;
     private static final String SAME = " left out: it is the same as ";
 
     private final Bundle.Options options;
@@ -92,8 +89,7 @@ final class Systems {
     private final Map<String, Row> rows;
     private final Http http;
     private final Duration timeout;
-    /** Logs by what they hold. */
-    private final Map<String, Path> taken = new ConcurrentHashMap<>();
+    private final Set<Path> taken = ConcurrentHashMap.newKeySet();
     /** Incidents of the vendor's that touch the window, oldest first, as far as they are read. */
     final List<StatusPage.Incident> incidents = new CopyOnWriteArrayList<>();
     /** What Prometheus told. */
@@ -123,15 +119,15 @@ final class Systems {
         all.addAll(logs());
         all.add(asked("metrics/prometheus", target.prometheus(), "no address given (--prometheus)",
                 target.prometheus() + " " + String.join(", ", queries()), this::metrics));
-        all.add(Collector.of("environment/machine", "variables " + String.join(", ", variables())
-                + "; system, Java, proxies", this::machine));
+        all.add(Collector.of("environment/machine", "system, Java, proxies, and variables: "
+                + String.join(", ", variables()), this::machine));
         Path folder = incident.map(Incident::folder).orElse(null);
         all.add(asked("incident/folder", folder, "no open incident (--incident)", "the files in " + folder, sink ->
                 folder(folder, sink)));
         return all;
     }
 
-    private static Collector asked(String name, Object of, String lacking, String plan, Collecting.Work work) {
+    private static Collector asked(String name, Object of, String lacking, String plan, Work work) {
         return of == null ? Collector.none(name, State.SKIPPED, lacking) : Collector.of(name, plan, work);
     }
 
@@ -195,11 +191,8 @@ final class Systems {
         URI app = settings.target().app();
         // In a game day the application's log is a file too, and has the same lines.
         if (settings.drill().isPresent() && app != null && options.logs.isEmpty()) {
-            logs.add(Collector.of("application/drill-log", "the sandbox application's log", sink -> {
-                if (http.get(app.resolve("/log"), timeout) instanceof Reply reply) {
-                    sink.log("log/shop.log", new ByteArrayInputStream(reply.body()), Long.MAX_VALUE);
-                }
-            }));
+            logs.add(Collector.of("application/drill-log", "the sandbox application's log", sink ->
+                    sink.log("log/shop.log", app.resolve("/log").toURL().openStream(), Long.MAX_VALUE)));
         }
         return !logs.isEmpty() ? logs : List.of(Collector.none("application/logs", State.SKIPPED,
                 "no logs given (--log, --journal, --k8s, --docker, --gcp-logs, --aws-logs or --loki)"));
@@ -208,19 +201,18 @@ final class Systems {
     // Files are looked for before anything is collected: a typing error is told at once, not after all the others.
     private Collector files(String given) {
         String name = "application/log " + given;
-        String none = "no log that could be used was found at " + given;
         List<String> notes = new ArrayList<>();
-        List<Path> files;
+        List<Path> files = new ArrayList<>();
         try {
-            files = CompletableFuture.supplyAsync(() -> logFiles(given, notes::add))
+            CompletableFuture.runAsync(() -> files.addAll(logFiles(given, notes::add)))
                     .get(options.maxTime.toMillis() / 4, TimeUnit.MILLISECONDS);
         } catch (InterruptedException | ExecutionException | TimeoutException e) {
-            return Collector.none(name, State.FAILED, none + ": looking for it did not come to an end");
+            return Collector.none(name, State.FAILED, "looking for it did not come to an end");
         }
         if (files.isEmpty()) {
-            String why = String.join("; ", notes);
-            return why.contains(SAME) ? Collector.none(name, State.SKIPPED, why)
-                    : Collector.none(name, State.FAILED, String.join("; ", none, why));
+            boolean had = notes.stream().anyMatch(note -> note.contains(SAME));
+            String why = notes.isEmpty() ? "no such file" : String.join("; ", notes);
+            return Collector.none(name, had ? State.SKIPPED : State.FAILED, why);
         }
         List<String> plan = new ArrayList<>();
         files.forEach(file -> plan.add(file + ", " + Archive.words(file.toFile().length())));
@@ -228,8 +220,8 @@ final class Systems {
         return new Collector(name, State.OK, plan, sink -> {
             notes.forEach(sink::remark);
             files.forEach(file -> give(file, "log/" + file, sink::log, sink));
-            if (sink.parts().isEmpty()) {
-                sink.trouble(none);
+            if (sink.parts.isEmpty()) {
+                sink.trouble("none of its files is a log that can be read");
             }
         });
     }
@@ -256,29 +248,35 @@ final class Systems {
         Path start = options.shared.host().path(root).normalize();
         PathMatcher glob = pattern ? FileSystems.getDefault().getPathMatcher("glob:" + given.substring(slash + 1))
                 : any -> true;
-        List<Path> files = Existing.files(start, file -> glob.matches(start.relativize(file)), MOST_LOGS, note);
+        List<Path> files = Existing.files(start, file -> glob.matches(start.relativize(file)), note);
         files.sort(Comparator.comparing((Path file) -> file.toFile().lastModified()).thenComparing(file -> file));
-        files.removeIf(file -> {
+        return files.stream().filter(file -> {
             boolean old = file.toFile().lastModified() < window.from().toEpochMilli();
-            Path same = old ? null : taken.putIfAbsent(Existing.content(file), file);
+            Optional<Path> same = taken.stream().filter(other -> same(other, file)).findFirst();
             if (old) {
                 note.accept(file + " left out: last changed before the window");
-            } else if (same != null) {
-                note.accept(file + SAME + same);
+            } else if (same.isPresent()) {
+                note.accept(file + SAME + same.get());
             }
-            return old || same != null;
-        });
-        return files;
+            return !old && same.isEmpty() && taken.add(file);
+        }).toList();
+    }
+
+    private static boolean same(Path file, Path other) {
+        try {
+            return Files.size(file) == Files.size(other) && Files.mismatch(file, other) < 0;
+        } catch (IOException e) {
+            return false;
+        }
     }
 
     /** What a command prints that is a row of the table. */
     private Collector printed(String kind, String given, String in) {
-        List<String> command = command(kind, given, in);
-        return tool("application/" + kind + " " + given, command, "", sink ->
-                print(sink, kind + "/" + given + ".log", command, rows.get(kind).merged));
+        return tool("application/" + kind + " " + given, command(kind, given, in), "", sink ->
+                print(sink, kind + "/" + given + ".log", kind, given, in));
     }
 
-    private Collector tool(String name, List<String> command, String more, Collecting.Work work) {
+    private Collector tool(String name, List<String> command, String more, Work work) {
         return tool.find(command.get(0)).isPresent() ? Collector.of(name, Tool.shown(command) + more, work)
                 : Collector.none(name, State.FAILED, Tool.name(command) + " is not installed (not on the PATH)");
     }
@@ -296,50 +294,40 @@ final class Systems {
     }
 
     /** Runs it; an exit code other than 0 is trouble, and what it printed is kept all the same. */
-    private static void print(Sink sink, String file, List<String> command, boolean merged)
-            throws IOException, Tool.Failure {
-        try (Tool.Running child = sink.start(command, merged)) {
+    private void print(Sink sink, String file, String kind, String given, String in) throws IOException, Tool.Failure {
+        List<String> command = command(kind, given, in);
+        try (Tool.Running child = sink.start(command, rows.get(kind).merged)) {
             sink.log(file, child.output(), Long.MAX_VALUE);
-            troubleUnlessGood(sink, command, child);
-        }
-    }
-
-    private static void troubleUnlessGood(Sink sink, List<String> command, Tool.Running child) {
-        if (!child.exit().equals(Optional.of(0))) {
-            String said = child.complaint().strip();
             String exit = child.exit().map(code -> "exit code " + code).orElse("no exit code yet");
-            sink.trouble(Tool.name(command) + " ended with " + exit + (said.isEmpty() ? "" : ": " + said));
+            if (!exit.equals("exit code 0")) {
+                String said = child.complaint().strip();
+                sink.trouble(Tool.name(command) + " ended with " + exit + (said.isEmpty() ? "" : ": " + said));
+            }
         }
     }
 
     // A list of the pods first, then the log of each, and of what ran before in those that were restarted.
     private Collector pods(String given) {
-        String[] parts = given.split("/", 2);
-        if (parts.length < 2 || parts[0].isEmpty() || parts[1].isEmpty()) {
+        if (!given.matches("[^/]+/.+")) {
             throw new Problem("--k8s " + Text.safe(given, 60) + ": give NAMESPACE/SELECTOR, such as shop/app=checkout");
         }
-        List<String> list = command("pods", parts[1], parts[0]);
+        String namespace = given.replaceFirst("/.*", "");
+        List<String> list = command("pods", given.substring(namespace.length() + 1), namespace);
         return tool("application/k8s " + given, list, ", then kubectl logs of each, and of what ran before in those "
-                + "restarted", sink -> printPods(sink, list, parts[0]));
-    }
-
-    private void printPods(Sink sink, List<String> list, String namespace) throws IOException, Tool.Failure {
-        String table;
-        try (Tool.Running child = sink.start(list, false)) {
-            table = new String(child.output().readNBytes(LONGEST_LIST), StandardCharsets.UTF_8);
-            troubleUnlessGood(sink, list, child);
-        }
-        sink.text("k8s/pods.txt", table);
-        for (String pod : table.lines().skip(1).toList()) {
-            String[] cells = pod.strip().split("\\s+");
-            print(sink, "k8s/" + cells[0] + ".log", command("pod", cells[0], namespace), false);
-            if (cells.length > 1 && cells[1].matches(".*[1-9].*")) {
-                print(sink, "k8s/" + cells[0] + "-previous.log", command("previous-pod", cells[0], namespace), false);
-            }
-        }
-        if (sink.parts().size() == 1) {
-            sink.trouble("no pod was found");
-        }
+                + "restarted", sink -> {
+                    Tool.Output pods = tool.run(list);
+                    sink.text("k8s/pods.txt", pods.out());
+                    if (pods.out().lines().count() < 2) {
+                        sink.trouble("no pod was found: " + pods.err().strip());
+                    }
+                    for (String pod : pods.out().lines().skip(1).toList()) {
+                        String[] cells = pod.strip().split("\\s+");
+                        print(sink, "k8s/" + cells[0] + ".log", "pod", cells[0], namespace);
+                        if (cells.length > 1 && cells[1].matches(".*[1-9].*")) {
+                            print(sink, "k8s/" + cells[0] + "-previous.log", "previous-pod", cells[0], namespace);
+                        }
+                    }
+                });
     }
 
     // ---- Prometheus: each query's value now, over the window and over the hour before it
@@ -397,6 +385,12 @@ final class Systems {
             grown += point.at().isAfter(window.from()) ? more : 0;
         }
         return new LogReader.Curve(query, name, "per minute", grown, points);
+    }
+
+    /** Failed calls in the window as Prometheus counts them; 0 where it does not. */
+    long counted() {
+        return Math.round(curves.stream().filter(curve -> curve.query().equals(ERRORS))
+                .mapToDouble(LogReader.Curve::grown).sum());
     }
 
     /** Retry queues by instance, as Prometheus has them: the curves whose query names a queue. */
