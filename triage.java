@@ -535,8 +535,8 @@ class Triage implements Callable<Integer> {
         }
         Settings.Templates texts = shared.templates();
         Message message = Message.of(texts, verdict.diagnosis().id(), verdict.severity().map(Enum::name).orElse(""),
-                Message.State.of(journal), Instant.now().truncatedTo(ChronoUnit.SECONDS), journal).withLead(lead)
-                .withDrill(shared.drill());
+                Message.State.of(journal), Instant.now().truncatedTo(ChronoUnit.SECONDS), journal,
+                new Message.Known(shared.drill(), lead, null, null, false));
         if (announce == Audience.internal || announce == Audience.both) {
             draft("Internal message", message.internal(texts));
         }

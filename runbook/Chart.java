@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
+import java.util.LinkedList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -43,30 +44,6 @@ public final class Chart {
     // Seconds between two times at the axis.
     private static final long[] STEPS = {1, 5, 10, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600,
         43_200, 86_400, 172_800, 604_800, 2_592_000, 31_536_000};
-
-    private static final String STYLE = """
-        .chart{--ink:#1c2733;--soft:#56657a;--line:#d4dbe4;--ground:#fff;--bad:#f6c7b8;--acting:#fbe2a0;
-        --good:#c4e7cd;--shade:#0004;--l0:#0b62a4;--l1:#c04a00;--l2:#007a5a;
-        --l3:#a0487a;--l4:#946200;--l5:#1f7fb8;--l6:#6b5314;--l7:#666;
-        font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
-        @media screen and (prefers-color-scheme:dark){.chart{--ink:#e8edf3;--soft:#a3b0c0;--line:#37424f;
-        --ground:#14181d;--bad:#6e3325;--acting:#655017;--good:#215437;
-        --shade:#fff5;--l0:#6cb6ff;--l1:#ff9e66;--l2:#4fd0a5;--l3:#e9a3cb;--l4:#e8b84a;--l5:#8fd0f5;
-        --l6:#cfb76a;--l7:#aaa}}
-        @media print{.chart{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
-        .chart text{fill:var(--ink)}.chart .soft{fill:var(--soft)}.chart .title{font-size:19px;font-weight:600}
-        .chart .name,.chart .number{font-weight:600}.chart .number{font-size:10.5px}
-        .chart .middle,.chart .number{text-anchor:middle}.chart .end{text-anchor:end}.chart .grid{stroke:var(--line)}
-        .chart .axis{stroke:var(--soft)}.chart .stem{stroke:var(--soft);stroke-dasharray:2 3}
-        .chart .shape{fill:var(--ground);stroke:var(--ink);stroke-width:1.4}.chart .out{fill:var(--ink)}
-        .chart .ink{stroke:var(--shade);fill:none}.chart .ink.bad{stroke-width:3}
-        .chart .name.middle{paint-order:stroke;stroke:var(--ground);stroke-width:4px}
-        .chart .line{fill:none;stroke-width:1.8;stroke-linejoin:round}.chart .fill{opacity:.2}
-        .chart .ground{fill:var(--ground)}
-        figure.timeline{margin:.8rem 0 1.4rem;overflow-x:auto}
-        figure.timeline svg{display:block;width:100%;min-width:720px;height:auto}
-        @media print{figure.timeline svg{min-width:0}}
-        """;
 
     /** What a stretch stands for: broken, in part, well. */
     public enum Tone {
@@ -151,14 +128,11 @@ public final class Chart {
 
     // What meets and says the same is one.
     private static List<Band> joined(List<Band> bands) {
-        List<Band> joined = new ArrayList<>();
+        LinkedList<Band> joined = new LinkedList<>();
         for (Band band : bands) {
-            Band last = joined.isEmpty() ? band : joined.get(joined.size() - 1);
-            if (!joined.isEmpty() && last.to.equals(band.from) && last.word.equals(band.word)) {
-                joined.set(joined.size() - 1, new Band(last.from, band.to, last.word, last.tone));
-            } else {
-                joined.add(band);
-            }
+            Band last = joined.peekLast();
+            boolean goesOn = last != null && last.to.equals(band.from) && last.word.equals(band.word);
+            joined.add(goesOn ? new Band(joined.removeLast().from, band.to, band.word, band.tone) : band);
         }
         return joined;
     }
@@ -179,14 +153,15 @@ public final class Chart {
         return this;
     }
 
-    /** A document of its own. */
+    /** A document of its own, with the style that {@code page.html} has for charts. */
     public String svg() {
-        return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" + new Drawing().whole();
+        String style = Templates.builtIn().text("page.html").replaceAll("(?s).*(?=/\\* Charts)|</style>.*", "");
+        return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" + new Drawing().whole("<style>" + style + "</style>");
     }
 
-    /** A figure for a page; on a narrow screen it is pushed sideways, and stays readable. */
+    /** A figure for a page, whose style it has; on a narrow screen it is pushed sideways, and stays readable. */
     public String figure() {
-        return "<figure class=\"timeline\">" + new Drawing().whole() + "</figure>\n";
+        return "<figure class=\"timeline\">" + new Drawing().whole("") + "</figure>\n";
     }
 
     /** A page that holds it, in the frame that a team may have of its own ({@code page.html}). */
@@ -242,7 +217,7 @@ public final class Chart {
         private double x = BEGIN;
         private double y = TOP;
 
-        private String whole() {
+        private String whole(String style) {
             List<Integer> rows = markRows();
             double lanesTop = TOP + rows.stream().mapToInt(row -> row + 1).max().orElse(0) * MARK + 6;
             double axis = lanesTop + lanes.stream().mapToDouble(Lane::whole).sum();
@@ -258,15 +233,15 @@ public final class Chart {
             y = axis + 46;
             legend();
             list();
-            return head() + svg + "</svg>\n";
+            return head(style) + svg + "</svg>\n";
         }
 
-        private String head() {
+        private String head(String style) {
             String said = lanes.stream().map(lane -> lane.name + ": " + lane.note).collect(Collectors.joining(". "));
             String open = String.format(Locale.ROOT, "<svg class=\"chart\" xmlns=\"http://www.w3.org/2000/svg\""
                             + " viewBox=\"0 0 %d %.0f\" role=\"group\" aria-label=\"%s\">%n<desc>%s</desc>%n",
                     WIDTH, y + 14, escape(title, 120), escape(said, 2_000));
-            StringBuilder defs = new StringBuilder("<style>" + STYLE + "</style>\n<defs>");
+            StringBuilder defs = new StringBuilder(style + "<defs>");
             for (Tone tone : Tone.values()) {
                 defs.append(String.format("<pattern id=\"%s-%s\" width=\"8\" height=\"8\""
                         + " patternUnits=\"userSpaceOnUse\"><rect width=\"8\" height=\"8\" style=\"fill:var(--%2$s)\"/>"
@@ -321,9 +296,6 @@ public final class Chart {
             double there = x(mark.at);
             if (inside(mark.at)) {
                 stroke("stem", there, middle + 8, there, floor);
-            } else {
-                int out = mark.at.isBefore(from) ? -1 : 1;
-                put("<path class=\"out\" d=\"M%.1f,%.1f l%d,-5 v10 z\"/>", there + out * 17, middle, -out * 6);
             }
             put("<g><title>%s</title>", escape(when(mark) + " UTC: " + mark.words, 200));
             shape(mark.shape, there, middle, Integer.toString(number + 1));

@@ -27,9 +27,9 @@ import runbook.Http.Answer;
 import runbook.Incident.Event;
 
 /**
- * What the runbook's two messages say, the internal one (Slack) and the external one (status page). {@link #of} knows
- * what the diagnosis implies; the {@code with…} methods replace what somebody knows better. Nothing is called done
- * before the incident's state has it that something was. Every value is one printable, bounded line without a key.
+ * What the runbook's two messages say, the internal one (Slack) and the external one (status page): what the diagnosis
+ * implies and the journal says, but for what somebody knows better. Nothing is called done before the incident's state
+ * has it that something was. Every value is one printable, bounded line without a key.
  */
 public final class Message {
     private static final int LONGEST_VALUE = 400;
@@ -38,23 +38,36 @@ public final class Message {
     private final Instant at;
     private final Words words;
     private final String severity;
-    private String action;
-    private String lead;
-    private Instant next;
-    private Optional<String> drill = Optional.empty();
-    private boolean working;
+    private final String action;
+    private final String lead;
+    private final Instant next;
+    private final Optional<String> drill;
+    private final boolean working;
 
-    private Message(State state, Instant at, Words words, String severity, List<Event> journal) {
+    /**
+     * What somebody knows better, each null where nobody does: the drill's scenario; who leads, with or without {@code
+     * @}; what is being done right now, which the external text never says; when the next message is due; and whether
+     * the last look was good, while nobody knows yet whether that will hold.
+     */
+    public record Known(Optional<String> drill, String lead, String action, Instant next, boolean working) { }
+
+    private Message(State state, Instant at, Words words, String severity, List<Event> journal, Known known) {
         this.state = state;
         this.at = at;
         this.words = words;
         this.severity = severity;
-        this.lead = Incident.lead(journal);
-        this.next = state == State.RESOLVED ? null : due(journal, at);
+        drill = known.drill;
+        working = known.working && state != State.RESOLVED;
+        String named = known.lead == null ? "" : known.lead.strip().replaceFirst("^@+", "");
+        lead = named.isEmpty() ? Incident.lead(journal) : named;
+        Instant due = known.next == null ? due(journal, at) : known.next;
+        next = state == State.RESOLVED ? null : due;
         Optional<Event> done = journal.stream().filter(Event::mitigating).reduce((first, last) -> last);
         String begun = done.map(event -> "Done at " + minute(event.at()) + ": " + event.summary())
                 .orElse("Under way: " + words.action());
-        this.action = state == State.MITIGATING ? begun : "To do: " + words.action();
+        String usual = state == State.MITIGATING ? begun : "To do: " + words.action();
+        action = Optional.ofNullable(known.action)
+                .orElse(working ? "It works; watching until it has held" : usual);
     }
 
     /**
@@ -64,13 +77,15 @@ public final class Message {
      * that is on record is still the one that people are told of.
      */
     public static Message of(Templates templates, String diagnosis, String severity, State state, Instant at,
-                             List<Event> journal) {
-        Incident.State known = Incident.State.of(journal);
-        if (severity.isBlank() && !known.severity().isEmpty()) {
-            Words words = Wording.of(templates, known.diagnosis()).words();
-            return new Message(state, at, words, known.severity(), journal).withWorking(diagnosis.equals("healthy"));
+                             List<Event> journal, Known known) {
+        Incident.State recorded = Incident.State.of(journal);
+        if (!severity.isBlank() || recorded.severity().isEmpty()) {
+            return new Message(state, at, Wording.of(templates, diagnosis).words(), severity, journal, known);
         }
-        return new Message(state, at, Wording.of(templates, diagnosis).words(), severity, journal);
+        Known looked = new Known(known.drill, known.lead, known.action, known.next,
+                known.working || diagnosis.equals("healthy"));
+        Words words = Wording.of(templates, recorded.diagnosis()).words();
+        return new Message(state, at, words, recorded.severity(), journal, looked);
     }
 
     /**
@@ -88,41 +103,6 @@ public final class Message {
     private static String minute(Instant at) {
         return at.truncatedTo(ChronoUnit.MINUTES).toString().replace(":00Z", "Z");
     }
-
-    // ---- what somebody knows better; null leaves things as they are
-
-    /** With what is being done right now; the external text never says. */
-    public Message withAction(String known) {
-        action = known == null ? action : known;
-        return this;
-    }
-
-    /** With the last look having been good, while nobody knows yet whether that will hold. */
-    public Message withWorking(boolean good) {
-        working = good && state != State.RESOLVED;
-        return working ? withAction("It works; watching until it has held") : this;
-    }
-
-    /** With an incident lead; a leading {@code @} is dropped, and nobody's name leaves whoever it is. */
-    public Message withLead(String name) {
-        String bare = name == null ? "" : name.strip().replaceFirst("^@+", "");
-        lead = bare.isEmpty() ? lead : bare;
-        return this;
-    }
-
-    /** With the time of the next message. */
-    public Message withNext(Instant due) {
-        next = due == null ? next : due;
-        return this;
-    }
-
-    /** In a drill of that scenario, or in earnest. */
-    public Message withDrill(Optional<String> scenario) {
-        drill = scenario;
-        return this;
-    }
-
-    // ---- the texts
 
     /** Where the incident stands. */
     public State state() {
@@ -165,8 +145,10 @@ public final class Message {
      * what nobody outside notices is no incident to them, and what only begins to work again is not called operational.
      */
     private String component() {
-        if (words.queued().orElse("").isEmpty() || working) {
-            return working ? "Monitoring" : "Operational";
+        if (working) {
+            return "Monitoring";
+        } else if (words.queued().orElse("").isEmpty()) {
+            return "Operational";
         }
         return severity.equals("P1") ? "Major Outage" : words.component().orElse("Degraded Performance");
     }

@@ -89,26 +89,19 @@ public final class Text {
 
         private Durations() { }
 
-        /** Reads a duration; an {@link IllegalArgumentException} says how to write one, and that zero is none. */
+        /** Reads a duration; an {@link IllegalArgumentException} says how to write one. */
         public static Duration parse(String text) {
             Matcher parts = FORM.matcher(text.strip());
-            if (text.isBlank() || !parts.matches()) {
-                throw refused(text, "is no duration");
-            }
             Duration duration = Duration.ZERO;
-            for (int i = 0; i < MILLIS.length; i++) {
+            for (int i = 0; parts.matches() && i < MILLIS.length; i++) {
                 String part = parts.group(i + 1);
                 duration = duration.plusMillis(part == null ? 0 : MILLIS[i] * Long.parseLong(part));
             }
             if (duration.isZero() || duration.compareTo(LONGEST) > 0) {
-                throw refused(text, "has to be more than 0 and at most ten years");
+                throw new IllegalArgumentException("'" + safe(text, 40)
+                        + "' is no duration of more than 0 and at most ten years: write 500ms, 5s, 2m or 1h30m");
             }
             return duration;
-        }
-
-        private static IllegalArgumentException refused(String text, String why) {
-            String said = "'" + safe(text, 40) + "' " + why + ": write 500ms, 5s, 2m or 1h30m";
-            return new IllegalArgumentException(said);
         }
 
         /** With at most two units: {@code 340 ms}, {@code 4.2 s}, {@code 2 min 5 s}, {@code 3 d 4 h}. */
@@ -232,20 +225,19 @@ public final class Text {
          * time. A {@link Problem} is one line that names file ({@code origin}), id and field.
          */
         public static <T extends Record> Map<String, T> table(String origin, String text, boolean team, Class<T> type) {
-            Set<Map.Entry<String, T>> rows = new LinkedHashSet<>();
+            JsonNode table;
             try {
-                JsonNode table = MAPPER.reader().with(StreamReadFeature.STRICT_DUPLICATE_DETECTION).readTree(text);
-                if (!table.isObject()) {
-                    throw new Problem(origin + " has to be an object: rows by id");
-                }
-                table.properties().forEach(row -> rows.add(new Row<>(origin, row, team, type)));
+                table = MAPPER.reader().with(StreamReadFeature.STRICT_DUPLICATE_DETECTION).readTree(text);
             } catch (JsonProcessingException e) {
                 String line = e.getLocation() == null ? "" : " line " + e.getLocation().getLineNr();
                 throw new Problem(origin + line + " is no JSON: " + safe(e.getOriginalMessage(), 200));
             }
-            if (team) {
-                rows.forEach(Map.Entry::getValue);
+            if (!table.isObject()) {
+                throw new Problem(origin + " has to be an object: rows by id");
             }
+            Set<Map.Entry<String, T>> rows = new LinkedHashSet<>();
+            table.properties().forEach(row -> rows.add(new Row<>(origin, row.getKey(), row.getValue(), team, type)));
+            rows.stream().filter(row -> team).forEach(Map.Entry::getValue);
             return new AbstractMap<>() {
                 @Override
                 public Set<Map.Entry<String, T>> entrySet() {
@@ -257,14 +249,16 @@ public final class Text {
 
     /** One row of a table: its id, and the record that it is read into when somebody first asks for it. */
     private static final class Row<T extends Record> implements Map.Entry<String, T> {
-        private final String where;
-        private final Map.Entry<String, JsonNode> row;
+        private final String origin;
+        private final String id;
+        private final JsonNode row;
         private final boolean team;
         private final Class<T> type;
         private T read;
 
-        Row(String origin, Map.Entry<String, JsonNode> row, boolean team, Class<T> type) {
-            this.where = origin + ", " + safe(row.getKey(), 60) + ": ";
+        Row(String origin, String id, JsonNode row, boolean team, Class<T> type) {
+            this.origin = origin;
+            this.id = id;
             this.row = row;
             this.team = team;
             this.type = type;
@@ -272,14 +266,12 @@ public final class Text {
 
         @Override
         public String getKey() {
-            return row.getKey();
+            return id;
         }
 
         @Override
         public synchronized T getValue() {
-            if (read == null) {
-                read = type.cast(record("", row.getValue(), type));
-            }
+            read = read == null ? type.cast(record("", row, type)) : read;
             return read;
         }
 
@@ -288,26 +280,30 @@ public final class Text {
             throw new UnsupportedOperationException();
         }
 
-        private Problem wrong(String field, String what) {
-            return new Problem(where + (field.isEmpty() ? "" : field + " ") + what);
+        private String place(String field) {
+            return origin + ", " + safe(id, 60) + ": " + field;
+        }
+
+        /** Refuses a field that is not as it has to be, in a sentence that names it. */
+        private void check(boolean right, String field, String what) {
+            if (!right) {
+                throw new Problem(place(field) + (field.isEmpty() ? "" : " ") + what);
+            }
         }
 
         private Object record(String field, JsonNode node, Class<?> type) {
+            check(node.isObject(), field, "has to be an object");
             String prefix = field.isEmpty() ? "" : field + ".";
             RecordComponent[] components = type.getRecordComponents();
             List<String> known = Stream.of(components).map(RecordComponent::getName).toList();
-            for (Map.Entry<String, JsonNode> given : object(field, node)) {
-                if (!known.contains(given.getKey())) {
-                    String name = safe(given.getKey(), 40);
-                    throw wrong(prefix + name, "is no field" + Nearest.hint(name, known));
-                }
-            }
+            node.properties().stream().map(Map.Entry::getKey).filter(name -> !known.contains(name)).findFirst()
+                    .ifPresent(name -> check(false, prefix + safe(name, 40), "is no field" + Nearest.hint(name, known)));
             Object[] values = new Object[components.length];
             Class<?>[] types = new Class<?>[components.length];
             for (int i = 0; i < values.length; i++) {
                 String name = known.get(i);
                 boolean rowsId = name.equals("id") && field.isEmpty() && !node.has("id");
-                values[i] = rowsId ? getKey() : value(prefix + name, node.get(name), components[i].getGenericType());
+                values[i] = rowsId ? id : value(prefix + name, node.path(name), components[i].getGenericType());
                 types[i] = components[i].getType();
             }
             try {
@@ -315,72 +311,56 @@ public final class Text {
                 canonical.setAccessible(true);
                 return canonical.newInstance(values);
             } catch (InvocationTargetException e) {
-                throw e.getCause() instanceof IllegalArgumentException said ? wrong(field, safe(said.getMessage(), 200))
-                        : new IllegalStateException(e.getCause());
+                check(!(e.getCause() instanceof IllegalArgumentException), field, safe(e.getCause().getMessage(), 200));
+                throw new IllegalStateException(e.getCause());
             } catch (ReflectiveOperationException e) {
                 throw new IllegalStateException(type + " is no record to read rows into", e);
             }
         }
 
-        private Set<Map.Entry<String, JsonNode>> object(String field, JsonNode node) {
-            if (!node.isObject()) {
-                throw wrong(field, "has to be an object");
-            }
-            return node.properties();
-        }
-
         private Object value(String field, JsonNode node, Type type) {
-            boolean missing = node == null || node.isNull();
-            if (type instanceof ParameterizedType generic) {
-                Type[] held = generic.getActualTypeArguments();
-                Type inner = held[held.length - 1];
-                if (generic.getRawType() == Optional.class) {
-                    return missing ? Optional.empty() : Optional.of(value(field, node, inner));
-                } else if (generic.getRawType() == List.class) {
-                    return missing ? List.of() : list(field, node, inner);
-                }
-                return missing ? Map.of() : map(field, node, inner);
-            } else if (missing) {
-                throw wrong(field, "is missing");
+            boolean missing = node.isMissingNode() || node.isNull();
+            if (!(type instanceof ParameterizedType generic)) {
+                check(!missing, field, "is missing");
+                Class<?> plain = MethodType.methodType((Class<?>) type).unwrap().returnType();
+                boolean nested = plain.isRecord() && plain != Template.class;
+                return nested ? record(field, node, plain) : plain(field, node, plain);
             }
-            Class<?> plain = MethodType.methodType((Class<?>) type).unwrap().returnType();
-            return plain.isRecord() && plain != Template.class ? record(field, node, plain) : plain(field, node, plain);
-        }
-
-        private List<Object> list(String field, JsonNode node, Type inner) {
-            if (!node.isArray()) {
-                throw wrong(field, "has to be a list");
+            Type[] held = generic.getActualTypeArguments();
+            Type inner = held[held.length - 1];
+            if (generic.getRawType() == Optional.class) {
+                return missing ? Optional.empty() : Optional.of(value(field, node, inner));
+            } else if (generic.getRawType() == List.class) {
+                check(missing || node.isArray(), field, "has to be a list");
+                List<Object> list = new ArrayList<>();
+                node.forEach(one -> list.add(value(field + "[" + list.size() + "]", one, inner)));
+                return Collections.unmodifiableList(list);
             }
-            List<Object> elements = new ArrayList<>();
-            node.forEach(one -> elements.add(value(field + "[" + elements.size() + "]", one, inner)));
-            return Collections.unmodifiableList(elements);
-        }
-
-        private Map<String, Object> map(String field, JsonNode node, Type inner) {
-            Map<String, Object> values = new LinkedHashMap<>();
-            object(field, node).forEach(one ->
-                    values.put(one.getKey(), value(field + "." + one.getKey(), one.getValue(), inner)));
-            return Collections.unmodifiableMap(values);
+            check(missing || node.isObject(), field, "has to be an object");
+            Map<String, Object> map = new LinkedHashMap<>();
+            node.properties().forEach(one ->
+                    map.put(one.getKey(), value(field + "." + one.getKey(), one.getValue(), inner)));
+            return Collections.unmodifiableMap(map);
         }
 
         private Object plain(String field, JsonNode node, Class<?> type) {
             if (type == JsonNode.class) {
                 return node;
-            } else if (type == boolean.class && node.isBoolean()) {
+            } else if (type == boolean.class) {
+                check(node.isBoolean(), field, "has to be true or false");
                 return node.booleanValue();
-            } else if (type == int.class && node.canConvertToInt() && node.isIntegralNumber()) {
-                return node.intValue();
-            } else if (type == double.class && node.isNumber()) {
-                return node.doubleValue();
-            } else if (type.isPrimitive() || !node.isTextual()) {
-                String numeric = type.isPrimitive() ? "a number" : "text";
-                throw wrong(field, "has to be " + (type == boolean.class ? "true or false" : numeric));
+            } else if (type.isPrimitive()) {
+                boolean whole = type == int.class;
+                check(whole ? node.isIntegralNumber() && node.canConvertToInt() : node.isNumber(), field,
+                        "has to be a number");
+                return whole ? (Object) node.intValue() : node.doubleValue();
             }
+            check(node.isTextual(), field, "has to be text");
             try {
                 return fromText(field, node.textValue(), type);
             } catch (IllegalArgumentException e) {
-                String pattern = type == Pattern.class ? "is no pattern: " : "";
-                throw wrong(field, pattern + safe(e.getMessage(), 200));
+                throw new Problem(place(field) + (type == Pattern.class ? " is no pattern: " : " ")
+                        + safe(e.getMessage(), 200));
             }
         }
 
@@ -390,15 +370,16 @@ public final class Text {
             } else if (type == Pattern.class) {
                 return Pattern.compile(text);
             } else if (type == Template.class) {
-                Template template = new Template(where + field, text);
+                Template template = new Template(place(field), text);
                 return team ? template.parsed() : template;
-            } else if (!type.isEnum()) {
-                return text;
             }
+            return type.isEnum() ? constant(text, type) : text;
+        }
+
+        private static Object constant(String text, Class<?> type) {
             Map<String, Object> known = new LinkedHashMap<>();
-            for (Object constant : type.getEnumConstants()) {
-                known.put(((Enum<?>) constant).name().toLowerCase(Locale.ROOT).replace('_', '-'), constant);
-            }
+            Stream.of(type.getEnumConstants())
+                    .forEach(one -> known.put(one.toString().toLowerCase(Locale.ROOT).replace('_', '-'), one));
             return Optional.ofNullable(known.get(text.toLowerCase(Locale.ROOT).replace('_', '-'))).orElseThrow(() ->
                     new IllegalArgumentException("is " + safe(text, 40) + Nearest.hint(text, known.keySet())));
         }
@@ -447,37 +428,35 @@ public final class Text {
         }
 
         private static Instant read(String text, Instant now, Optional<Instant> began) {
+            Matcher ago = AGO.matcher(text);
+            Matcher clock = CLOCK.matcher(text);
             if (text.equalsIgnoreCase("now")) {
                 return now;
-            }
-            Matcher ago = AGO.matcher(text);
-            if (ago.matches()) {
+            } else if (ago.matches()) {
                 String words = ago.group(1).toLowerCase(Locale.ROOT);
                 return now.minus(Durations.parse(UNIT.matcher(words).replaceAll("$1$2$3$4")));
+            } else if (clock.matches()) {
+                String time = clock.group(1);
+                return onClock(LocalTime.parse(time.length() % 3 == 1 ? "0" + time : time), now, began);
             }
-            Matcher clock = CLOCK.matcher(text);
-            return clock.matches() ? onClock(clock.group(1), now, began) : dated(text);
-        }
-
-        private static Instant onClock(String time, Instant now, Optional<Instant> began) {
-            LocalTime clock = LocalTime.parse(time.length() % 3 == 1 ? "0" + time : time);
-            Instant todays = LocalDate.ofInstant(now, ZoneOffset.UTC).atTime(clock).toInstant(ZoneOffset.UTC);
-            Instant yesterdays = todays.minus(Duration.ofDays(1));
-            Instant first = began.map(start -> start.minus(BEFORE_THE_INCIDENT)).orElse(now);
-            if (began.isPresent() && began.get().isBefore(now.minus(LONG_AGO))) {
-                Instant thatDay = LocalDate.ofInstant(first, ZoneOffset.UTC).atTime(clock).toInstant(ZoneOffset.UTC);
-                return thatDay.isBefore(first) ? thatDay.plus(Duration.ofDays(1)) : thatDay;
-            }
-            return todays.isAfter(now) && yesterdays.isAfter(first) ? yesterdays : todays;
-        }
-
-        private static Instant dated(String text) {
             try {
                 return OffsetDateTime.parse(text).toInstant();
             } catch (DateTimeException withoutOffset) {
                 String local = text.replaceFirst("T(?=\\d)", " ").replaceFirst("\\s*(Z|UTC)$", "");
                 return LocalDateTime.parse(local, LOCAL).toInstant(ZoneOffset.UTC);
             }
+        }
+
+        private static Instant onClock(LocalTime clock, Instant now, Optional<Instant> began) {
+            boolean longAgo = began.isPresent() && began.get().isBefore(now.minus(LONG_AGO));
+            Instant first = began.map(start -> start.minus(BEFORE_THE_INCIDENT)).orElse(now);
+            Instant at = LocalDate.ofInstant(longAgo ? first : now, ZoneOffset.UTC).atTime(clock)
+                    .toInstant(ZoneOffset.UTC);
+            Instant dayBefore = at.minus(Duration.ofDays(1));
+            if (longAgo) {
+                return at.isBefore(first) ? at.plus(Duration.ofDays(1)) : at;
+            }
+            return at.isAfter(now) && dayBefore.isAfter(first) ? dayBefore : at;
         }
     }
 }

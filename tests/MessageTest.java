@@ -25,6 +25,7 @@ import runbook.Settings;
 import runbook.Settings.Templates;
 import runbook.Incident.Event;
 import runbook.Message;
+import runbook.Message.Known;
 import runbook.Message.Slack;
 import runbook.Message.State;
 import runbook.Message.Wording;
@@ -37,8 +38,10 @@ class MessageTest {
 
     @TempDir Path team;
 
-    private static Message outage(State state) {
-        return Message.of(TEXTS, "klaviyo-outage", "P1", state, AT, List.of());
+    private static final Known NOTHING = new Known(Optional.empty(), null, null, null, false);
+
+    private static Message outage(State state, Known known) {
+        return Message.of(TEXTS, "klaviyo-outage", "P1", state, AT, List.of(), known);
     }
 
     private static void assertSays(String text, String... parts) {
@@ -58,10 +61,10 @@ class MessageTest {
     void bothTextsSayWhereItStands() throws IOException {
         StringBuilder texts = new StringBuilder();
         for (State state : State.values()) {
-            texts.append("=== ").append(state.word()).append("\n").append(outage(state).internal(TEXTS))
-                    .append("\n--- to customers\n").append(outage(state).external(TEXTS)).append("\n");
+            texts.append("=== ").append(state.word()).append("\n").append(outage(state, NOTHING).internal(TEXTS))
+                    .append("\n--- to customers\n").append(outage(state, NOTHING).external(TEXTS)).append("\n");
         }
-        Message drill = outage(State.MITIGATING).withLead("@Ana").withDrill(Optional.of("outage"));
+        Message drill = outage(State.MITIGATING, new Known(Optional.of("outage"), "@Ana", null, null, false));
         texts.append("=== drill\n").append(drill.internal(TEXTS)).append("\n--- to customers\n")
                 .append(drill.external(TEXTS));
         assertEquals(Files.readString(Repository.file("tests/messages.txt")), texts.toString());
@@ -72,8 +75,8 @@ class MessageTest {
     void everyDiagnosisHasWordsAndExternallyTheyNameNothing(Diagnosis diagnosis) {
         assertTrue(Wording.all(TEXTS).containsKey(diagnosis.id()), diagnosis.id());
         for (State state : State.values()) {
-            Message message = Message.of(TEXTS, diagnosis.id(), "P1", state, AT, List.of()).withLead("Ana")
-                    .withAction("ssh 10.0.0.7 as account AbC123");
+            Message message = Message.of(TEXTS, diagnosis.id(), "P1", state, AT, List.of(),
+                    new Known(Optional.empty(), "Ana", "ssh 10.0.0.7 as account AbC123", null, false));
             String text = message.external(TEXTS);
 
             assertTrue(text.startsWith("Klaviyo Integration -- "), text);
@@ -89,7 +92,7 @@ class MessageTest {
         "scope-missing,P3,Partial Outage", "webhook-down,P3,Degraded Performance", "quota-low,P4,Operational",
         "something-new,'',Degraded Performance"})
     void customersReadHowBadItIsForThemInTheTermsOfStatusPages(String diagnosis, String severity, String component) {
-        Message message = Message.of(TEXTS, diagnosis, severity, State.INVESTIGATING, AT, List.of());
+        Message message = Message.of(TEXTS, diagnosis, severity, State.INVESTIGATING, AT, List.of(), NOTHING);
         assertSays(message.external(TEXTS), "Klaviyo Integration -- " + component + "\n");
         assertEquals(component.equals("Major Outage"), message.external(TEXTS).contains("are unavailable"));
     }
@@ -101,7 +104,7 @@ class MessageTest {
                 new Event(AT, "triage", Event.ACKNOWLEDGED, "Ana leads", Json.object().put("by", "Ana")),
                 new Event(AT.plusSeconds(600), "x", Event.MITIGATED, "fallback on at the shop", Json.object()));
         Instant now = AT.plus(Duration.ofMinutes(15));
-        Message message = Message.of(TEXTS, "klaviyo-outage", "P1", State.of(journal), now, journal);
+        Message message = Message.of(TEXTS, "klaviyo-outage", "P1", State.of(journal), now, journal, NOTHING);
 
         assertSays(message.internal(TEXTS), "Current action: Done at 2026-11-23T03:14Z: fallback on at the shop\n",
                 "Incident lead: @Ana\n", "Next update: by 2026-11-23T03:39Z\n");
@@ -114,7 +117,7 @@ class MessageTest {
         List<Event> journal = Stream.of("detected", "diagnosed", "note", more).filter(kind -> !kind.isEmpty())
                 .map(kind -> new Event(AT, "triage", kind, "", Json.of(kind.equals("note") ? Map.of("diagnosis", "healthy")
                         : Map.of("diagnosis", "klaviyo-outage", "severity", "P1")))).toList();
-        Message message = Message.of(TEXTS, "healthy", "", State.of(journal), AT, journal);
+        Message message = Message.of(TEXTS, "healthy", "", State.of(journal), AT, journal, NOTHING);
         assertSays(message.internal(TEXTS), "P1 INCIDENT", "Impact: " + impact);
         assertSays(message.external(TEXTS), "Klaviyo Integration -- " + external + "\n");
         assertHides(message.external(TEXTS), "unavailable", "experiencing delays");
@@ -122,8 +125,8 @@ class MessageTest {
 
     @Test
     void valuesAreOneLineEachAndForSlackNeitherMentionNorLink() {
-        Message message = outage(State.INVESTIGATING).withLead("<@U123>").withAction("a\nStatus: RESOLVED\u001b[31m "
-                + "pk_0123456789abcdef0123456789abcdef01 <!channel> <https://evil|click> & b");
+        Message message = outage(State.INVESTIGATING, new Known(Optional.empty(), "<@U123>", "a\nStatus: RESOLVED\u001b[31m "
+                + "pk_0123456789abcdef0123456789abcdef01 <!channel> <https://evil|click> & b", null, false));
         String slack = message.forSlack(TEXTS);
 
         assertEquals(1, message.internal(TEXTS).lines().filter(line -> line.startsWith("Status:")).count());
@@ -175,7 +178,7 @@ class MessageTest {
         Files.writeString(team.resolve("slack.md"), template.replace("\\n", "\n"));
 
         Problem problem = assertThrows(
-                Problem.class, () -> outage(State.INVESTIGATING).internal(Templates.over(team)));
+                Problem.class, () -> outage(State.INVESTIGATING, NOTHING).internal(Templates.over(team)));
         assertSays(problem.getMessage(), says);
     }
 

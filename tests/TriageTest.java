@@ -538,7 +538,7 @@ class TriageTest {
     @ParameterizedTest(name = "{0}")
     @CsvSource(delimiter = '|', value = {
         "--timeout 5x            | no duration",
-        "--timeout 0             | has to be more than 0",
+        "--timeout 0             | is no duration of more than 0",
         "--timeout 9999999h      | at most ten years",
         "--observed 99           | --observed",
         "--endpoint nosuch       | there are profiles, lists, metrics",

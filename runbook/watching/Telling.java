@@ -145,11 +145,11 @@ public final class Telling implements AutoCloseable {
         if (!over && stands == Message.State.RESOLVED) {
             stands = Message.State.INVESTIGATING;
         }
+        String action = state == State.FLAPPING ? "It comes and goes; watching until it holds" : null;
+        Message.Known known = new Message.Known(drill, choice.lead().orElse(""), action, over ? null : next(at),
+                state == State.RECOVERING || state == State.HEALTHY);
         return Message.of(choice.templates(), incident.diagnosis(), incident.severity(), stands,
-                at.truncatedTo(ChronoUnit.SECONDS), journal).withLead(choice.lead().orElse("")).withDrill(drill)
-                .withNext(over ? null : next(at))
-                .withWorking(state == State.RECOVERING || state == State.HEALTHY)
-                .withAction(state == State.FLAPPING ? "It comes and goes; watching until it holds" : null);
+                at.truncatedTo(ChronoUnit.SECONDS), journal, known);
     }
 
     // ---- how it is told
