@@ -216,8 +216,13 @@ public final class Redactor {
         private static final Pattern ENDS_NAME = Pattern.compile("[ \\t]*+[:=]");
         private static final Pattern ELEMENT = Pattern.compile("[^\\s\"'`,;:=()\\[\\]{}<>|&]++");
         private static final Pattern NEXT_LINE = Pattern.compile("\\s++(?=[\"'\\[{\\])}]|\\z)");
-        private static final Pattern HEADER = Pattern.compile("\\|?[\\w\"' $().#/-]{1,60}+"
-                + "(?:[,;\\t|][\\w\"' $().#/-]{1,60}+)++\\|?\r?");
+        private static final Pattern HEADER = Pattern.compile("(?:\\|(?=[^\\n]*+\\n[ |:+-]{3,}\\r?\\n))?+"
+                + "[\\w\"' $().#/-]{1,60}+(?:[,;\\t|][\\w\"' $().#/-]{1,60}+)++\\|?\r?");
+        // What follows a name in a statement that lists columns, and a value there.
+        private static final Pattern INSERTED = Pattern.compile("[\\w\"'`, .\\[\\]\\r\\n-]{0,1024}+\\)\\s{0,9}"
+                + "(?:(?i:values)\\s{0,9}\\(|(?i:from stdin);\\r?\\n)");
+        private static final Pattern LITERAL = Pattern.compile("\\s*+(?:[NEnexX]?'((?:[^'\\\\]|''|\\\\.)*+)'"
+                + "|([^,()'\\s]*+)(?:\\([^()]*+\\))?)[^,()']*+(,|\\)(?:\\s*+,\\s*+\\()?)");
         // Rules below a header, and what goes over several lines.
         private static final int OTHER_LINES = 3;
         private static final int LONGEST_HEADER = 1_024;
@@ -327,7 +332,7 @@ public final class Redactor {
                     boolean head = mayBeHead(last);
                     int end = head && column(row, first, last, 3) ? -1 : named(row, last);
                     took(row, end);
-                    if (head && end < 0) {
+                    if (head && end < 0 && !inserted(row, first, last)) {
                         column(row, first, last, 2);
                     }
                 }
@@ -356,9 +361,9 @@ public final class Redactor {
             int end = form.end(group);
             boolean byContext = row.byContext(form);
             boolean known = last < contextsFrom && (byContext || isWithin(start));
-            if (!known && end > last && value(row, start, end, NONE)) {
+            if (!known && form.end() > last && value(row, start, end, NONE)) {
                 took(row, form.end());
-                formsFrom = byContext ? formsFrom : form.end();
+                formsFrom = byContext ? formsFrom : end;
             }
         }
 
@@ -467,7 +472,7 @@ public final class Redactor {
             while (charAt(at) == ' ') {
                 at++;
             }
-            return "\r\n,;\t|".indexOf(charAt(at)) >= 0;
+            return "\r\n,;\t|)".indexOf(charAt(at)) >= 0;
         }
 
         // The name that heads a column of a table says what stands below it, as long as lines have as many cells.
@@ -502,6 +507,45 @@ public final class Redactor {
                 }
             }
             return found;
+        }
+
+        // What a name among a statement's columns says of the values in its place.
+        private boolean inserted(Row row, int first, int last) {
+            if (!isAt(INSERTED, last, text.length())) {
+                return false;
+            }
+            int at = matcher(INSERTED).end();
+            int column = 0;
+            int open = first;
+            while (open > 0 && first - open < LONGEST_HEADER && text.charAt(open) != '(') {
+                column += text.charAt(open--) == ',' ? 1 : 0;
+            }
+            if (text.charAt(at - 1) == '\n') {
+                copied(row, column, at);
+                return true;
+            }
+            for (int i = 0; isAt(LITERAL, at, text.length()); at = matcher(LITERAL).end()) {
+                Matcher literal = matcher(LITERAL);
+                int group = literal.start(1) < 0 ? 2 : 1;
+                String then = literal.group(3);
+                if (i == column) {
+                    value(row, literal.start(group), literal.end(group), NONE);
+                }
+                i = then.equals(",") ? i + 1 : 0;
+                if (then.equals(")")) {
+                    break;
+                }
+            }
+            return true;
+        }
+
+        private void copied(Row row, int column, int from) {
+            for (int at = from; at < text.length() && text.charAt(at) != '\\'; at = lineEnd(at) + 1) {
+                List<Cell> cells = cells(at, lineEnd(at), '\t');
+                if (column < cells.size()) {
+                    value(row, cells.get(column).start, cells.get(column).end, NONE);
+                }
+            }
         }
 
         private record Cell(int start, int end) { }

@@ -128,26 +128,32 @@ public final class Rules {
             + "|'(?=[^\\s\"'<>,;&)}\\]\\\\=:])|\\\\(?![\\\\nrt\"'u]))[^\\s\"'<>,;&)}\\]\\\\]++){0,32}+";
     // What closes a name: plurals name lists, and numbers follow. Group 1 is the quote that closes it.
     private static final String CLOSES = "(?:s(?=[\"'\\]]{0,2}[ \\t]*+[:=]>?[ \\t]*+[\\[({]))?+\\d{0,2}+("
-            + "[\"'`])?+(?::(?:\"[\\w\\\\]{1,80}\":)?(?:protected|private))?+(?:\\](?:\\[\\])?)?+";
+            + "[\"'`])?+(?::(?:\"[\\w\\\\]{1,80}\":)?(?:protected|private))?+(?:\\](?:\\[\\])?)?+"
+            + "(?: ?\\([\\w =-]{1,20}\\)(?=[ \\t]*[:=]))?+";
     private static final String SUFFIX = "(?i:[_-]?(?:access|string|value|hash)?[_-]?(?:key|string|value))?+";
-    private static final String VALUES = "(?i:value|val|v|text|content|data|stringvalue|string_value)";
+    private static final String VALUES = "(?i:(?:[a-z]{2,10}_?)?value|val|v|text|content|data|old|new)";
     // What stands between a name and its value: a sign, with the value on the next line perhaps, or a tag's end, or,
     // after a name in quotes or as a function's argument, a comma, or another field of the same object.
     private static final String ASSIGNS = "(?:[ \\t]*+:?+[ \\t]*+\\r?\\n[ \\t]++" + VALUES + ":[ \\t]++"
-            + "|, ?" + VALUES + "=| rejected value (?=\\[)"
+            + "|(?:, ?|&)" + VALUES + "=| rejected value (?=\\[)"
             + "|</[\\w:.-]{1,40}>\\s{0,40}<(?:" + VALUES + "|string)(?:>\\s{0,40}<string)?>"
-            + "|[ \\t]*+(?:[=-]>|:=|={1,3}|:)[ \\t]*+(?:[|>][+-]?+(?=\\r?\\n))?+"
+            + "|[ \\t]*+(?:[=-]>|:=|\\|\\|=|={1,3}|:)[ \\t]*+(?:[|>][+-]?+(?=\\r?\\n))?+"
             + "(?:\\r?\\n[ \\t]++(?![\\w.$-]++[ \\t]*+[:=]|at )|\\r?\\n(?=[\"']))?+"
             + "|;(?=[sidb]:)|(?<=[\"'`])(?:[^{}<>\\n]|(?<=,\\r?)\\n(?=[ \\t]*+[\"'])){1,80}?(?<![A-Za-z])" + VALUES
-                    + "[\"']?+[ \\t]*+[:=]>?+[ \\t]*+"
-            + "|(?:(?<=[\"'])|(?<=<[\\w:.-]{1,60}))(?:\\s[^<>]{1,80})?>(?:[ \\t]*+\\r?\\n[ \\t]++)?+(?!\\s|<(?!!))"
-                    + "|[ \\t]*+,\\s{0,20}+(?=[\\[(]?[bBuU]?[\"']))";
+                    + "[\"']?+[ \\t]*+[:=]>?+[ \\t]*+(?!null)"
+            + "|(?:(?<=[\"'])|(?<=<[\\w:.-]{1,60}))(?:\\s[^<>]{1,80})?>(?:\\s{0,40}<(?:" + VALUES + "|string)>)?+"
+                    + "(?:[ \\t]*+\\r?\\n[ \\t]++)?+(?!\\s|<(?!!))"
+                    + "|[ \\t]*+,\\s{0,20}+(?=[\\[(]?[bBuU]?[\"'])(?![\"'][^\"'\\n]{0,60}[\"'][ \\t]*+:)"
+            // A builder's call, a pair of Lisp, a row of two cells.
+            + "|\\((?=[\"'])| \\. (?=\")|(?<=(?:\\n|\\A)[ \\t|]{0,12}[\\w.-]{1,40}) {0,40}\\| {1,4}(?=[^|\\n]{1,80}"
+            + "(?:\\|[ \\t]*)?(?:\\r?\\n|\\z))(?![^\\n]*\\n[ |:+-]{3,}\\n))";
     // What languages put around a value.
     private static final String WRAPS = "(?:rejected value (?=\\[)|(?:!!\\w{1,12}|&\\w{1,40}) ++(?=[\\w\"'])"
             + "|[bBuUrRfL@&*]{1,2}(?=[\"'])|&(?=\\w)|[a-z]{1,8}\\(\\d{1,6}\\) (?="
             + "\")|[sidb]:(?:\\d{1,6}:)?"
-            + "|[A-Za-z_][\\w.:]{0,30}+ ?(?=[\\[({]{1,2}[\"'])|(?:Some|Just|Optional|Option|Ok|Right|Secret|Sen"
-                    + "sitive|List|Set|Array|String)\\w*+ ?(?=[\\[({])"
+            + "|[A-Za-z_][\\w.:]{0,30}+(?<!environ|ENV|env) ?(?=[\\[({]{1,2}[\"'])"
+            + "|(?:Some|Just|Optional|Option|Ok|Right|Secret|Sensitive|List|Set|Array|String)\\w*+ ?"
+                    + "(?:[\\[({](?=\\(\\d)|(?=[\\[({]))"
             + "|[A-Za-z]{1,12}+ (?=[\"'](?![,;)}\\s])))?+";
     /** What is no value, whatever the field is called. */
     private static final Pattern NOTHING = Pattern.compile(
@@ -155,8 +161,8 @@ public final class Rules {
                     + "|[\\[<(]?(?:redacted|filtered|masked|hidden|removed|protected)[\\])>]?"
                     // Places that a statement, a template or a schema fills in.
                     + "|\\?|:[a-z]\\w*|\\$\\d+|%s|%\\(\\w+\\)s|%[a-z_]+%|[$#]\\{[\\w.-]+(?::-?)?\\}?"
-                    + "|excluded\\.\\w+|!vault|#/[\\w/]+");
-    private static final int LONGEST_NOTHING = 32;
+                    + "|\\$\\{\\{|excluded\\.\\w+|!vault|#/[\\w/]+");
+    private static final int LONGEST_NOTHING = 48;
 
     /**
      * A row.
@@ -385,13 +391,13 @@ public final class Rules {
      * any other character is itself, in either case. {@code …}: the one before may stand there several times.
      */
     static final class Triggers {
-        private static final String NAMED = "abcdefghijklmnopqrstuvwxyz0123456789@%\\&_-.:/+\"'=?$ !,;#(";
+        private static final String NAMED = "abcdefghijklmnopqrstuvwxyz0123456789@%\\&_-.:/+\"'=?$ !,;#()<";
         private static final byte[] CLASS = classes();
         private static final int CLASSES = 64;
         private static final long DIGIT = set("0123456789");
         private static final long LETTER = set("abcdefghijklmnopqrstuvwxyz\u00ff");
         // What a name's value, a plural or a number may begin with, and the words that may end a secret's name.
-        private static final long AFTER_NAME = set("s0123456789\"'`] \t\r\n=-:;>,");
+        private static final long AFTER_NAME = set("s0123456789\"'`] \t\r\n=-:;<>,()&");
         private static final long AFTER_SECRET = AFTER_NAME | set("_ahkv");
         private static final Pattern SIGN = Pattern.compile("(\\[[^\\]]+\\]|.)(…?)");
         private static final int START = 1;
