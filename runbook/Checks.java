@@ -413,6 +413,12 @@ public final class Checks implements AutoCloseable {
                     .anyMatch(status -> status.matches(pattern));
         }
 
+        /** Whether the application tells that it runs with another key than the one here, as that is stored. */
+        boolean applicationHasOtherKey() {
+            return !applicationsKey().isEmpty()
+                    && settings.key().filter(key -> !key.fingerprint().equals(applicationsKey())).isPresent();
+        }
+
         /** Whether what answers for the application is well with the key that is here, and Klaviyo takes that. */
         boolean applicationHasThisKey() {
             boolean same = settings.key().filter(key -> key.cleaned().fingerprint().equals(applicationsKey()))

@@ -87,6 +87,7 @@ public final class DecisionTree {
         │   │       Does any answer come from Klaviyo?
         │   │       ├── yes → P3 partial: check that endpoint
         │   │       └── no → network: this machine cannot tell: ask another before anybody is paged
+        │   ├── our application can → network: this machine cannot tell: ask another before anybody is paged
         │   └── no → network: this machine cannot tell: ask another before anybody is paged
         │   see OUR SIDE
         ├── no
@@ -138,6 +139,7 @@ public final class DecisionTree {
         ├── no, as Klaviyo fails it → a consequence: mend the rest first, then look again
         ├── no → P1 app-unhealthy: our infrastructure: check pods, memory, network
         ├── degraded → P2 app-unhealthy: our infrastructure: check pods, memory, network
+        ├── not told → P4 monitoring-gap: no health endpoint answers there: mend the address
         └── not seen from here → where nothing is reached, this says nothing
         Which errors does our app get from Klaviyo?
         ├── 401, and the key is refused here too → see THE KEY
@@ -148,6 +150,7 @@ public final class DecisionTree {
         ├── 401, and the key is fine here → P1 stale-app-key: the app holds an old key: restart it
         ├── 401, and no key was judged here → P1 key-invalid: key revoked or rotated: verify and rotate
         ├── 403 → P3 scope-missing: check the key's scopes
+        ├── 403, and the app has another key than here → P3 stale-app-key: the app holds an old key: restart it
         ├── 429 → see THE LIMIT
         ├── no 429 yet, and one caller runs away → P3 runaway-loop: stop that caller
         ├── 400 → P3 payload-invalid: payload validation error
@@ -275,7 +278,7 @@ public final class DecisionTree {
     private Object answer(String question) {
         return switch (question) {
             case "Is Klaviyo API returning errors?" -> apiReturnsErrors();
-            case "Can we reach anything?" -> somethingIsReached();
+            case "Can we reach anything?" -> onlyTheApplicationReachesIt() ? "our application can" : somethingIsReached();
             case "What status code?" -> statusCodes();
             case "Which calls are refused?" -> refusedCalls();
             case "Does status.klaviyo.com show an incident?" -> page();
@@ -313,6 +316,14 @@ public final class DecisionTree {
         boolean stopped = found.network().proxyFails() && found.all().noneMatch(Http.Reply.class::isInstance);
         return !stopped && (found.network().reachesServer() || found.all().anyMatch(DecisionTree::reached)
                 || found.status().seen() || found.status().check().http() != null);
+    }
+
+    /** Whether nothing of Klaviyo's own answers here, while the application's calls go well and the page says so too. */
+    boolean onlyTheApplicationReachesIt() {
+        boolean theirs = found.symptoms().keySet().stream().anyMatch(symptom ->
+                symptom != Symptom.NO_ANSWER && symptom != Symptom.CDN_BLOCK && symptom != Symptom.FOREIGN);
+        return !theirs && found.app().state().equals("yes") && found.errors().check().state().equals("counted")
+                && !found.appSees(".*") && found.status().seen() && !found.status().admitsTrouble();
     }
 
     private static boolean reached(Http.Answer answer) {
@@ -409,8 +420,7 @@ public final class DecisionTree {
         boolean suffers = found.appSees(".*");
         boolean looked = suffers || found.errors().check().state().equals("counted")
                 || found.log().check().state().equals("recent");
-        boolean other = theirs.isEmpty() ? looked
-                : found.settings().key().filter(key -> !key.fingerprint().equals(theirs)).isPresent();
+        boolean other = theirs.isEmpty() ? looked : found.applicationHasOtherKey();
         String health = found.app().state();
         boolean taken = suffers || health.equals("yes") || health.equals("degraded") && looked;
         return other && taken && !found.appSees("401");
@@ -453,7 +463,8 @@ public final class DecisionTree {
         }
         // A 403 tells the application nothing about who sent it: where our probes are stopped or shed, so is it.
         if (found.appSees("403") && !gets(Symptom.CDN_BLOCK) && !shedsLoad()) {
-            answers.add("403");
+            boolean stale = found.keyIsAccepted() && !gets(Symptom.FORBIDDEN) && found.applicationHasOtherKey();
+            answers.add(stale ? "403, and the app has another key than here" : "403");
         }
         if (found.log().loop().isPresent() && !found.appSees("429")) {
             answers.add("no 429 yet, and one caller runs away");

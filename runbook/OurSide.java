@@ -75,16 +75,19 @@ public final class OurSide {
             return new Check("app", Outcome.FAIL, fault.words(), fault.millis(), null, Json.object(), "no");
         }
         Reply reply = (Reply) answer;
-        int health = Health.of(reply).ordinal();
+        // A login page, a wall or a wrong path answers for somebody else.
+        boolean untold = Set.of(401, 403, 404, 405).contains(reply.status()) || reply.status() < 400 && reply.html();
+        int health = untold ? 1 : Health.of(reply).ordinal();
         String body = Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
-        String quoted = (Health.garbled(reply) ? ", " + reply.wrongForm() : "") + (body.isEmpty() ? "" : ": " + body);
+        String form = untold ? ", which is no health endpoint's answer: is the address right?" : "";
+        String quoted = (Health.garbled(reply) ? ", " + reply.wrongForm() : form) + (body.isEmpty() ? "" : ": " + body);
         String field = Redactor.strict().text(Text.safe(Health.field(reply), 40));
         String shown = reply.json().path("keyFingerprint").asText();
         Map<String, Object> detail = Map.of("status", field, "body", body, "keyFingerprint",
                 shown.matches("[0-9a-f]{8}") ? shown : "");
         return new Check("app", List.of(Outcome.OK, Outcome.WARN, Outcome.FAIL).get(health),
                 "HTTP " + reply.status() + " in " + reply.millis() + " ms" + quoted, reply.millis(), reply.status(),
-                Json.of(detail), List.of("yes", "degraded", "no").get(health));
+                Json.of(detail), untold ? "not told" : List.of("yes", "degraded", "no").get(health));
     }
 
     // ---- the errors that it gets

@@ -285,7 +285,10 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         boolean unmeasured = findings.errors().check().state().equals("unavailable");
         values.put("pageUnseen", !findings.status().seen());
         values.put("metricsUnseen", unmeasured);
-        values.put("gap", (unmeasured ? findings.errors().check() : findings.status().check()).summary());
+        boolean untold = findings.app().state().equals("not told");
+        values.put("appUntold", untold);
+        Check other = untold ? findings.app() : findings.status().check();
+        values.put("gap", (unmeasured ? findings.errors().check() : other).summary());
         return values;
     }
 
@@ -300,6 +303,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         values.put("failing", named(Probe::fails, probe -> ""));
         values.put("network", findings.network().fault().map(Http.Fault::words).or(() ->
                 findings.all().map(Symptom::describe).findFirst()).orElse(findings.network().check().summary()));
+        values.put("appWorks", tree.onlyTheApplicationReachesIt());
         values.put("issuer", findings.network().interceptedBy().orElse(""));
         values.put("invalid", String.join(", ", findings.showing(Symptom.INVALID::equals)));
         values.put("revisionOn", String.join(", ", findings.showing(Symptom.REVISION::equals)));
@@ -327,6 +331,8 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         values.put("lastGood", good.map(one -> minute(one.at())).orElse(""));
         values.put("replacedAt", findings.before().replacedAt().map(Verdict::minute).orElse(""));
         values.put("forbidden", String.join(", ", forbidden));
+        values.put("needs", forbidden.stream().map(Endpoint::named).flatMap(Optional::stream).map(Endpoint::scope)
+                .collect(Collectors.joining(",")));
         values.put("lost", lost);
         values.put("never", !forbidden.isEmpty() && lost.isEmpty() && good.isPresent());
         values.put("newest", Klaviyo.Revision.NEWEST.text());

@@ -116,6 +116,7 @@ class TriageTest {
         runaway-loop  | -v        | one caller's doing, by the application's log\\? → yes .* consequence .* Spent 14 requests of
         runaway-loop  | --explain | > Is it one caller's doing, by the application's log\\?
         cdn-block     |           | ^(?!(.*cf-ray){3}).* auth, profiles and 4 more
+        missing-scope |           | rotate-key@CATALOG --needs events:read --dry-run
         stale-app-key | -v        | Not checked: app-log Spent 14 requests
         """)
     void moreOrLessIsShownWhenAskedFor(String scenario, String option, String expected) {
@@ -365,10 +366,12 @@ class TriageTest {
         "healthy     | \"K\" | key-other - exit 20 | quotes.*; the application works with another",
         "runaway-loop | abc | rate-limited P2 exit 12 | our calls are throttled",
         "missing-scope | abc | scope-missing P3 exit 13 | the application is refused with 403",
+        "missing-scope | NEW | stale-app-key P3 exit 13 | the application gets 403 × .*, while the key here works .sha256 .*: it runs with another",
         "revoked-key | \"K\" | key-invalid P1 exit 11 | every call with this key fails: HTTP 401 .*; as it is stored it is unfit, too: .*quotes"})
     void aKeyThatIsNotTheApplicationsIsNoOutage(String scenario, String given, String verdict, String reason) {
         try (ControlledSandbox sandbox = ControlledSandbox.start(scenario)) {
-            TriageRun run = TriageRun.of(around(sandbox).env("KLAVIYO_PRIVATE_KEY", given.replace("K", sandbox.key())));
+            TriageRun run = TriageRun.of(around(sandbox).env("KLAVIYO_PRIVATE_KEY",
+                    given.replace("K", sandbox.key()).replace("NEW", sandbox.newKey())));
             assertEquals(verdict, run.verdict(), run.toString());
             assertTrue(Pattern.compile(reason).matcher(run.json().path("reason").asText()).find(), run.toString());
         }
