@@ -3,7 +3,6 @@ package runbook.bundle;
 import java.io.BufferedOutputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.Closeable;
-import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -16,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.security.DigestInputStream;
 import java.security.DigestOutputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -43,9 +43,6 @@ import java.util.zip.CRC32;
 import java.util.zip.CheckedOutputStream;
 import java.util.zip.Inflater;
 import java.util.zip.InflaterOutputStream;
-import java.util.zip.ZipEntry;
-import java.util.zip.ZipException;
-import java.util.zip.ZipFile;
 import runbook.Incident;
 import runbook.Settings.Problem;
 import runbook.Text;
@@ -183,8 +180,8 @@ final class Archive implements Closeable {
         private static final Pattern WRONG = Pattern.compile("(?is)/.*|.*[\\\\:\\p{Cc}\\p{Cf}].*|(?:.*/)?(?:\\.{0,2}|"
                 + RESERVED + "|[^/]{120,})(?:/.*)?");
 
-        private final Set<String> files = new HashSet<>();
-        private final Set<String> folders = new HashSet<>();
+        /** Files in lower case, and the folders above them with a slash behind. */
+        private final Set<String> taken = new HashSet<>();
 
         /** One name made safe on every system: letters, digits and {@code . - _ = @ +}, at most 80 characters. */
         static String safe(String name) {
@@ -194,14 +191,15 @@ final class Archive implements Closeable {
             return shorter.isEmpty() ? "unnamed" : shorter.replaceFirst("(?i)^(?=" + RESERVED + "$)", "_");
         }
 
-        /** The path, or one with a number where it is taken; what is below a file gets a name beside it. */
+        /** The path, or one with a number where it is taken; what would be below a file gets a name beside it. */
         synchronized String unique(String path) {
             String name = path;
-            while (!Collections.disjoint(files, above(name.toLowerCase(Locale.ROOT)))) {
+            while (!Collections.disjoint(taken, above(name, ""))) {
                 name = name.replaceFirst("/([^/]*)$", "_$1");
             }
+            int dot = Math.max(name.lastIndexOf('.'), name.lastIndexOf('/') + 1);
+            dot = dot > name.lastIndexOf('/') + 1 ? dot : name.length();
             String candidate = name;
-            int dot = name.lastIndexOf('.') > name.lastIndexOf('/') ? name.lastIndexOf('.') : name.length();
             for (int number = 2; !take(candidate); number++) {
                 candidate = name.substring(0, dot) + "-" + number + name.substring(dot);
             }
@@ -217,17 +215,17 @@ final class Archive implements Closeable {
         }
 
         private boolean take(String path) {
-            String folded = path.toLowerCase(Locale.ROOT);
-            Set<String> above = above(folded);
-            boolean free = !folders.contains(folded) && Collections.disjoint(files, above) && files.add(folded);
-            folders.addAll(free ? above : Set.of());
+            String file = path.toLowerCase(Locale.ROOT);
+            boolean free = !taken.contains(file + "/") && Collections.disjoint(taken, above(path, ""))
+                    && taken.add(file);
+            taken.addAll(free ? above(path, "/") : Set.of());
             return free;
         }
 
-        private static Set<String> above(String path) {
+        private static Set<String> above(String path, String end) {
             Set<String> above = new HashSet<>();
             for (int slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
-                above.add(path.substring(0, slash));
+                above.add(path.substring(0, slash).toLowerCase(Locale.ROOT) + end);
             }
             return above;
         }
@@ -344,11 +342,6 @@ final class Archive implements Closeable {
         private long size() {
             return packed + END.length;
         }
-
-        private boolean is(ZipEntry entry) {
-            return entry != null && entry.getSize() == plain && entry.getCrc() == crc.getValue()
-                    && entry.getCompressedSize() == size();
-        }
     }
 
     static MessageDigest sha256() {
@@ -363,8 +356,8 @@ final class Archive implements Closeable {
 
     /**
      * Writes finished parts in their order, and reads the file back. They are deflated already, so this is copying, and
-     * each block is gone once it is copied. Not more than a plain zip can hold: 65,535 files, and 4 GB of each and of
-     * all.
+     * each block is gone once it is copied: it was packed by whoever looked through it, so that its bytes are the same
+     * is enough. Not more than a plain zip can hold: 65,535 files, and 4 GB of each and of all.
      *
      * @throws Pipeline.Unsafe when the file does not hold what was looked through while it was made
      * @throws IOException     when it cannot be written, or it would be more
@@ -374,7 +367,8 @@ final class Archive implements Closeable {
         int stamp = (time.getYear() - 1980) << 25 | time.getMonthValue() << 21 | time.getDayOfMonth() << 16
                 | time.getHour() << 11 | time.getMinute() << 5 | time.getSecond() / 2;
         ByteArrayOutputStream directory = new ByteArrayOutputStream();
-        try (OutputStream zip = new BufferedOutputStream(output(file), 1 << 16)) {
+        MessageDigest written = sha256();
+        try (OutputStream zip = new DigestOutputStream(new BufferedOutputStream(output(file), 1 << 16), written)) {
             long offset = 0;
             for (Part part : parts) {
                 if (parts.size() > 0xffff || offset + part.size() > 0xffff_ffffL || part.plain > 0xffff_ffffL) {
@@ -385,7 +379,9 @@ final class Archive implements Closeable {
                 byte[] fields = part.fields(stamp, name);
                 zip.write(record(30 + name.length).putInt(0x04034b50).put(fields).put(name).array());
                 for (Block block : part.blocks) {
-                    Files.copy(block.file, zip);
+                    byte[] packed = Files.readAllBytes(block.file);
+                    refuseUnless(Arrays.equals(block.sum, sha256().digest(packed)));
+                    zip.write(packed);
                     Files.delete(block.file);
                 }
                 zip.write(Part.END);
@@ -397,29 +393,18 @@ final class Archive implements Closeable {
             zip.write(record(22).putInt(0x06054b50).putInt(0).putShort((short) parts.size())
                     .putShort((short) parts.size()).putInt(directory.size()).putInt((int) offset).array());
         }
-        readBack(file, parts);
+        MessageDigest read = sha256();
+        try (InputStream bytes = new DigestInputStream(Files.newInputStream(file), read)) {
+            bytes.transferTo(OutputStream.nullOutputStream());
+        }
+        refuseUnless(Arrays.equals(written.digest(), read.digest()));
     }
 
     private static ByteBuffer record(int bytes) {
         return ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
     }
 
-    // Every block was packed by whoever looked through it, so that nothing has to be unpacked: that its bytes are the
-    // same is enough. Names and sizes are seen as the JDK's reader sees them.
-    private static void readBack(Path file, List<Part> parts) throws IOException {
-        boolean same;
-        try (ZipFile zip = new ZipFile(file.toFile()); InputStream bytes = Files.newInputStream(file)) {
-            same = zip.size() == parts.size() && parts.stream().allMatch(part -> part.is(zip.getEntry(part.path)));
-            for (Part part : parts) {
-                bytes.skipNBytes(30 + part.path.getBytes(StandardCharsets.UTF_8).length);
-                for (Block block : part.blocks) {
-                    same &= Arrays.equals(block.sum, sha256().digest(bytes.readNBytes(block.packed)));
-                }
-                same &= Arrays.equals(Part.END, bytes.readNBytes(Part.END.length));
-            }
-        } catch (ZipException | EOFException e) {
-            same = false;
-        }
+    private static void refuseUnless(boolean same) {
         if (!same) {
             throw new Pipeline.Unsafe("the archive read back is not what was looked through while it was made");
         }

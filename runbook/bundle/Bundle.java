@@ -83,12 +83,12 @@ public final class Bundle {
          * @param key of Klaviyo's; may be empty
          * @throws Problem for a rule that may not be kept, or a file that cannot be used
          */
-        public Policy policy(Cli shared, Optional<Key> key, List<String> variables) {
+        public Policy policy(Cli shared, Optional<Key> key) {
             Screen.Host host = shared.host();
             Map<String, String> known = new TreeMap<>();
             key.map(Key::reveal).ifPresent(value -> addKey(known, value));
             host.environment().forEach((name, value) -> {
-                boolean ours = name.startsWith("KLAVIYO_") || variables.contains(name);
+                boolean ours = name.startsWith("KLAVIYO_");
                 if (ours && name.contains("KEY") && Key.of(value).cleaned().known()) {
                     addKey(known, value);
                 } else if (ours && value.length() >= SHORTEST && SECRET_NAME.matcher(name).matches()
@@ -166,9 +166,6 @@ public final class Bundle {
         @Option(names = "--query", paramLabel = "PROMQL", order = 62,
                 description = "asked of --prometheus besides the runbook's metrics")
         List<String> queries = List.of();
-        @Option(names = "--env", paramLabel = "NAME", split = ",", order = 63,
-                description = "environment variables to list besides KLAVIYO_*, by their length")
-        public List<String> variables = List.of();
         @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = "200MB", order = 80,
                 description = "of the archive; the newest lines are kept (${DEFAULT-VALUE})")
         String maxSize;
@@ -190,6 +187,12 @@ public final class Bundle {
             shared = cli;
             if (lokiQueries.isEmpty() != (loki == null)) {
                 throw new Problem("--loki and --loki-query belong together: give both");
+            }
+            for (String given : k8s) {
+                if (!given.matches("[^/]+/.+")) {
+                    throw new Problem("--k8s " + Text.safe(given, 60)
+                            + ": give NAMESPACE/SELECTOR, such as shop/app=checkout");
+                }
             }
             if (context < 0 || context > 100) {
                 throw new Problem("--context " + context + ": give 0 to 100");
@@ -284,7 +287,7 @@ public final class Bundle {
             Collecting collecting = new Collecting(pipeline, archive, systems.tool, options.wanted, told,
                     new long[] {Long.MAX_VALUE}, new Archive.Names());
             List<Sink> sinks = collecting.run(collectors, options.maxEach, options.start + options.maxTime.toNanos(),
-                    sink -> progress.accept(new Progress(sink.name(), sink.state(), sink.words())));
+                    sink -> progress.accept(new Progress(sink.name, sink.state(), sink.words())));
             archive.seal();
             Summary.Head head = new Summary.Head(options.shared.drill().orElse(null), Instant.now()
                     .truncatedTo(ChronoUnit.MILLIS), options.window, options.words, options.logZone != null,

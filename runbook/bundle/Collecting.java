@@ -21,7 +21,6 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
@@ -58,7 +57,7 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
     private static final long LAST_WAIT = 300_000_000L;
     private static final long LONGEST_GRACE = 3_000_000_000L;
     // What is left of the whole's time has to do for pages, archive and read-back; as slow disks and cores do them.
-    private static final long FRONT_PAGES = 600_000_000;
+    private static final long FRONT_PAGES = 1_000_000_000;
     private static final double NANOS_PER_BYTE = 9.2;
 
     /**
@@ -127,20 +126,21 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
 
     /** What one collector gives its finds to, and how it ended. */
     final class Sink {
-        private final Collector collector;
-        private final long start = System.nanoTime();
-        /** What it gave, failed or not, and what it left out. */
+        final String name;
+        /** What it gave, failed or not. */
         final List<Archive.Part> parts = new CopyOnWriteArrayList<>();
-        final List<String> remarks = new CopyOnWriteArrayList<>();
+        private final Collector collector;
+        /** Why it failed or was skipped, and what it left out. */
         private final List<String> troubles = new CopyOnWriteArrayList<>();
+        private final List<String> remarks = new CopyOnWriteArrayList<>();
         private final List<Tool.Running> children = new ArrayList<>();
         private Future<?> running;
         private Unsafe unsafe;
-        long millis;
         private boolean closed;
         private volatile boolean expired;
 
         Sink(Collector collector) {
+            this.name = collector.name;
             this.collector = collector;
             if (collector.state != State.OK) {
                 trouble(collector.plan.get(0));
@@ -171,32 +171,36 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
 
         /** Adds what a stream holds, at most {@code most} bytes; what is no text is noted. */
         void stream(String file, InputStream raw, long most) throws IOException {
-            add(path(file), raw, most, Wanted.EVERYTHING, null);
+            add(file, raw, most, Wanted.EVERYTHING, null);
         }
 
         /** Adds the wanted lines of an application's log, which tells of calls to Klaviyo. */
         void log(String file, InputStream raw, long most) throws IOException {
             LogReader.Source source = told.reader.source();
             try {
-                add(path(file), raw, most, wanted, source);
+                add(file, raw, most, wanted, source);
             } finally {
                 source.end();
             }
         }
 
-        private void add(String path, InputStream raw, long most, Wanted lines, LogReader.Source source)
+        private void add(String file, InputStream raw, long most, Wanted lines, LogReader.Source source)
                 throws IOException {
+            Stream<String> elements = Stream.of((name.replaceFirst("/.*", "") + "/" + file).split("/"))
+                    .filter(element -> !element.isEmpty()).map(pipeline::clean).map(Archive.Names::safe);
+            String path = names.unique(elements.collect(Collectors.joining("/")));
             try {
                 // What has come by the time that it is up is in a buffer, and goes on its way.
-                Guarded drying = new Guarded(raw, () -> expired, new long[] {Long.MAX_VALUE});
-                Archive.Part part = archive.part(path, name());
-                pipeline.carry(new Guarded(PlainInput.of(drying), () -> false, left), most, lines, part,
-                        bytes -> told.take(source, bytes));
+                InputStream drying = new Guarded(raw, () -> expired, new long[] {Long.MAX_VALUE});
+                InputStream text = new Guarded(PlainInput.of(drying), () -> false, left);
+                Archive.Part part = archive.part(path, name);
+                pipeline.carry(text, most, lines, part, bytes -> told.take(source, bytes));
                 if (expired) {
                     part.notes.add("truncated: its time was up");
-                } else if (source != null && part.plain() == 0 && drying.some()) {
-                    remark(path + " is empty: no line" + (lines.words().isEmpty() ? "" : " with " + lines.words())
-                            + " in the window (times without a zone read as " + lines.zone() + ")");
+                } else if (part.plain() == 0) {
+                    String about = lines.words().isEmpty() ? "" : " with " + lines.words();
+                    remark(path + " is empty" + (source == null ? "" : ": no line" + about
+                            + " in the window (times without a zone read as " + lines.zone() + ")"));
                 }
                 keep(part);
             } catch (PlainInput.NotText e) {
@@ -209,12 +213,6 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
                 throw new IOException("its time was up");
             }
             parts.add(part);
-        }
-
-        private String path(String file) {
-            Stream<String> elements = Stream.of((name().replaceFirst("/.*", "") + "/" + file).split("/"))
-                    .filter(element -> !element.isEmpty()).map(pipeline::clean).map(Archive.Names::safe);
-            return names.unique(elements.collect(Collectors.joining("/")));
         }
 
         /** Says that something is missing from an otherwise good collection. */
@@ -250,7 +248,6 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
         private synchronized void close(Consumer<Sink> ended) {
             if (!closed) {
                 closed = true;
-                millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
                 if (unsafe != null) {
                     throw unsafe;
                 }
@@ -260,26 +257,17 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
 
         // ---- how it ended
 
-        String name() {
-            return collector.name;
-        }
-
         State state() {
             return collector.state != State.OK || troubles.isEmpty() ? collector.state : State.FAILED;
-        }
-
-        /** Why it failed or was skipped. */
-        String why() {
-            return String.join("; ", troubles);
         }
 
         /** A line for each thing that is not there; what was cut off its files is known once these are finished. */
         List<String> missing() {
             List<String> missing = new ArrayList<>();
-            if (state() != State.OK) {
-                missing.add(name() + " " + state().name().toLowerCase(Locale.ROOT) + ": " + why());
+            if (!troubles.isEmpty()) {
+                missing.add(name + " " + state().name().toLowerCase(Locale.ROOT) + ": " + String.join("; ", troubles));
             }
-            remarks.forEach(remark -> missing.add(name() + ": " + remark));
+            remarks.forEach(remark -> missing.add(name + ": " + remark));
             parts.forEach(part -> part.notes.forEach(note -> missing.add(part.path + ": " + note)));
             return missing;
         }
@@ -291,7 +279,7 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
             String more = remarks.size() > 1 ? " and " + (remarks.size() - 1) + " more remarks" : "";
             String lacking = remarks.isEmpty() ? "" : "; " + remarks.get(0) + more;
             String kept = parts.isEmpty() ? "" : " (" + got + " kept)";
-            return state() == State.OK ? got + lacking : why() + kept;
+            return troubles.isEmpty() ? got + lacking : String.join("; ", troubles) + kept;
         }
     }
 
@@ -299,18 +287,12 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
     static final class Guarded extends FilterInputStream {
         private final BooleanSupplier over;
         private final long[] left;
-        private boolean some;
 
         /** @param left bytes that may still be read, of all streams that share it */
         Guarded(InputStream stream, BooleanSupplier over, long[] left) {
             super(stream);
             this.over = over;
             this.left = left;
-        }
-
-        /** Whether anything came. */
-        boolean some() {
-            return some;
         }
 
         @Override
@@ -322,7 +304,6 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
         public int read(byte[] target, int offset, int length) throws IOException {
             int read = over.getAsBoolean() ? -1 : in.read(target, offset, length);
             left[0] -= Math.max(0, read);
-            some |= read > 0;
             if (left[0] < 0) {
                 throw new Problem("it unpacks to more than is allowed: raise --max-size if you trust it");
             }

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
@@ -284,37 +285,32 @@ public final class Existing implements Closeable {
     public static Cleaned redact(Path source, Path target, Policy policy, Limit most) throws IOException {
         refuse(target, "--out");
         Redactor redactor = new Redactor(policy);
-        Collecting.Told told =
-                new Collecting.Told(ZoneOffset.UTC, new Bundle.Window(Instant.EPOCH, Instant.now()));
+        Collecting.Told none = new Collecting.Told(ZoneOffset.UTC, new Bundle.Window(Instant.EPOCH, Instant.now()));
         try (Archive archive = new Archive(target, Long.MAX_VALUE); Pipeline pipeline = new Pipeline(redactor)) {
-            long[] left = most.left();
-            Collecting collecting = new Collecting(pipeline, archive, null, Wanted.EVERYTHING, told, left,
-                    new Archive.Names());
-            Sink sink = collecting.new Sink(Collector.of("", "", null));
+            Sink sink = new Collecting(pipeline, archive, null, Wanted.EVERYTHING, none, most.left(),
+                    new Archive.Names()).new Sink(Collector.of("", "", null));
             for (Path file : files(source, any -> true, sink::remark)) {
                 give(source, file, redactor, sink);
             }
-            List<Part> parts = sink.parts;
-            if (parts.isEmpty()) {
-                String why = sink.remarks.isEmpty() ? "" : ": " + sink.remarks.get(0);
-                throw new Problem("nothing to clean in " + source + why);
+            List<String> leftOut = sink.missing().stream().map(line -> line.replaceFirst("^: ", "")).toList();
+            if (sink.parts.isEmpty()) {
+                throw new Problem("nothing to clean in " + source + leftOut.stream().map(": "::concat).findFirst()
+                        .orElse(""));
             }
             Path copy = archive.folder.resolve("copy");
             if (isZip(target)) {
                 Summary.Head head = new Summary.Head(null, Instant.now(), null, "", true, policy.kept());
-                parts = Summary.withManifest(pipeline, archive, head, List.of(sink), parts);
-                Archive.write(copy, parts, head.created());
+                Archive.write(copy, Summary.withManifest(pipeline, archive, head, List.of(sink), sink.parts),
+                        head.created());
             } else {
                 boolean several = Files.isDirectory(source) || isZip(source);
-                for (Part part : parts) {
+                for (Part part : sink.parts) {
                     try (OutputStream output = Archive.output(several ? copy.resolve(part.path) : copy)) {
                         part.unpack(output);
                     }
                 }
             }
             archive.name(copy, target);
-            List<String> leftOut = new ArrayList<>(sink.remarks);
-            sink.parts.forEach(part -> part.notes.forEach(note -> leftOut.add(part.path + ": " + note)));
             return new Cleaned(sink.parts.size(), leftOut, Summary.redacted(sink.parts));
         }
     }
@@ -325,18 +321,18 @@ public final class Existing implements Closeable {
 
     // A file, or those inside of an archive.
     private static void give(Path source, Path file, Redactor redactor, Sink sink) throws IOException {
-        Path path = file.equals(source) ? source.getFileName() : source.relativize(file);
-        if (!Files.isReadable(file)) {
-            sink.remark(path + " left out: no permission");
-        } else if (isZip(file)) {
-            try (Existing inside = new Existing(file, redactor, new long[] {Long.MAX_VALUE})) {
-                inside.each((name, unpacked) -> give(path.toString().replaceFirst("....$", "/") + name, unpacked, sink),
-                        (name, why) -> sink.remark(path + ", " + name + " left out: " + why));
-            }
-        } else {
+        String path = (file.equals(source) ? source.getFileName() : source.relativize(file)).toString();
+        if (!isZip(file)) {
             try (InputStream raw = Files.newInputStream(file)) {
-                give(path.toString(), raw, sink);
+                give(path, raw, sink);
+            } catch (AccessDeniedException e) {
+                sink.remark(path + " left out: no permission");
             }
+            return;
+        }
+        try (Existing inside = new Existing(file, redactor, new long[] {Long.MAX_VALUE})) {
+            inside.each((name, unpacked) -> give(path.replaceFirst("....$", "/") + name, unpacked, sink),
+                    (name, why) -> sink.remark(path + ", " + name + " left out: " + why));
         }
     }
 

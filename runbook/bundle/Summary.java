@@ -158,7 +158,7 @@ final class Summary {
         values.put("waits", facts.waits().stream().limit(40).map(wait -> Map.of("at", String.valueOf(wait.at()),
                 "count", wait.count(), "longestSeconds", wait.longestSeconds() == 0 ? "" : wait.longestSeconds()))
                 .toList());
-        values.put("collected", sinks.stream().map(sink -> Map.of("name", sink.name(), "words", sink.words()))
+        values.put("collected", sinks.stream().map(sink -> Map.of("name", sink.name, "words", sink.words()))
                 .toList());
         return templates.template("summary.md").fill(values, Summary::form, Summary::escaped);
     }
@@ -260,9 +260,7 @@ final class Summary {
         }
         List<Object> collectors = new ArrayList<>();
         for (Sink sink : sinks) {
-            collectors.add(fields("name", sink.name(), "state", sink.state().name().toLowerCase(Locale.ROOT), "why",
-                    sink.why(), "remarks", sink.remarks, "millis", sink.millis, "files",
-                    sink.parts.stream().map(part -> part.path).sorted().toList()));
+            collectors.add(fields("name", sink.name, "state", sink.state().name().toLowerCase(Locale.ROOT)));
         }
         Object window = head.window == null ? null
                 : fields("from", head.window.from(), "to", head.window.to());

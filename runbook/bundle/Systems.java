@@ -28,7 +28,6 @@ import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
 import runbook.Checks;
 import runbook.Checks.Findings;
 import runbook.Http;
@@ -74,8 +73,9 @@ final class Systems {
      * window in ISO 8601, with {@code -s} in seconds and {@code -ms} in milliseconds since 1970.
      *
      * @param merged whether the tool logs to standard error too
+     * @param whole  whether all of it is wanted, and tells of no calls
      */
-    private record Row(String command, boolean merged) { }
+    private record Row(String command, boolean merged, boolean whole) { }
 
     private static final String TABLE = "logs.json";
     private static final Pattern PLACE = Pattern.compile("\\{[a-z-]*}");
@@ -183,7 +183,8 @@ final class Systems {
         List<Collector> logs = new ArrayList<>();
         options.logs.forEach(given -> logs.add(files(given)));
         options.journal.forEach(unit -> logs.add(printed("journal", unit, "")));
-        options.k8s.forEach(given -> logs.add(pods(given)));
+        options.k8s.forEach(given -> List.of("pods", "k8s", "k8s-previous").forEach(kind ->
+                logs.add(printed(kind, given.replaceFirst(".*?/", ""), given.replaceFirst("/.*", "")))));
         options.docker.forEach(container -> logs.add(printed("docker", container, "")));
         options.gcp.forEach(filter -> logs.add(printed("gcp-logs", filter, "")));
         options.aws.forEach(group -> logs.add(printed("aws-logs", group, "")));
@@ -272,12 +273,10 @@ final class Systems {
 
     /** What a command prints that is a row of the table. */
     private Collector printed(String kind, String given, String in) {
-        return tool("application/" + kind + " " + given, command(kind, given, in), "", sink ->
-                print(sink, kind + "/" + given + ".log", kind, given, in));
-    }
-
-    private Collector tool(String name, List<String> command, String more, Work work) {
-        return tool.find(command.get(0)).isPresent() ? Collector.of(name, Tool.shown(command) + more, work)
+        String name = "application/" + kind + " " + given;
+        List<String> command = command(kind, given, in);
+        Work work = sink -> print(sink, kind + "/" + given, command, rows.get(kind));
+        return tool.find(command.get(0)).isPresent() ? Collector.of(name, Tool.shown(command), work)
                 : Collector.none(name, State.FAILED, Tool.name(command) + " is not installed (not on the PATH)");
     }
 
@@ -294,40 +293,16 @@ final class Systems {
     }
 
     /** Runs it; an exit code other than 0 is trouble, and what it printed is kept all the same. */
-    private void print(Sink sink, String file, String kind, String given, String in) throws IOException, Tool.Failure {
-        List<String> command = command(kind, given, in);
-        try (Tool.Running child = sink.start(command, rows.get(kind).merged)) {
-            sink.log(file, child.output(), Long.MAX_VALUE);
+    private static void print(Sink sink, String file, List<String> command, Row row) throws IOException, Tool.Failure {
+        try (Tool.Running child = sink.start(command, row.merged)) {
+            Taker taker = row.whole ? sink::stream : sink::log;
+            taker.take(file + (row.whole ? ".txt" : ".log"), child.output(), Long.MAX_VALUE);
             String exit = child.exit().map(code -> "exit code " + code).orElse("no exit code yet");
             if (!exit.equals("exit code 0")) {
                 String said = child.complaint().strip();
                 sink.trouble(Tool.name(command) + " ended with " + exit + (said.isEmpty() ? "" : ": " + said));
             }
         }
-    }
-
-    // A list of the pods first, then the log of each, and of what ran before in those that were restarted.
-    private Collector pods(String given) {
-        if (!given.matches("[^/]+/.+")) {
-            throw new Problem("--k8s " + Text.safe(given, 60) + ": give NAMESPACE/SELECTOR, such as shop/app=checkout");
-        }
-        String namespace = given.replaceFirst("/.*", "");
-        List<String> list = command("pods", given.substring(namespace.length() + 1), namespace);
-        return tool("application/k8s " + given, list, ", then kubectl logs of each, and of what ran before in those "
-                + "restarted", sink -> {
-                    Tool.Output pods = tool.run(list);
-                    sink.text("k8s/pods.txt", pods.out());
-                    if (pods.out().lines().count() < 2) {
-                        sink.trouble("no pod was found: " + pods.err().strip());
-                    }
-                    for (String pod : pods.out().lines().skip(1).toList()) {
-                        String[] cells = pod.strip().split("\\s+");
-                        print(sink, "k8s/" + cells[0] + ".log", "pod", cells[0], namespace);
-                        if (cells.length > 1 && cells[1].matches(".*[1-9].*")) {
-                            print(sink, "k8s/" + cells[0] + "-previous.log", "previous-pod", cells[0], namespace);
-                        }
-                    }
-                });
     }
 
     // ---- Prometheus: each query's value now, over the window and over the hour before it
@@ -406,24 +381,16 @@ final class Systems {
     private Set<String> variables() {
         Set<String> names = new TreeSet<>(options.shared.host().environment().keySet());
         names.removeIf(name -> !name.startsWith("KLAVIYO_") && !SHOWN.contains(name));
-        names.addAll(options.variables);
         return names;
     }
 
     private void machine(Sink sink) throws IOException {
         List<ObjectNode> variables = new ArrayList<>();
         for (String name : variables()) {
-            ObjectNode variable = Json.object().put("name", name);
             String value = options.shared.host().environment().get(name);
-            if (value == null) {
-                variable.put("set", false);
-            } else if (SHOWN.contains(name)) {
-                variable.put("value", value);
-            } else {
-                boolean key = Key.of(value).cleaned().known();
-                variable.put("length", value.length()).put("kind", key ? "private key" : "text");
-            }
-            variables.add(variable);
+            ObjectNode variable = Json.object().put("name", name).put("length", value.length());
+            String kind = Key.of(value).cleaned().known() ? "private key" : "text";
+            variables.add(SHOWN.contains(name) ? variable.put("value", value) : variable.put("kind", kind));
         }
         sink.json("variables.json", Json.of(variables));
         ObjectNode system = Json.object();
@@ -435,14 +402,8 @@ final class Systems {
 
     // ---- the incident: its journal and what other steps left; earlier bundles are not bundled again
 
-    private static void folder(Path folder, Sink sink) throws IOException {
-        try (Stream<Path> files = Files.list(folder)) {
-            files.filter(Files::isRegularFile).sorted().forEach(file -> {
-                String name = file.getFileName().toString();
-                if (!name.matches("(?s)\\..*|.*\\.zip")) {
-                    give(file, name, sink::stream, sink);
-                }
-            });
-        }
+    private static void folder(Path folder, Sink sink) {
+        Existing.files(folder, file -> !file.getFileName().toString().matches("(?s)\\..*|.*\\.zip"), sink::remark)
+                .forEach(file -> give(file, folder.relativize(file).toString(), sink::stream, sink));
     }
 }
