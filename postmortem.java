@@ -113,7 +113,7 @@ class Postmortem extends PostmortemCommand {
         Incident incident = shared.incidents().toRead().orElse(Incident.at(shared.host().path("")));
         Document document = Document.of(incident);
         if (check == null) {
-            return write(Notebook.of(incident, shared.drill()), out == null ? document : Document.named(out));
+            return write(Notebook.of(incident, shared.drill()), out == null ? document : new Document(out));
         }
         return check(check.isEmpty() ? document : new Document(shared.host().path(check)), incident);
     }
@@ -124,8 +124,8 @@ class Postmortem extends PostmortemCommand {
         Optional<String> existing = document.existing();
         writeWhoLeads(notebook);
         runbook.report.Postmortem report = new runbook.report.Postmortem(new Sources(notebook,
-                Optional.ofNullable(bundle), Optional.of(shared.settings()), query, now,
-                shared.launcher().command("postmortem"), shared.templates()));
+                Optional.ofNullable(bundle), Optional.of(shared.settings()), query, now, launcher(notebook)::line,
+                shared.templates()));
         Document.Written written = report.markdown(shared.templates().template(Document.NAME), existing);
         List<Path> files = List.of(Document.save(document.markdown(), written.text()),
                 Document.save(document.page(), report.html(written.text())));
@@ -177,11 +177,12 @@ class Postmortem extends PostmortemCommand {
             say(Mark.WARN, "note", "newer events were not looked for: the journal that it is from is not here");
         }
         shared.screen().verdict(places.isEmpty() ? Mark.OK : Mark.FAIL, verdict(document, places));
-        ObjectNode known = Json.object().put("file", document.markdown().toString()).put("finished", places.isEmpty())
-                .put("journal", incident.map(Incident::toString).orElse(null)).set("places", Json.of(places));
-        known.set("advice", Cli.advice("now", verdict(document, places),
-                places.isEmpty() ? shared.launcher().line("postmortem", "close") : null));
-        done(known);
+        Optional<Notebook> notebook = incident.map(one -> Notebook.of(one, shared.drill()));
+        boolean over = places.isEmpty() && notebook.flatMap(Notebook::closed).isPresent();
+        done(Json.object().put("file", document.markdown().toString()).put("finished", places.isEmpty())
+                .put("journal", incident.map(Incident::toString).orElse(null)), places,
+                over ? Cli.advice("never", "it is finished, and the incident is closed", null)
+                        : Cli.advice("now", verdict(document, places), mends(document, incident, places)));
         return places.isEmpty() ? 0 : UNFINISHED;
     }
 
@@ -286,12 +287,13 @@ class Postmortem extends PostmortemCommand {
         @Override
         public Integer call() throws IOException {
             Notebook notebook = Notebook.of(incident(), shared.drill());
-            var report = new runbook.report.Postmortem(Sources.recorded(notebook, now, shared.templates()));
-            String text = report.handover(launcher(notebook)::line);
+            var report = new runbook.report.Postmortem(
+                    Sources.recorded(notebook, now, launcher(notebook)::line, shared.templates()));
+            String text = report.handover();
             shared.screen().verbatim(text);
             ObjectNode known = report.json().put("incident", notebook.incident().toString());
             known.set("lines", Json.of(text.lines().toList()));
-            known.set("advice", report.next(launcher(notebook)::line).stream().findFirst()
+            known.set("advice", report.next().stream().findFirst()
                     .map(next -> Cli.advice("now", next.get("text"), next.get("command")))
                     .orElseGet(() -> Cli.advice("never", "it is closed", null)));
             return done(known);
@@ -316,27 +318,28 @@ class Postmortem extends PostmortemCommand {
         @Override
         public Integer call() throws IOException {
             Notebook notebook = notebook();
-            if (notebook.closed().isPresent()) {
-                return 0;
-            }
+            Optional<Incident> incident = Optional.of(notebook.incident());
             Document document = file == null ? Document.of(notebook.incident()) : new Document(file);
-            boolean there = Files.exists(document.markdown());
-            List<Document.Place> places =
-                    there ? unfinished(document, Optional.of(notebook.incident())) : List.of();
-            boolean closes = anyway || there && places.isEmpty();
-            if (closes) {
-                String written = "postmortem with " + Text.count(places.size(), "unfinished place");
-                String state = there ? written : "without a postmortem";
-                Optional<String> who = Optional.ofNullable(by == null ? confirmed("Who closes it?") : by);
-                notebook.tell(now, Event.CLOSED, state, Json.object().put("unfinished", places.size()), who);
-                say(Mark.OK, "closed", notebook.incident() + ": " + state);
-            } else {
-                shared.screen().verdict(Mark.FAIL, "not closed: " + (there ? verdict(document, places)
-                        : "there is no " + document.markdown() + " yet; postmortem writes it") + " (or --anyway)");
+            ObjectNode known = Json.object().put("incident", notebook.incident().toString());
+            if (notebook.closed().isPresent()) {
+                return done(known.put("closed", true), List.of(), Cli.advice("never", "it is closed already", null));
             }
-            done(Json.object().put("closed", closes).put("unfinished", places.size())
-                    .put("incident", notebook.incident().toString()).set("places", Json.of(places)));
-            return closes ? 0 : UNFINISHED;
+            boolean there = Files.exists(document.markdown());
+            List<Document.Place> places = there ? unfinished(document, incident) : List.of();
+            if (!anyway && (!there || !places.isEmpty())) {
+                String why = "not closed: " + (there ? verdict(document, places)
+                        : "there is no " + document.markdown() + " yet; postmortem writes it") + " (or --anyway)";
+                shared.screen().verdict(Mark.FAIL, why);
+                String command = there ? mends(document, incident, places) : launcher(notebook).line("postmortem", "");
+                done(known.put("closed", false), places, Cli.advice("now", why, command));
+                return UNFINISHED;
+            }
+            String state = there ? "postmortem with " + Text.count(places.size(), "unfinished place")
+                    : "without a postmortem";
+            Optional<String> who = Optional.ofNullable(by == null ? confirmed("Who closes it?") : by);
+            notebook.tell(now, Event.CLOSED, state, Json.object().put("unfinished", places.size()), who);
+            say(Mark.OK, "closed", notebook.incident() + ": " + state);
+            return done(known.put("closed", true), places, Cli.advice("never", "it is closed", null));
         }
     }
 }
@@ -419,12 +422,25 @@ abstract class PostmortemCommand implements Callable<Integer> {
         List<Document.Place> places = document.unfinished(incident);
         String file = document.markdown().toString();
         places.forEach(place -> shared.screen().verbatim(file + ":" + place.line() + ": " + place.message()));
-        if (places.stream().anyMatch(place -> place.rule().equals(Document.OLDER))) {
-            Notebook notebook = Notebook.of(incident.orElseThrow(), shared.drill());
-            Launcher again = launcher(notebook).with("incident", notebook.incident().toString());
-            shared.screen().command(2, again.line("postmortem", "--out " + Text.word(file)));
+        if (older(places)) {
+            shared.screen().command(2, mends(document, incident, places));
         }
         return places;
+    }
+
+    private static boolean older(List<Document.Place> places) {
+        return places.stream().anyMatch(place -> place.rule().equals(Document.OLDER));
+    }
+
+    /** What writes the newest events in; else what looks again once people have filled it in; when all is, the end. */
+    String mends(Document document, Optional<Incident> incident, List<Document.Place> places) {
+        String file = Text.word(document.markdown().toString());
+        if (older(places)) {
+            Notebook notebook = Notebook.of(incident.orElseThrow(), shared.drill());
+            return launcher(notebook).with("incident", notebook.incident().toString())
+                    .line("postmortem", "--out " + file);
+        }
+        return shared.launcher().line("postmortem", (places.isEmpty() ? "close " : "--check ") + file);
     }
 
     static String verdict(Document document, List<Document.Place> places) {
@@ -438,6 +454,13 @@ abstract class PostmortemCommand implements Callable<Integer> {
         carried.notes().forEach(note -> say(Mark.WARN, "note", note));
         return done(Json.object().put("to", carried.to().toString()).put("files", carried.files())
                 .set("notes", Json.of(carried.notes())));
+    }
+
+    /** The same of a document, with its unfinished places and what comes next. */
+    int done(ObjectNode fields, List<Document.Place> places, JsonNode advice) {
+        fields.put("unfinished", places.size())
+                .set("places", Json.of(places.stream().map(Document.Place::json).toList()));
+        return done(fields.set("advice", advice));
     }
 
     /** What {@code --json} prints. */

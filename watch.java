@@ -278,7 +278,7 @@ class Watch implements Callable<Integer> {
                 : shared.sandbox().map(Sandbox::slackUrl).or(() -> Slack.webhook(shared.host().environment()));
         require(!post || webhook.isPresent(),
                 "--post needs " + Slack.VARIABLE + ": the address of a Slack incoming webhook");
-        Duration pace = drill() && remind == null ? Duration.ofSeconds(20) : remind;
+        Duration pace = drill() && post && remind == null ? Duration.ofSeconds(20) : remind;
         return new Telling.Choice(webhook, Optional.ofNullable(exec).map(line -> Tool.split("--exec", line)),
                 Tool.of(shared.host(), Duration.ofSeconds(30)), Optional.ofNullable(pace),
                 announce != null && announce != Audience.external, announce != null && announce != Audience.internal,
@@ -341,12 +341,13 @@ class Watch implements Callable<Integer> {
 
     private void verdict(Shot end, int exit) {
         String drilled = shared.drill().map(scenario -> "DRILL " + scenario + ": ").orElse("");
-        String after = " after " + Durations.words(end.watched().truncatedTo(ChronoUnit.SECONDS).plusSeconds(1));
+        Duration watched = end.watched().truncatedTo(ChronoUnit.SECONDS).plusSeconds(1);
+        String after = " (watched for " + Durations.words(watched) + ")";
         String state = end.state().word();
         switch (exit) {
             case 0 -> screen.verdict(Mark.OK, drilled + "recovered: every condition holds" + after);
-            case Watching.NOT_RECOVERED -> screen.verdict(Mark.FAIL, drilled + "not recovered" + after + ": " + state);
-            default -> screen.verdict(Mark.SKIP, drilled + "left" + after + ": " + state + ", not called recovered");
+            case Watching.NOT_RECOVERED -> screen.verdict(Mark.FAIL, drilled + "not recovered: " + state + after);
+            default -> screen.verdict(Mark.SKIP, drilled + "left: " + state + ", not called recovered" + after);
         }
     }
 
@@ -369,7 +370,7 @@ class Watch implements Callable<Integer> {
         }
 
         private ObjectNode line(String type, Instant at) {
-            return Json.object().put("schema", 1).put("type", type).put("at", at.toString())
+            return Json.object().put("schema", 1).put("type", type).put("at", at.truncatedTo(ChronoUnit.MILLIS).toString())
                     .put("drill", shared.drill().orElse(null));
         }
 

@@ -154,6 +154,13 @@ public record Incident(Path folder) {
                 .or(() -> taken.filter(name -> !name.isEmpty()).findFirst()).orElse("");
     }
 
+    /** The diagnosis of our checks that these events are about: the most severe; of equals the last, the best known. */
+    public static Optional<Event> worst(List<Event> events) {
+        return events.stream().filter(event -> event.event().equals(Event.DIAGNOSED)
+                && !event.data().path("diagnosis").asText().isEmpty())
+                .reduce((one, later) -> later.level().compareTo(one.level()) <= 0 ? later : one);
+    }
+
     /** The scenario when these events are a drill's, else empty. */
     public static String drill(List<Event> events) {
         return events.stream().map(Event::drill).filter(name -> !name.isEmpty()).findFirst().orElse("");
@@ -265,10 +272,25 @@ public record Incident(Path folder) {
                     || event.equals(DIAGNOSED) && severity().matches("P[1-3]");
         }
 
+        // Triage knows from a log when it began, and watch when it saw the first failure.
+        private Instant began() {
+            String since = data.path("firstFailure").asText(data.path("since").asText());
+            try {
+                Instant known = since.isEmpty() ? at : Instant.parse(since);
+                return known.isBefore(at) ? known : at;
+            } catch (DateTimeException e) {
+                return at;
+            }
+        }
+
         /** {@code P1} to {@code P4}, or empty. */
         String severity() {
             String named = data.path("severity").asText();
             return named.matches("P[1-4]") ? named : "";
+        }
+
+        private String level() {
+            return severity().isEmpty() ? "P9" : severity();
         }
 
         /** Whether it says that something was done against it. */
@@ -440,9 +462,9 @@ public record Incident(Path folder) {
             return new State(events, Optional.ofNullable(failing), diagnosis, severity);
         }
 
-        /** The first event's time. */
+        /** The first event's time, or when what it tells of had begun. */
         public Optional<Instant> began() {
-            return events.stream().map(Event::at).min(Instant::compareTo);
+            return events.stream().map(Event::began).min(Instant::compareTo);
         }
 
         /** When people were told. */

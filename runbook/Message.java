@@ -79,7 +79,12 @@ public final class Message {
     public static Message of(Templates templates, String diagnosis, String severity, State state, Instant at,
                              List<Event> journal, Known known) {
         Incident.State recorded = Incident.State.of(journal);
-        if (!severity.isBlank() || recorded.severity().isEmpty()) {
+        Optional<Event> worst = state == State.RESOLVED ? Incident.worst(journal) : Optional.empty();
+        if (worst.isPresent()) {
+            // What is over is called what it was at its worst, as in the postmortem.
+            Words words = Wording.of(templates, worst.get().data().path("diagnosis").asText()).words();
+            return new Message(state, at, words, worst.get().severity(), journal, known);
+        } else if (!severity.isBlank() || recorded.severity().isEmpty()) {
             return new Message(state, at, Wording.of(templates, diagnosis).words(), severity, journal, known);
         }
         Known looked = new Known(known.drill, known.lead, known.action, known.next,

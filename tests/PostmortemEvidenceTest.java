@@ -85,7 +85,8 @@ class PostmortemEvidenceTest extends PostmortemJournals {
                 "2026-07-15", new Settings.Probing(Duration.ofSeconds(5), 1, Duration.ofSeconds(2), List.of()),
                 new Settings.AppErrors(List.of(), ""), Optional.empty(), Map.of(), Templates.builtIn());
         return new Postmortem(new Postmortem.Sources(Notebook.of(incident, Optional.empty()), Optional.ofNullable(bundle),
-                Optional.of(settings), "sum by (status) (increase(klaviyo_api_errors_total[$window]))", WRITTEN, "postmortem", Templates.builtIn()));
+                Optional.of(settings), "sum by (status) (increase(klaviyo_api_errors_total[$window]))", WRITTEN, COMMAND,
+                Templates.builtIn()));
     }
 
     private static String notes(Postmortem report) {
@@ -152,7 +153,7 @@ class PostmortemEvidenceTest extends PostmortemJournals {
         assertEquals(bundled, written.contains("debug bundle: a log torn"));
         for (String line : told) {
             String wanted = line.substring(line.indexOf(' ') + 1);
-            String said = line.startsWith("hands") ? report.handover((script, more) -> script + " " + more) : written;
+            String said = line.startsWith("hands") ? report.handover() : written;
             assertEquals(!line.startsWith("never"), said.contains(wanted), line + "\n---\n" + said);
         }
     }
@@ -187,7 +188,7 @@ class PostmortemEvidenceTest extends PostmortemJournals {
                 "| Time to detect | 48 minutes | first sign of trouble in any record, to our first alert or failed "
                 + "check: 00:47 (application logs) to 01:35 (postmortem, Ana) |",
                 "| Time to acknowledge | 7 minutes |", "to 01:42 (postmortem, Ana)",
-                "- Failed API calls: 23,001 (429: 23,000, 500: 1; the bundle's logs)",
+                "- Failed API calls: 23,001 (429: 23,000, 500: 1; the bundle's logs, 20:00 to 01:44)",
                 "- Affected users: 700, counted as customers in the failed calls");
         assertFalse(text.contains("**Alert fired**: triage found"), "what triage found is no alert beside the page");
     }

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.BinaryOperator;
 import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.Settings.Templates;
@@ -19,6 +20,8 @@ abstract class PostmortemJournals {
     /** When the recorded ones begin. */
     static final Instant BEGAN = Instant.parse("2026-11-20T03:04:05Z");
     static final Instant WRITTEN = Instant.parse("2026-11-20T09:00:00Z");
+
+    static final BinaryOperator<String> COMMAND = (script, options) -> (script + " " + options).strip();
 
     /** One that nothing is recorded of. */
     static Incident empty() {
@@ -48,7 +51,8 @@ abstract class PostmortemJournals {
 
     /** What the incident's folder alone tells. */
     static Postmortem report(Incident incident) {
-        return new Postmortem(Postmortem.Sources.recorded(Notebook.of(incident, Optional.empty()), WRITTEN, Templates.builtIn()));
+        Notebook notebook = Notebook.of(incident, Optional.empty());
+        return new Postmortem(Postmortem.Sources.recorded(notebook, WRITTEN, COMMAND, Templates.builtIn()));
     }
 
     static String markdown(Incident incident) {

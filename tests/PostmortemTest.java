@@ -2,6 +2,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
@@ -254,19 +255,38 @@ class PostmortemTest extends PostmortemJournals {
         add(incident, "03:04", "triage", Event.DIAGNOSED, "P1", Map.of("diagnosis", "key-invalid", "severity", "P1"));
         Files.writeString(written("triage-20261121T030405Z.json"), "{\"actions\":[{\"text\":\"Ask\",\"command\":null},"
                 + "{\"text\":\"Replace it\",\"command\":\"jbang rotate-key --dry-run\"}]}");
-        Files.writeString(written("rotation.json"), "{\"outcome\":\"unfinished\"}");
+        Files.writeString(written("rotation.json"), "{\"outcome\":\"unfinished\",\"stores\":{\"file:.env#KEY\":{},"
+                + "\"exec:b c\":{}},\"restarts\":{\"k8s:shop/deployment/web\":{}}}");
         Run.Result json = run("handover", "--json");
-        assertSays(json.err(), "jbang rotate-key --dry-run   # Replace it", "Unfinished: a key rotation");
+        assertSays(json.err(), "jbang rotate-key --dry-run   # Replace it", "Unfinished: a key rotation",
+                "\n  jbang rotate-key@CATALOG --to 'file:.env#KEY' --to 'exec:b c' --restart k8s:shop/deployment/web\n");
         assertEquals("jbang rotate-key --dry-run", Json.read(json.out()).path("advice").path("command").asText());
         ran("event", "fallback is on", "--kind", "mitigated");
         assertSays(run("handover").out(), "watch@CATALOG   # whether it works again");
     }
 
+    /** Whether it is finished or closed, how many places are left, and what comes next. */
+    private String json(String... arguments) throws IOException {
+        JsonNode json = Json.read(script(folder).args(arguments).args("--json").run().out());
+        JsonNode advice = json.path("advice");
+        return json.path("finished").asText(json.path("closed").asText()) + " " + json.path("unfinished").asInt() + " "
+                + json.path("places").path(0).path("line").asInt() + " " + advice.path("when").asText() + " "
+                + advice.path("command").asText();
+    }
+
     @Test
-    void whatIsRefusedIsToldInJsonToo() throws IOException {
+    void withJsonEachUnfinishedPlaceIsAnObjectAndAdviceHasTheCommandThatComesNext() throws IOException {
+        assertEquals("false 0 0 now jbang postmortem@CATALOG", json("close"));
         ran();
-        assertEquals(false, Json.read(run("close", "--json").out()).path("closed").asBoolean(true));
-        assertTrue(Json.read(run("--check", "--json").out()).path("advice").path("text").asText().contains("to finish"));
+        String file = written("postmortem.md").toString();
+        assertEquals("false 15 54 now jbang postmortem@CATALOG --check " + file, json("--check"));
+        assertEquals("false 15 54 now jbang postmortem@CATALOG --check " + file, json("close"));
+        Files.writeString(written("postmortem.md"), filledIn(report()));
+        assertEquals("true 0 0 now jbang postmortem@CATALOG close " + file, json("--check"));
+        ran("event", "more");
+        assertTrue(json("--check").endsWith("now jbang postmortem@CATALOG --out " + file + " --incident " + incident));
+        assertEquals("true 1 136 never null", json("close", "--anyway"));
+        assertEquals("true 0 0 never null", json("close", "--incident", incident.toString()), "closed already");
     }
 
     @Test
@@ -325,6 +345,8 @@ class PostmortemTest extends PostmortemJournals {
         Run.script("triage").args("--drill", "revoked-key", "--paged-at", "1 min ago").cwd(elsewhere).run();
         good(script(elsewhere).args("--incident", opened.toString()).run());
         assertSays(read(opened.folder().resolve("postmortem.md")), "**Alert fired**: paged; triage found",
+                "`jbang debug-bundle@CATALOG --log FILE --incident " + opened + " --drill revoked-key`, then",
+                "event \"what happened\" --at 10:12 --incident " + opened + " --drill revoked-key -->",
                 "; the application's log, read by triage at ");
     }
 

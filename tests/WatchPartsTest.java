@@ -135,7 +135,7 @@ class WatchPartsTest {
         Happening degraded = rounds("bb").get(0);
         assertEquals("auth: HTTP 503", degraded.words());
         assertEquals(30_000, degraded.at(), "the first failure, not the round that made it sure");
-        assertEquals("good again after 1 min; waiting until it holds", rounds("g").get(0).words());
+        assertEquals("good again; waiting until it holds", rounds("g").get(0).words());
         Happening recovered = rounds("gggg").get(0);
         assertEquals("5 good rounds in a row over 2 min", recovered.words());
         assertEquals(Instant.ofEpochMilli(90_000), recovered.facts().get("goodSince"));

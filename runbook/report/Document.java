@@ -57,8 +57,8 @@ public record Document(Path markdown) {
     // ---- its files
 
     /** By the name of either of its two files. */
-    public static Document named(Path file) {
-        return new Document(file.resolveSibling(file.getFileName().toString().replaceFirst("\\.html$", ".md")));
+    public Document {
+        markdown = markdown.resolveSibling(markdown.getFileName().toString().replaceFirst("\\.html$", ".md"));
     }
 
     /** The one in an incident's folder. */
@@ -186,12 +186,17 @@ public record Document(Path markdown) {
      * @param rule    a word for machines: action, unknown, placeholder, to-confirm, older
      * @param message what to do about it
      */
-    public record Place(int line, String rule, String message) { }
+    public record Place(int line, String rule, String message) {
+        /** As {@code --json} has it. */
+        public Map<String, Object> json() {
+            return Map.of("line", line, "rule", rule, "message", message);
+        }
+    }
 
     /** A kind of place that a pattern finds; what it finds is quoted in the message. */
-    private record Rule(String name, Pattern pattern, String message) {
-        Rule(String name, String pattern, String message) {
-            this(name, Pattern.compile(pattern), message);
+    private record Rule(String name, String pattern, String message) {
+        Matcher in(String text) {
+            return Pattern.compile(pattern).matcher(text);
         }
     }
 
@@ -213,7 +218,7 @@ public record Document(Path markdown) {
 
     /** The incident that it was written from, where its journal is in the same folder, or beside another incident. */
     public Optional<Incident> incident(Incident other) {
-        Matcher knows = KNOWS.pattern.matcher(read("--check"));
+        Matcher knows = KNOWS.in(read("--check"));
         Path named = other.folder().toAbsolutePath().resolveSibling(knows.find() ? knows.group(1) : "-");
         return Stream.of(markdown.toAbsolutePath().getParent(), named).map(Incident::at)
                 .filter(one -> Files.exists(one.journal().file())).findFirst();
@@ -223,7 +228,7 @@ public record Document(Path markdown) {
     public List<Place> unfinished(Optional<Incident> incident) {
         String text = read("--check");
         List<Place> places = new ArrayList<>(unfinished(text));
-        Matcher knows = KNOWS.pattern.matcher(text);
+        Matcher knows = KNOWS.in(text);
         long journal = incident.map(one -> one.journal().file().toFile().length()).orElse(0L);
         if (knows.find() && Long.parseLong(knows.group(2)) < journal) {
             places.add(new Place((int) text.substring(0, knows.end()).lines().count(), OLDER, KNOWS.message));
@@ -244,7 +249,7 @@ public record Document(Path markdown) {
             String prose = CODE.matcher(line).replaceAll(code -> " ".repeat(code.group().length()));
             String text = fenced || comment ? "" : prose;
             for (Rule rule : RULES) {
-                Matcher found = rule.pattern.matcher(text);
+                Matcher found = rule.in(text);
                 if (found.find()) {
                     String quoted = "\"" + Text.safe(line.substring(found.start(), found.end()).strip(), 100) + "\" ";
                     places.add(new Place(number, rule.name, quoted + rule.message));

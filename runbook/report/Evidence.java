@@ -8,14 +8,15 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.NavigableMap;
 import java.util.Optional;
 import java.util.Set;
-import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
@@ -30,7 +31,6 @@ import runbook.LogReader.Facts;
 import runbook.LogReader.Queue;
 import runbook.Message.Wording.Moment;
 import runbook.Prometheus;
-import runbook.Prometheus.Point;
 import runbook.Settings;
 import runbook.Settings.Problem;
 import runbook.StatusPage;
@@ -54,13 +54,15 @@ final class Evidence {
     private static final JsonNode NO_DATA = Json.object();
     private static final int POINTS = 240;
 
-    /** Failed calls by HTTP status as one source counted them. */
-    record Count(String source, SortedMap<String, Long> failed) {
-        static Count of(String source, Map<Integer, Long> statuses) {
-            SortedMap<String, Long> failed = new TreeMap<>();
-            statuses.entrySet().stream().filter(status -> Facts.failed(status.getKey())).forEach(status -> failed.put(
-                    status.getKey() == Facts.NO_ANSWER ? "no answer" : status.getKey().toString(), status.getValue()));
-            return new Count(source, failed);
+    /** Failed calls by HTTP status as one source counted them, from one time to another where it names them. */
+    record Count(String source, Instant from, Instant to, Map<String, Long> failed) {
+        static Count of(String source, Instant from, Instant to, Map<Integer, Long> statuses) {
+            return new Count(source, from, to, statuses.entrySet().stream().filter(one -> Facts.failed(one.getKey()))
+                    .collect(Collectors.toMap(one -> word(one.getKey()), Map.Entry::getValue)));
+        }
+
+        static String word(int status) {
+            return status == Facts.NO_ANSWER ? "no answer" : Integer.toString(status);
         }
 
         long failures() {
@@ -73,9 +75,22 @@ final class Evidence {
 
         /** {@code 401: 2,871, 503: 12}: the most frequent first. */
         String statuses() {
-            return failed.entrySet().stream().sorted(Map.Entry.<String, Long>comparingByValue().reversed())
-                    .map(status -> Text.safe(status.getKey(), 20) + String.format(Locale.ROOT, ": %,d",
+            return failed.entrySet().stream().sorted(Map.Entry.<String, Long>comparingByValue().reversed()
+                    .thenComparing(Map.Entry.comparingByKey())).map(status -> Text.safe(status.getKey(), 20) + String.format(Locale.ROOT, ": %,d",
                             status.getValue())).collect(Collectors.joining(", "));
+        }
+
+        /** {@code , 03:04 to 03:17}; empty where nobody says. */
+        String window() {
+            return from == null || to == null ? "" : ", " + Timeline.clock(from) + " to " + Timeline.clock(to);
+        }
+    }
+
+    /** How many calls of one status failed in the minutes from a time on, as a source has them; none counts too. */
+    private record Calls(Instant at, String status, double failed) {
+        // What the server or the way to it is to blame for is now one of these, now another.
+        String kind() {
+            return status.matches("[1-4]\\d\\d") ? status : "5xx";
         }
     }
 
@@ -117,9 +132,8 @@ final class Evidence {
         Optional<Instant> first = noticed.or(() -> facts.map(Facts::first).map(LogReader.Failure::at));
         Instant last = told.ended().or(() -> facts.map(Facts::last).map(LogReader.Failure::at)).or(() -> first)
                 .orElse(from.now());
-        Instant until = noticed.map(at -> at.plus(AFTER)).orElse(Instant.MAX);
-        facts.ifPresent(logs -> countLogs(logs, until));
-        first.ifPresent(at -> from.settings().ifPresent(settings -> measure(settings, at, last, until)));
+        facts.ifPresent(logs -> countLogs(logs, noticed));
+        first.ifPresent(at -> from.settings().ifPresent(settings -> measure(settings, at, last)));
         countTriaged();
         symptoms.stream().filter(sign -> noticed.isEmpty() || sign.at().isBefore(noticed.get()))
                 .min(Comparator.comparing(Event::at)).ifPresent(events::add);
@@ -130,6 +144,7 @@ final class Evidence {
 
     // ---- the journal
 
+    // A long journal is nearly all notes of rounds: of these the first are told, and the others counted.
     private void readJournal() {
         List<Event> recorded = from.notebook().events();
         if (recorded.isEmpty()) {
@@ -139,64 +154,74 @@ final class Evidence {
         Path file = from.notebook().incident().journal().file();
         journalled = file.toFile().length();
         Instant latest = from.now().plus(CLOCKS_DIFFER);
-        recorded.stream().filter(event -> event.at().isAfter(EARLIEST) && event.at().isBefore(latest))
-                .forEach(this::take);
+        List<Event> timed = recorded.stream()
+                .filter(event -> event.at().isAfter(EARLIEST) && event.at().isBefore(latest)).toList();
+        timed.stream().filter(event -> events.size() < MOST_NOTES || !event.event().equals(Event.NOTE)
+                || TELLING.stream().anyMatch(event.data()::has)).forEach(events::add);
+        leftOut = timed.size() - events.size();
+        read.add("journal (" + Text.count(timed.size(), "event") + ")");
         from.notebook().problems().stream().limit(MOST_ODD)
                 .forEach(line -> missing.add(line.replace(file.toString(), "journal.jsonl")));
-        read.add("journal (" + Text.count(events.size() + leftOut, "event") + ")");
-        int wrong = recorded.size() - events.size() - leftOut;
-        if (wrong > 0) {
+        if (timed.size() < recorded.size()) {
+            int wrong = recorded.size() - timed.size();
             missing.add(Text.count(wrong, "event") + " left out, since a clock was wrong");
         }
     }
 
-    // A long journal is nearly all notes of rounds: of these the first are told, and the others counted.
-    private void take(Event event) {
-        boolean plain = event.event().equals(Event.NOTE) && TELLING.stream().noneMatch(event.data()::has);
-        if (plain && events.size() >= MOST_NOTES) {
-            leftOut++;
-        } else {
-            events.add(event);
-        }
-    }
-
-    // Of the log that triage was given, when its failures begin; and how many there are, the last time that it was
-    // given, where no bundle has counted since.
+    // Of the log that triage was given, when its failures begin, and how many there are, the last time that it was
+    // given: where no bundle has looked at logs since.
     private void countTriaged() {
+        if (facts.isPresent()) {
+            return;
+        }
         events.stream().flatMap(event -> Timeline.time(event, "firstFailure").stream()).filter(EARLIEST::isBefore)
                 .forEach(at -> symptom(at, "the application's log, read by triage", ""));
-        Optional<Event> logged =
-                events.stream().filter(event -> event.data().has("logged")).reduce((one, later) -> later);
-        logged.filter(any -> facts.isEmpty()).ifPresent(last -> {
+        events.stream().filter(event -> event.data().has("logged")).reduce((one, later) -> later).ifPresent(last -> {
             Map<Integer, Long> statuses = last.data().path("logged").properties().stream()
                     .filter(one -> one.getKey().matches("\\d{1,3}"))
                     .collect(Collectors.toMap(one -> Integer.valueOf(one.getKey()), one -> one.getValue().asLong()));
-            String at = Timeline.full(last.at()).substring(11);
-            counts.add(Count.of("the application's log, read by triage at " + at, statuses));
+            String source = "the application's log, read by triage at " + Timeline.clock(last.at());
+            counts.add(Count.of(source, null, null, statuses));
         });
     }
 
     // ---- when it began
 
     private void symptom(Instant at, String source, String status) {
-        symptoms.add(new Event(at, source, Timeline.SYMPTOM, "failed calls begin" + status, NO_DATA));
+        boolean known = status.matches("\\d{3}|no answer");
+        String words = known ? " (" + (status.length() == 3 ? "HTTP " : "") + status + ")" : "";
+        symptoms.add(new Event(at, source, Timeline.SYMPTOM, "failed calls begin" + words, NO_DATA));
     }
 
-    // The begin of the failures that led up to this, with no half hour between two points of a tenth of the worst or
-    // more: what failed now and then before is not the beginning.
-    private static Optional<Instant> episode(List<Point> failures, Instant until) {
-        List<Point> before = failures.stream().filter(point -> !point.at().isAfter(until)).toList();
-        double least = before.stream().mapToDouble(Point::value).min().orElse(0);
-        double peak = before.stream().mapToDouble(Point::value).max().orElse(0);
-        Instant first = null;
-        for (int i = before.size() - 1; i >= 0; i--) {
-            Point point = before.get(i);
-            boolean counts = point.value() > 0 && point.value() >= Math.min(least + (peak - least) / 10, peak);
-            if (counts && (first == null || !point.at().plus(ONE_EPISODE).isBefore(first))) {
-                first = point.at();
-            }
+    // When the failures began that led up to what was noticed: of the kind that most calls then had, for another kind's
+    // is no sign of it; and with no half hour between two times of a tenth of the worst or more, for what failed now
+    // and then before is not the beginning.
+    private static Optional<Calls> onset(List<Calls> all, Optional<Instant> noticed) {
+        Instant until = noticed.map(at -> at.plus(AFTER)).orElse(Instant.MAX);
+        List<Calls> before = all.stream().filter(calls -> !calls.at.isAfter(until)).toList();
+        String kind = noticed.map(at -> kind(before, at.minus(ONE_EPISODE))).orElse("");
+        Predicate<Calls> ours = calls -> kind.isEmpty() || calls.kind().equals(kind);
+        NavigableMap<Instant, Double> curve = new TreeMap<>();
+        before.forEach(calls -> curve.merge(calls.at, ours.test(calls) ? calls.failed : 0, Double::sum));
+        double least = curve.values().stream().min(Double::compare).orElse(0.0);
+        double peak = curve.values().stream().max(Double::compare).orElse(0.0);
+        double counts = Math.min(least + (peak - least) / 10, peak);
+        Instant began = null;
+        for (Map.Entry<Instant, Double> point : curve.descendingMap().entrySet()) {
+            Instant at = point.getKey();
+            boolean joined = began == null || !at.plus(ONE_EPISODE).isBefore(began);
+            began = joined && point.getValue() > 0 && point.getValue() >= counts ? at : began;
         }
-        return Optional.ofNullable(first);
+        Instant first = began;
+        return before.stream().filter(calls -> calls.at.equals(first)).filter(ours)
+                .max(Comparator.comparing(Calls::failed));
+    }
+
+    // What most calls failed with from then on; empty where none did.
+    private static String kind(List<Calls> calls, Instant from) {
+        Map<String, Double> kinds = calls.stream().filter(one -> one.failed > 0 && !one.at.isBefore(from))
+                .collect(Collectors.groupingBy(Calls::kind, Collectors.summingDouble(Calls::failed)));
+        return kinds.isEmpty() ? "" : Collections.max(kinds.entrySet(), Map.Entry.comparingByValue()).getKey();
     }
 
     // ---- a bundle's facts
@@ -244,23 +269,24 @@ final class Evidence {
         }
     }
 
-    private void countLogs(Facts logs, Instant until) {
+    private void countLogs(Facts logs, Optional<Instant> noticed) {
         queues = logs.queue().stream().map(Waiting::of).toList();
-        SortedMap<Instant, Double> failed = new TreeMap<>();
-        logs.minutes().stream().filter(minute -> minute.at() != null)
-                .forEach(minute -> failed.merge(minute.at(), (double) minute.failed(), Double::sum));
-        List<Point> curve = failed.entrySet().stream()
-                .map(minute -> new Point(minute.getKey(), minute.getValue())).toList();
         if (!logs.minutes().isEmpty()) {
-            counts.add(Count.of("the bundle's logs", logs.statuses()));
+            counts.add(Count.of("the bundle's logs", at(logs.first()), at(logs.last()), logs.statuses()));
         }
-        String status = logs.first() == null ? "" : " (HTTP " + logs.first().status() + ")";
-        episode(curve, until).ifPresent(at -> symptom(at, "application logs", status));
+        List<Calls> calls = logs.minutes().stream().filter(minute -> minute.at() != null)
+                .flatMap(minute -> minute.statuses().entrySet().stream().map(of -> new Calls(minute.at(),
+                        Count.word(of.getKey()), Facts.failed(of.getKey()) ? of.getValue() : 0))).toList();
+        onset(calls, noticed).ifPresent(began -> symptom(began.at, "application logs", began.status));
+    }
+
+    private static Instant at(LogReader.Failure failure) {
+        return failure == null ? null : failure.at();
     }
 
     // ---- Prometheus
 
-    private void measure(Settings settings, Instant noticed, Instant ended, Instant latest) {
+    private void measure(Settings settings, Instant noticed, Instant ended) {
         URI address = settings.target().prometheus();
         if (address == null) {
             return;
@@ -269,11 +295,14 @@ final class Evidence {
         Instant begin = noticed.minus(BEFORE);
         Instant until = ended.plus(AFTER).isBefore(from.now()) ? ended.plus(AFTER) : from.now();
         Prometheus.Result curve = prometheus.range(from.query().replace("$window", "2m"), begin, until, POINTS);
-        // Failed calls are counted from when they began, which is often before anybody noticed; of what was high before
-        // the data begins nothing tells when it rose.
-        List<Point> total = curve.total();
-        Optional<Instant> rose = episode(total, latest).filter(at -> at.isAfter(total.get(0).at()));
-        Instant began = rose.filter(at -> at.isBefore(noticed)).orElse(noticed);
+        List<Calls> calls = curve.series().stream().flatMap(series -> series.points().stream()
+                .filter(point -> Double.isFinite(point.value()))
+                .map(point -> new Calls(point.at(), status(series), point.value()))).toList();
+        // Of what was high before the data begins nothing tells when it rose.
+        Optional<Instant> data = calls.stream().map(Calls::at).min(Instant::compareTo);
+        Optional<Calls> rose = onset(calls, Optional.of(noticed)).filter(began -> began.at.isAfter(data.get()));
+        // Failed calls are counted from when they began, which is often before anybody noticed.
+        Instant began = rose.map(Calls::at).filter(at -> at.isBefore(noticed)).orElse(noticed);
         String window = Math.max(60, Duration.between(began, until).toSeconds()) + "s";
         Prometheus.Result failed = prometheus.instant(from.query().replace("$window", window), until);
         Stream.of(curve, failed).filter(result -> !result.ok()).map(Prometheus.Result::trouble).distinct()
@@ -282,16 +311,15 @@ final class Evidence {
             read.add("Prometheus");
         }
         if (!failed.series().isEmpty()) {
-            SortedMap<String, Long> byStatus = new TreeMap<>();
-            failed.series().stream().filter(series -> Double.isFinite(series.last()) && series.last() >= 0.5)
-                    .forEach(series -> {
-                        String code = series.labels().getOrDefault("code", "?");
-                        String status = series.labels().getOrDefault("status", code);
-                        byStatus.merge(status, Math.round(series.last()), Long::sum);
-                    });
-            counts.add(new Count("Prometheus", byStatus));
+            counts.add(new Count("Prometheus", began, until, failed.series().stream()
+                    .filter(series -> Double.isFinite(series.last()) && series.last() >= 0.5)
+                    .collect(Collectors.toMap(Evidence::status, one -> Math.round(one.last()), Long::sum))));
         }
-        rose.ifPresent(at -> symptom(at, "metrics", ""));
+        rose.ifPresent(at -> symptom(at.at, "metrics", at.status));
+    }
+
+    private static String status(Prometheus.Series series) {
+        return series.labels().getOrDefault("status", series.labels().getOrDefault("code", "?"));
     }
 
     // ---- the vendor

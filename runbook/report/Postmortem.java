@@ -10,6 +10,7 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.LongSummaryStatistics;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.BinaryOperator;
@@ -44,14 +45,15 @@ public final class Postmortem {
      * @param settings  where the status page and Prometheus are; empty to ask nobody
      * @param query     what Prometheus is asked: failed calls by status over {@code $window}
      * @param now       the time of writing
-     * @param command   what starts this script, for the reader to paste: {@code jbang postmortem@org}
+     * @param command   the line that starts one of our scripts, by its name and options, for the reader to paste
      * @param templates whose words to take
      */
     public record Sources(Notebook notebook, Optional<Path> bundle, Optional<Settings> settings, String query,
-            Instant now, String command, Templates templates) {
+            Instant now, BinaryOperator<String> command, Templates templates) {
         /** What the incident's folder alone has: no request is made. */
-        public static Sources recorded(Notebook notebook, Instant now, Templates templates) {
-            return new Sources(notebook, Optional.empty(), Optional.empty(), "", now, "postmortem", templates);
+        public static Sources recorded(Notebook notebook, Instant now, BinaryOperator<String> command,
+                Templates templates) {
+            return new Sources(notebook, Optional.empty(), Optional.empty(), "", now, command, templates);
         }
     }
 
@@ -71,7 +73,8 @@ public final class Postmortem {
         this.drill = sources.notebook().drill();
         this.evidence = new Evidence(sources);
         this.timeline = new Timeline(evidence.events, sources.templates());
-        this.diagnosed = worst();
+        this.diagnosed = Incident.worst(timeline.all.stream().map(Row::event).toList()).map(Event::data)
+                .orElse(Json.object());
         this.diagnosis = diagnosed.path("diagnosis").asText("unknown");
         String named = diagnosed.path("severity").asText();
         this.severity = named.matches("P[1-4]") ? named : "";
@@ -109,20 +112,10 @@ public final class Postmortem {
         return json.set("notes", Json.of(evidence.missing));
     }
 
-    // The leading diagnosis is the most severe; of equals the last, when most was known.
-    private JsonNode worst() {
-        Comparator<JsonNode> severity = Comparator.comparing(data -> data.path("severity").asText("P9"));
-        return timeline.all.stream().map(Row::event).filter(Timeline::found).map(Event::data)
-                .reduce((one, other) -> severity.compare(other, one) <= 0 ? other : one).orElse(Json.object());
-    }
-
     // ---- for the next person
 
-    /**
-     * What the next person must know, in at most 25 lines of plain text by {@code handover.md}; {@code command} says
-     * how one of our scripts is started, by its name and options.
-     */
-    public String handover(BinaryOperator<String> command) {
+    /** What the next person must know, in at most 25 lines of plain text by {@code handover.md}. */
+    public String handover() {
         Map<String, Object> values = values();
         List<Row> rows = timeline.rows();
         Optional<Instant> due = due();
@@ -132,22 +125,23 @@ public final class Postmortem {
         values.put("overdue", due.filter(sources.now()::isAfter).isPresent());
         values.put("incident", incident.toString());
         values.put("bundle", Evidence.newest(incident, "bundle-.*\\.zip").map(Path::getFileName));
-        String rotation = Evidence.json(incident, "rotation\\.json").path("outcome").asText();
-        values.put("rotating", rotation.equals("unfinished"));
+        JsonNode rotation = Evidence.json(incident, "rotation\\.json");
+        boolean rotating = rotation.path("outcome").asText().matches("unfinished|stuck");
+        String options = rotation.path("options").asText();
+        values.put("rotating", rotating ? sources.command().apply("rotate-key", options) : "");
         values.put("seenWell", field(timeline.seenWell()));
-        values.put("next", next(command));
-        values.put("event", command.apply("postmortem", "event 'what happened' --by NAME"));
+        values.put("next", next());
+        values.put("event", sources.command().apply("postmortem", "event 'what happened' --by NAME"));
         return sources.templates().template("handover.md")
                 .fill(values, Postmortem::form, text -> Text.safe(text, 160)).stripTrailing();
     }
 
     /** What to do next, a command and why each: what triage advised, until something helped; nothing once closed. */
-    public List<Map<String, String>> next(BinaryOperator<String> command) {
+    public List<Map<String, String>> next() {
         if (timeline.moment(Moment.CLOSED).isPresent()) {
             return List.of();
         } else if (timeline.moment(Moment.RESTORED).isPresent()) {
-            return List.of(Map.of("command", command.apply("postmortem", ""),
-                    "text", "writes it; its --check says what is left"));
+            return List.of(step("postmortem", "", "writes it; its --check says what is left"));
         }
         boolean helped = timeline.moment(Moment.MITIGATED).isPresent() || timeline.seenWell().isPresent();
         JsonNode triage = helped ? Json.object() : Evidence.json(sources.notebook().incident(), "triage-.*\\.json");
@@ -155,8 +149,16 @@ public final class Postmortem {
                 .filter(action -> action.path("command").isTextual()).limit(3).map(action -> Map.of("text",
                         action.path("text").asText(), "command", Text.safe(action.path("command").asText(), 400)))
                 .toList();
-        return advised.isEmpty()
-                ? List.of(Map.of("command", command.apply("watch", ""), "text", "whether it works again")) : advised;
+        if (!advised.isEmpty()) {
+            return advised;
+        }
+        Map<String, String> watch = step("watch", "", "whether it works again");
+        return timeline.moment(Moment.TOLD).isPresent() ? List.of(watch)
+                : List.of(watch, step("triage", "--announce both", "what to tell people: nobody was told on record"));
+    }
+
+    private Map<String, String> step(String script, String options, String text) {
+        return Map.of("command", sources.command().apply(script, options), "text", text);
     }
 
     /** When the next message is due, as the last one said; the first is due with what failed first. */
@@ -172,8 +174,8 @@ public final class Postmortem {
 
     /** Fields of the lines of lists, and of moments: templates may name them. */
     private static final String OF_LINES = ". -first time label text source by date clock good bad failed took "
-            + "definition kind start end question answer type name rule url any failures statuses count more call "
-            + "instance peak left";
+            + "definition unknown start end question answer type name rule url any failures statuses count more call "
+            + "instance peak left window command";
 
     private static String form(Object value) {
         if (value instanceof Optional<?> perhaps) {
@@ -190,8 +192,9 @@ public final class Postmortem {
         Map<String, Object> values = new LinkedHashMap<>();
         List.of(OF_LINES.split(" ")).forEach(name -> values.put(name, ""));
         values.put("drill", drill);
-        values.put("command", sources.command());
-        values.put("scenario", Text.word(Text.safe(drill, 60)));
+        values.put("tell", sources.command().apply("postmortem", "event \"what happened\" --at 10:12"));
+        values.put("bundling", sources.command().apply("debug-bundle", "--log FILE"));
+        values.put("again", sources.command().apply("postmortem", ""));
         values.put("severity", severity);
         values.put("lead", Incident.lead(evidence.events));
         values.put("now", sources.now());
@@ -251,8 +254,8 @@ public final class Postmortem {
         List<String> hints = new ArrayList<>();
         for (Wording.Measure measure : wording.lessons().measures()) {
             Optional<Duration> took = timeline.between(measure.from(), measure.to());
-            measures.add(Map.of("name", measure.name(), "took", took, "kind", measure.kind(), "definition",
-                    measure.definition(), "start", field(timeline.moment(measure.from())),
+            measures.add(Map.of("name", measure.name(), "took", took, "unknown", measure.kind().map(this::unknown),
+                    "definition", measure.definition(), "start", field(timeline.moment(measure.from())),
                     "end", field(timeline.moment(measure.to()))));
             // What was noticed by its first sign took no time that anybody could be praised for.
             boolean moved = !timeline.moment(measure.from()).equals(timeline.moment(measure.to()));
@@ -260,6 +263,10 @@ public final class Postmortem {
         }
         values.put("measures", measures);
         values.put("hints", hints);
+    }
+
+    private String unknown(String kind) {
+        return sources.command().apply("postmortem", "event \"…\" --kind " + kind + " --at 10:12");
     }
 
     private static Optional<String> hint(Wording.Measure measure, Duration took) {
@@ -278,6 +285,10 @@ public final class Postmortem {
         Optional<Long> failures = evidence.counts.stream().limit(1).filter(Evidence.Count::any)
                 .map(Evidence.Count::failures).findFirst();
         values.put("failedCalls", failures);
+        // Each source counts what it sees.
+        LongSummaryStatistics counted =
+                evidence.counts.stream().mapToLong(Evidence.Count::failures).summaryStatistics();
+        values.put("apart", counted.getCount() > 1 && counted.getMax() > 2 * counted.getMin());
         // Whom failed calls were about is told with the failed calls that it was counted from.
         values.put("customers", field(evidence.facts.map(Facts::customers)
                 .filter(some -> some.count() > 0 && failures.isPresent())));

@@ -90,7 +90,7 @@ final class Timeline {
         if (since.isEmpty() || !since.get().isBefore(event.at())) {
             return Stream.of(event);
         }
-        String begins = "first good round of an unbroken run";
+        String begins = "all checks good from here on";
         return Stream.of(new Event(since.get(), event.step(), event.event(), begins, event.data()),
                 new Event(event.at(), event.step(), STABLE, event.summary(), Json.object()));
     }
@@ -157,10 +157,14 @@ final class Timeline {
         return Optional.ofNullable(moments.get(moment));
     }
 
-    /** When triage last found all well, unless it has failed again since; whether that holds nobody has watched. */
+    /** When triage or watch last found all well, unless it has failed again since; whether it held nobody knows. */
     Optional<Row> seenWell() {
-        return all.stream().filter(row -> row.event.failing() || diagnosis(row.event).equals("healthy"))
-                .reduce((one, later) -> later).filter(row -> !row.event.failing());
+        return all.stream().filter(row -> seen(row.event).matches("failing|flapping|recovering|healthy"))
+                .reduce((one, later) -> later).filter(row -> seen(row.event).matches("recovering|healthy"));
+    }
+
+    private static String seen(Event event) {
+        return event.failing() ? "failing" : event.data().path("kind").asText(diagnosis(event));
     }
 
     /** From one moment to another, in minutes as they are shown; negative where that came first. */
@@ -178,6 +182,11 @@ final class Timeline {
     /** {@code 2026-11-20 03:04}, UTC. */
     static String full(Instant at) {
         return at.toString().substring(0, 16).replace('T', ' ');
+    }
+
+    /** {@code 03:04}, UTC. */
+    static String clock(Instant at) {
+        return full(at).substring(11);
     }
 
     /** {@code 1 hour 6 minutes}, {@code 41 minutes}, {@code 3 minutes before}: the runbook's form. */

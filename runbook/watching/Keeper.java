@@ -245,8 +245,7 @@ public final class Keeper {
         up = true;
         count(round);
         if (state == State.DEGRADED || state == State.STARTING && troubled) {
-            String after = state == State.DEGRADED && round.at() > since ? " after " + words(round.at() - since) : "";
-            change(State.RECOVERING, round.at(), "good again" + after + "; waiting until it holds", since(round.at()));
+            change(State.RECOVERING, round.at(), "good again; waiting until it holds", since(round.at()));
         } else if (state == State.STARTING || state == State.RECOVERED) {
             state = State.HEALTHY;
             since = round.at();

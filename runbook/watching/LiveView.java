@@ -168,7 +168,7 @@ public final class LiveView implements Watching.Face {
         if (shot.untold() > 0) {
             lines.add(new Line(Mark.WARN, Text.count(shot.untold(), "message") + " not accepted yet, tried again"));
         }
-        String began = shot.incident().map(ago -> "incident began " + words(ago) + " ago").orElse("no incident");
+        String began = shot.incident().map(ago -> "began " + words(ago) + " ago").orElse("no incident");
         String next = shot.next().map(left -> "next round in " + words(left)).orElse("looking now");
         lines.add(new Line(Mark.NONE, began + "; " + next + "; Ctrl-C leaves; "
                 + Text.count(shot.requests(), "request") + " spent"));

@@ -96,12 +96,13 @@ public final class Rounds implements AutoCloseable {
                 ? reading(made.get(last.check()), findings) : last.stale()).toList();
         heed(findings, now);
         List<Happening> news = new ArrayList<>();
+        List<Condition> asked = new ArrayList<>();
+        replaced().ifPresent(why -> asked.add(new Condition("key", false, why)));
         replaced().filter(told::add).ifPresent(why -> news.add(Happening.of("key-replaced", now, why, Map.of())));
         if (due.contains(PAGE)) {
             status = findings.status();
             news.addAll(updates(now));
         }
-        List<Condition> asked = new ArrayList<>();
         List<Reading> deciding = readings.stream().filter(reading -> !reading.check().equals(PAGE)).toList();
         if (deciding.size() < readings.size()) {
             asked.add(condition(status));
