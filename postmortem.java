@@ -287,8 +287,9 @@ class Postmortem extends PostmortemCommand {
         @Override
         public Integer call() throws IOException {
             Notebook notebook = Notebook.of(incident(), shared.drill());
-            var report = new runbook.report.Postmortem(
-                    Sources.recorded(notebook, now, launcher(notebook)::line, shared.templates()));
+            Sources recorded = new Sources(notebook, Optional.empty(), Optional.empty(), "", now,
+                    launcher(notebook)::line, shared.templates());
+            var report = new runbook.report.Postmortem(recorded);
             String text = report.handover();
             shared.screen().verbatim(text);
             ObjectNode known = report.json().put("incident", notebook.incident().toString());

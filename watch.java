@@ -370,8 +370,8 @@ class Watch implements Callable<Integer> {
         }
 
         private ObjectNode line(String type, Instant at) {
-            return Json.object().put("schema", 1).put("type", type).put("at", at.truncatedTo(ChronoUnit.MILLIS).toString())
-                    .put("drill", shared.drill().orElse(null));
+            return Json.object().put("schema", 1).put("type", type)
+                    .put("at", at.truncatedTo(ChronoUnit.MILLIS).toString()).put("drill", shared.drill().orElse(null));
         }
 
         private JsonNode json(Shot shot) {

@@ -284,7 +284,7 @@ public record Incident(Path folder) {
         }
 
         /** {@code P1} to {@code P4}, or empty. */
-        String severity() {
+        public String severity() {
             String named = data.path("severity").asText();
             return named.matches("P[1-4]") ? named : "";
         }

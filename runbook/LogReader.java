@@ -492,6 +492,12 @@ public final class LogReader {
     /** A retry queue: calls that wait to be repeated, on one instance, at the first, highest and last look. */
     public record Queue(String instance, Instant firstAt, double first, Instant peakAt, double peak, Instant lastAt,
             double last) {
+        /** What still waits at the end; empty where it drained: it is back at what it held before, or nearly empty. */
+        public Optional<Double> left() {
+            double usual = first < peak / 2 ? Math.max(first * 1.1, first + 1) : 1;
+            return Optional.of(last).filter(some -> some > usual);
+        }
+
         /** A single look. */
         public static Queue one(String instance, Instant at, double depth) {
             return new Queue(instance, at, depth, at, depth, at, depth);

@@ -188,7 +188,7 @@ class PostmortemEvidenceTest extends PostmortemJournals {
                 "| Time to detect | 48 minutes | first sign of trouble in any record, to our first alert or failed "
                 + "check: 00:47 (application logs) to 01:35 (postmortem, Ana) |",
                 "| Time to acknowledge | 7 minutes |", "to 01:42 (postmortem, Ana)",
-                "- Failed API calls: 23,001 (429: 23,000, 500: 1; the bundle's logs, 20:00 to 01:44)",
+                "- Failed API calls: 23,001 (429: 23,000, 500: 1; the bundle's logs)",
                 "- Affected users: 700, counted as customers in the failed calls");
         assertFalse(text.contains("**Alert fired**: triage found"), "what triage found is no alert beside the page");
     }

@@ -52,7 +52,8 @@ abstract class PostmortemJournals {
     /** What the incident's folder alone tells. */
     static Postmortem report(Incident incident) {
         Notebook notebook = Notebook.of(incident, Optional.empty());
-        return new Postmortem(Postmortem.Sources.recorded(notebook, WRITTEN, COMMAND, Templates.builtIn()));
+        return new Postmortem(new Postmortem.Sources(notebook, Optional.empty(), Optional.empty(), "", WRITTEN,
+                COMMAND, Templates.builtIn()));
     }
 
     static String markdown(Incident incident) {

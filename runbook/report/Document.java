@@ -38,8 +38,6 @@ import runbook.Text;
  * &lt;!-- /generated:impact --&gt;
  * </pre>
  * White space at line ends and the kind of line ends do not count as a hand.
- *
- * @param markdown where the Markdown is or will be
  */
 public record Document(Path markdown) {
     /** Its name in an incident's folder. */
@@ -179,13 +177,7 @@ public record Document(Path markdown) {
 
     // ---- what is still to do in it
 
-    /**
-     * One place that is not done.
-     *
-     * @param line    counted from 1
-     * @param rule    a word for machines: action, unknown, placeholder, to-confirm, older
-     * @param message what to do about it
-     */
+    /** One place that is not done, by its line: the rule that found it, a word for machines, and what to do. */
     public record Place(int line, String rule, String message) {
         /** As {@code --json} has it. */
         public Map<String, Object> json() {
@@ -194,9 +186,9 @@ public record Document(Path markdown) {
     }
 
     /** A kind of place that a pattern finds; what it finds is quoted in the message. */
-    private record Rule(String name, String pattern, String message) {
-        Matcher in(String text) {
-            return Pattern.compile(pattern).matcher(text);
+    private record Rule(String name, Pattern pattern, String message) {
+        Rule(String name, String pattern, String message) {
+            this(name, Pattern.compile(pattern), message);
         }
     }
 
@@ -218,7 +210,7 @@ public record Document(Path markdown) {
 
     /** The incident that it was written from, where its journal is in the same folder, or beside another incident. */
     public Optional<Incident> incident(Incident other) {
-        Matcher knows = KNOWS.in(read("--check"));
+        Matcher knows = KNOWS.pattern.matcher(read("--check"));
         Path named = other.folder().toAbsolutePath().resolveSibling(knows.find() ? knows.group(1) : "-");
         return Stream.of(markdown.toAbsolutePath().getParent(), named).map(Incident::at)
                 .filter(one -> Files.exists(one.journal().file())).findFirst();
@@ -228,7 +220,7 @@ public record Document(Path markdown) {
     public List<Place> unfinished(Optional<Incident> incident) {
         String text = read("--check");
         List<Place> places = new ArrayList<>(unfinished(text));
-        Matcher knows = KNOWS.in(text);
+        Matcher knows = KNOWS.pattern.matcher(text);
         long journal = incident.map(one -> one.journal().file().toFile().length()).orElse(0L);
         if (knows.find() && Long.parseLong(knows.group(2)) < journal) {
             places.add(new Place((int) text.substring(0, knows.end()).lines().count(), OLDER, KNOWS.message));
@@ -249,7 +241,7 @@ public record Document(Path markdown) {
             String prose = CODE.matcher(line).replaceAll(code -> " ".repeat(code.group().length()));
             String text = fenced || comment ? "" : prose;
             for (Rule rule : RULES) {
-                Matcher found = rule.in(text);
+                Matcher found = rule.pattern.matcher(text);
                 if (found.find()) {
                     String quoted = "\"" + Text.safe(line.substring(found.start(), found.end()).strip(), 100) + "\" ";
                     places.add(new Place(number, rule.name, quoted + rule.message));

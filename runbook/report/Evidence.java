@@ -10,6 +10,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
+import java.util.DoubleSummaryStatistics;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
@@ -28,7 +29,6 @@ import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.LogReader;
 import runbook.LogReader.Facts;
-import runbook.LogReader.Queue;
 import runbook.Message.Wording.Moment;
 import runbook.Prometheus;
 import runbook.Settings;
@@ -75,9 +75,9 @@ final class Evidence {
 
         /** {@code 401: 2,871, 503: 12}: the most frequent first. */
         String statuses() {
-            return failed.entrySet().stream().sorted(Map.Entry.<String, Long>comparingByValue().reversed()
-                    .thenComparing(Map.Entry.comparingByKey())).map(status -> Text.safe(status.getKey(), 20) + String.format(Locale.ROOT, ": %,d",
-                            status.getValue())).collect(Collectors.joining(", "));
+            return new TreeMap<>(failed).entrySet().stream().sorted(Map.Entry.comparingByValue(Comparator.reverseOrder()))
+                    .map(one -> Text.safe(one.getKey(), 20) + String.format(Locale.ROOT, ": %,d", one.getValue()))
+                    .collect(Collectors.joining(", "));
         }
 
         /** {@code , 03:04 to 03:17}; empty where nobody says. */
@@ -94,15 +94,6 @@ final class Evidence {
         }
     }
 
-    /** Calls that waited on one instance: at most, and at the end of the data, empty where they drained. */
-    record Waiting(String instance, double peak, Optional<Double> left) {
-        // Back at what it held before is drained; a queue first looked at in the middle has to be nearly empty.
-        static Waiting of(Queue queue) {
-            double usual = queue.first() < queue.peak() / 2 ? Math.max(queue.first() * 1.1, queue.first() + 1) : 1;
-            return new Waiting(queue.instance(), queue.peak(), Optional.of(queue.last()).filter(left -> left > usual));
-        }
-    }
-
     private final Postmortem.Sources from;
     /** The journal's events, what the vendor wrote, and the first symptom where one was found. */
     final List<Event> events = new ArrayList<>();
@@ -115,8 +106,6 @@ final class Evidence {
     final List<StatusPage.Incident> vendor;
     /** Each source's count of failed calls, the one to be told first. */
     final List<Count> counts = new ArrayList<>();
-    /** Each instance has a queue of its own: what one drained is no comfort for what another still holds. */
-    List<Waiting> queues = List.of();
     /** What was read, in words; and what was not to be had and why, a sentence each. */
     final List<String> read = new ArrayList<>();
     final List<String> missing = new ArrayList<>();
@@ -134,7 +123,9 @@ final class Evidence {
                 .orElse(from.now());
         facts.ifPresent(logs -> countLogs(logs, noticed));
         first.ifPresent(at -> from.settings().ifPresent(settings -> measure(settings, at, last)));
-        countTriaged();
+        if (facts.isEmpty()) {
+            countTriaged();
+        }
         symptoms.stream().filter(sign -> noticed.isEmpty() || sign.at().isBefore(noticed.get()))
                 .min(Comparator.comparing(Event::at)).ifPresent(events::add);
         vendor = vendor().stream().filter(one -> first.isPresent() && one.overlaps(first.get().minus(BEFORE), last))
@@ -162,8 +153,8 @@ final class Evidence {
         read.add("journal (" + Text.count(timed.size(), "event") + ")");
         from.notebook().problems().stream().limit(MOST_ODD)
                 .forEach(line -> missing.add(line.replace(file.toString(), "journal.jsonl")));
-        if (timed.size() < recorded.size()) {
-            int wrong = recorded.size() - timed.size();
+        int wrong = recorded.size() - timed.size();
+        if (wrong > 0) {
             missing.add(Text.count(wrong, "event") + " left out, since a clock was wrong");
         }
     }
@@ -171,9 +162,6 @@ final class Evidence {
     // Of the log that triage was given, when its failures begin, and how many there are, the last time that it was
     // given: where no bundle has looked at logs since.
     private void countTriaged() {
-        if (facts.isPresent()) {
-            return;
-        }
         events.stream().flatMap(event -> Timeline.time(event, "firstFailure").stream()).filter(EARLIEST::isBefore)
                 .forEach(at -> symptom(at, "the application's log, read by triage", ""));
         events.stream().filter(event -> event.data().has("logged")).reduce((one, later) -> later).ifPresent(last -> {
@@ -196,21 +184,20 @@ final class Evidence {
     // When the failures began that led up to what was noticed: of the kind that most calls then had, for another kind's
     // is no sign of it; and with no half hour between two times of a tenth of the worst or more, for what failed now
     // and then before is not the beginning.
-    private static Optional<Calls> onset(List<Calls> all, Optional<Instant> noticed) {
+    private static Optional<Calls> onset(List<Calls> every, Optional<Instant> noticed) {
         Instant until = noticed.map(at -> at.plus(AFTER)).orElse(Instant.MAX);
-        List<Calls> before = all.stream().filter(calls -> !calls.at.isAfter(until)).toList();
+        List<Calls> before = every.stream().filter(calls -> !calls.at.isAfter(until)).toList();
         String kind = noticed.map(at -> kind(before, at.minus(ONE_EPISODE))).orElse("");
         Predicate<Calls> ours = calls -> kind.isEmpty() || calls.kind().equals(kind);
         NavigableMap<Instant, Double> curve = new TreeMap<>();
         before.forEach(calls -> curve.merge(calls.at, ours.test(calls) ? calls.failed : 0, Double::sum));
-        double least = curve.values().stream().min(Double::compare).orElse(0.0);
-        double peak = curve.values().stream().max(Double::compare).orElse(0.0);
-        double counts = Math.min(least + (peak - least) / 10, peak);
+        DoubleSummaryStatistics all = curve.values().stream().mapToDouble(calls -> calls).summaryStatistics();
+        double counts = Math.min(all.getMin() + (all.getMax() - all.getMin()) / 10, all.getMax());
         Instant began = null;
         for (Map.Entry<Instant, Double> point : curve.descendingMap().entrySet()) {
             Instant at = point.getKey();
-            boolean joined = began == null || !at.plus(ONE_EPISODE).isBefore(began);
-            began = joined && point.getValue() > 0 && point.getValue() >= counts ? at : began;
+            boolean joins = began == null || !at.plus(ONE_EPISODE).isBefore(began);
+            began = joins && point.getValue() > 0 && point.getValue() >= counts ? at : began;
         }
         Instant first = began;
         return before.stream().filter(calls -> calls.at.equals(first)).filter(ours)
@@ -270,18 +257,13 @@ final class Evidence {
     }
 
     private void countLogs(Facts logs, Optional<Instant> noticed) {
-        queues = logs.queue().stream().map(Waiting::of).toList();
         if (!logs.minutes().isEmpty()) {
-            counts.add(Count.of("the bundle's logs", at(logs.first()), at(logs.last()), logs.statuses()));
+            counts.add(Count.of("the bundle's logs", logs.from(), logs.to(), logs.statuses()));
         }
         List<Calls> calls = logs.minutes().stream().filter(minute -> minute.at() != null)
                 .flatMap(minute -> minute.statuses().entrySet().stream().map(of -> new Calls(minute.at(),
                         Count.word(of.getKey()), Facts.failed(of.getKey()) ? of.getValue() : 0))).toList();
         onset(calls, noticed).ifPresent(began -> symptom(began.at, "application logs", began.status));
-    }
-
-    private static Instant at(LogReader.Failure failure) {
-        return failure == null ? null : failure.at();
     }
 
     // ---- Prometheus
@@ -299,17 +281,15 @@ final class Evidence {
                 .filter(point -> Double.isFinite(point.value()))
                 .map(point -> new Calls(point.at(), status(series), point.value()))).toList();
         // Of what was high before the data begins nothing tells when it rose.
-        Optional<Instant> data = calls.stream().map(Calls::at).min(Instant::compareTo);
-        Optional<Calls> rose = onset(calls, Optional.of(noticed)).filter(began -> began.at.isAfter(data.get()));
+        Optional<Calls> rose = onset(calls, Optional.of(noticed))
+                .filter(began -> calls.stream().anyMatch(earlier -> earlier.at.isBefore(began.at)));
         // Failed calls are counted from when they began, which is often before anybody noticed.
         Instant began = rose.map(Calls::at).filter(at -> at.isBefore(noticed)).orElse(noticed);
         String window = Math.max(60, Duration.between(began, until).toSeconds()) + "s";
         Prometheus.Result failed = prometheus.instant(from.query().replace("$window", window), until);
         Stream.of(curve, failed).filter(result -> !result.ok()).map(Prometheus.Result::trouble).distinct()
                 .forEach(trouble -> missing.add("--prometheus: " + trouble));
-        if (failed.ok()) {
-            read.add("Prometheus");
-        }
+        Stream.of(failed).filter(Prometheus.Result::ok).forEach(any -> read.add("Prometheus"));
         if (!failed.series().isEmpty()) {
             counts.add(new Count("Prometheus", began, until, failed.series().stream()
                     .filter(series -> Double.isFinite(series.last()) && series.last() >= 0.5)
@@ -349,16 +329,12 @@ final class Evidence {
         Stream<Event> noted = events.stream().filter(vendors).map(note -> word(
                 Timeline.time(note, "vendorAt").orElse(note.at()), note.data().path("status").asText(),
                 note.data().path("incident").asText(), note.data().path("body").asText()));
-        List<Event> words = Stream.concat(noted, vendor.stream().flatMap(Evidence::words))
-                .sorted(Comparator.comparing(Event::at)).toList();
+        Stream<Event> posted = vendor.stream().flatMap(one -> one.updates().stream().filter(said -> said.at() != null)
+                .map(said -> word(said.at(), said.status(), one.name(), said.body())));
+        List<Event> words = Stream.concat(noted, posted).sorted(Comparator.comparing(Event::at)).toList();
         events.removeIf(vendors);
         Set<String> told = new HashSet<>();
         words.stream().filter(word -> told.add(word.summary())).forEach(events::add);
-    }
-
-    private static Stream<Event> words(StatusPage.Incident incident) {
-        return incident.updates().stream().filter(update -> update.at() != null)
-                .map(update -> word(update.at(), update.status(), incident.name(), update.body()));
     }
 
     private static Event word(Instant at, String status, String incident, String body) {

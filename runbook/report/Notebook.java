@@ -39,11 +39,9 @@ import runbook.Text.Moment;
 import runbook.redact.Redactor;
 
 /**
- * An incident's journal as people write in it, and carry it to another machine; nothing secret in it.
- *
- * @param events   what the journal held when it was opened, and what was added since
- * @param problems a sentence for each line of it that could not be used
- * @param drill    the drill's scenario; empty in earnest
+ * An incident's journal as people write in it, and carry it to another machine; nothing secret in it. It has what the
+ * journal held when it was opened and what was added since, a sentence for each line that could not be used, and the
+ * drill's scenario, empty in earnest.
  */
 public record Notebook(Incident incident, List<Event> events, List<String> problems, String drill) {
     private static final int LONGEST_TEXT = 1_000;
@@ -273,8 +271,8 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
             return;
         }
         String text = Files.readString(file);
-        String[] pieces = name.endsWith(".jsonl") ? text.split("(?<=\n)") : new String[] {text};
-        String clean = Stream.of(pieces).map(Notebook::clean).collect(Collectors.joining());
+        Stream<String> pieces = Stream.of(name.endsWith(".jsonl") ? text.split("(?<=\n)") : new String[] {text});
+        String clean = pieces.map(Notebook::clean).collect(Collectors.joining());
         if (!clean.equals(text)) {
             carried.notes.add(name + " held what must not leave this machine: that is redacted");
         }
@@ -283,17 +281,14 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
 
     // What was clean when it was written stays as it is, byte for byte. JSON keeps its form, a torn line is a text.
     private static String clean(String text) {
-        String before = text;
-        String clean;
         try {
             JsonNode json = Json.read(text);
-            before = Json.line(json) + "\n";
-            clean = Json.line(Incident.Journal.redacted(json)) + "\n";
+            String before = Json.line(json);
+            String clean = Key.mask(Json.line(Incident.Journal.redacted(json)));
+            return alike(clean).equals(alike(before)) ? text : clean + "\n";
         } catch (IOException e) {
-            clean = Redactor.strict().text(text);
+            return Key.mask(Redactor.strict().text(text));
         }
-        String masked = Key.mask(clean);
-        return alike(masked).equals(alike(before)) ? text : masked;
     }
 
     /**

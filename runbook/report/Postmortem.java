@@ -10,7 +10,6 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.LongSummaryStatistics;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.BinaryOperator;
@@ -19,6 +18,7 @@ import java.util.stream.StreamSupport;
 import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.LogReader.Facts;
+import runbook.LogReader.Queue;
 import runbook.LogReader.Rate;
 import runbook.Message;
 import runbook.Message.Template;
@@ -38,24 +38,12 @@ public final class Postmortem {
     private static final int MOST_LINES = 50;
 
     /**
-     * Where to look.
-     *
-     * @param notebook  the incident's journal, in its folder
-     * @param bundle    a debug bundle; empty for the newest in the folder, if there is one
-     * @param settings  where the status page and Prometheus are; empty to ask nobody
-     * @param query     what Prometheus is asked: failed calls by status over {@code $window}
-     * @param now       the time of writing
-     * @param command   the line that starts one of our scripts, by its name and options, for the reader to paste
-     * @param templates whose words to take
+     * Where to look: the journal, in its folder; a debug bundle (else the newest in the folder); where the status page
+     * and Prometheus are (else nobody is asked), with what to ask it: failed calls by status over {@code $window}. And
+     * the time of writing, the line that starts one of our scripts, by its name and options, and whose words to take.
      */
     public record Sources(Notebook notebook, Optional<Path> bundle, Optional<Settings> settings, String query,
-            Instant now, BinaryOperator<String> command, Templates templates) {
-        /** What the incident's folder alone has: no request is made. */
-        public static Sources recorded(Notebook notebook, Instant now, BinaryOperator<String> command,
-                Templates templates) {
-            return new Sources(notebook, Optional.empty(), Optional.empty(), "", now, command, templates);
-        }
-    }
+            Instant now, BinaryOperator<String> command, Templates templates) { }
 
     private final Sources sources;
     private final String drill;
@@ -73,11 +61,10 @@ public final class Postmortem {
         this.drill = sources.notebook().drill();
         this.evidence = new Evidence(sources);
         this.timeline = new Timeline(evidence.events, sources.templates());
-        this.diagnosed = Incident.worst(timeline.all.stream().map(Row::event).toList()).map(Event::data)
-                .orElse(Json.object());
+        Optional<Event> worst = Incident.worst(timeline.all.stream().map(Row::event).toList());
+        this.diagnosed = worst.map(Event::data).orElse(Json.object());
         this.diagnosis = diagnosed.path("diagnosis").asText("unknown");
-        String named = diagnosed.path("severity").asText();
-        this.severity = named.matches("P[1-4]") ? named : "";
+        this.severity = worst.map(Event::severity).orElse("");
         this.wording = Wording.of(sources.templates(), diagnosis);
         this.title = "Klaviyo " + wording.lessons().errorType();
     }
@@ -126,9 +113,8 @@ public final class Postmortem {
         values.put("incident", incident.toString());
         values.put("bundle", Evidence.newest(incident, "bundle-.*\\.zip").map(Path::getFileName));
         JsonNode rotation = Evidence.json(incident, "rotation\\.json");
-        boolean rotating = rotation.path("outcome").asText().matches("unfinished|stuck");
-        String options = rotation.path("options").asText();
-        values.put("rotating", rotating ? sources.command().apply("rotate-key", options) : "");
+        values.put("rotating", rotation.path("outcome").asText().matches("unfinished|stuck")
+                ? sources.command().apply("rotate-key", rotation.path("options").asText()) : "");
         values.put("seenWell", field(timeline.seenWell()));
         values.put("next", next());
         values.put("event", sources.command().apply("postmortem", "event 'what happened' --by NAME"));
@@ -152,9 +138,9 @@ public final class Postmortem {
         if (!advised.isEmpty()) {
             return advised;
         }
-        Map<String, String> watch = step("watch", "", "whether it works again");
-        return timeline.moment(Moment.TOLD).isPresent() ? List.of(watch)
-                : List.of(watch, step("triage", "--announce both", "what to tell people: nobody was told on record"));
+        Map<String, String> tell = step("triage", "--announce both", "what to tell people: nobody was told on record");
+        return Stream.of(step("watch", "", "whether it works again"), tell)
+                .limit(timeline.moment(Moment.TOLD).isPresent() ? 1 : 2).toList();
     }
 
     private Map<String, String> step(String script, String options, String text) {
@@ -254,7 +240,9 @@ public final class Postmortem {
         List<String> hints = new ArrayList<>();
         for (Wording.Measure measure : wording.lessons().measures()) {
             Optional<Duration> took = timeline.between(measure.from(), measure.to());
-            measures.add(Map.of("name", measure.name(), "took", took, "unknown", measure.kind().map(this::unknown),
+            Optional<String> unknown = measure.kind().map(kind -> sources.command().apply("postmortem",
+                    "event \"…\" --kind " + kind + " --at 10:12"));
+            measures.add(Map.of("name", measure.name(), "took", took, "unknown", unknown,
                     "definition", measure.definition(), "start", field(timeline.moment(measure.from())),
                     "end", field(timeline.moment(measure.to()))));
             // What was noticed by its first sign took no time that anybody could be praised for.
@@ -263,10 +251,6 @@ public final class Postmortem {
         }
         values.put("measures", measures);
         values.put("hints", hints);
-    }
-
-    private String unknown(String kind) {
-        return sources.command().apply("postmortem", "event \"…\" --kind " + kind + " --at 10:12");
     }
 
     private static Optional<String> hint(Wording.Measure measure, Duration took) {
@@ -285,16 +269,15 @@ public final class Postmortem {
         Optional<Long> failures = evidence.counts.stream().limit(1).filter(Evidence.Count::any)
                 .map(Evidence.Count::failures).findFirst();
         values.put("failedCalls", failures);
-        // Each source counts what it sees.
-        LongSummaryStatistics counted =
-                evidence.counts.stream().mapToLong(Evidence.Count::failures).summaryStatistics();
-        values.put("apart", counted.getCount() > 1 && counted.getMax() > 2 * counted.getMin());
+        values.put("apart", failures.filter(told -> evidence.counts.stream().mapToLong(Evidence.Count::failures)
+                .anyMatch(other -> Math.max(told, other) > 2 * Math.min(told, other))).isPresent());
         // Whom failed calls were about is told with the failed calls that it was counted from.
         values.put("customers", field(evidence.facts.map(Facts::customers)
                 .filter(some -> some.count() > 0 && failures.isPresent())));
-        List<Evidence.Waiting> queues = evidence.queues;
+        // Each instance has a queue of its own: what one drained is no comfort for what another still holds.
+        List<Queue> queues = evidence.facts.map(Facts::queue).orElse(List.of());
         double left = queues.stream().mapToDouble(queue -> queue.left().orElse(0.0)).sum();
-        values.put("queued", queues.isEmpty() ? "" : queues.stream().mapToDouble(Evidence.Waiting::peak).sum());
+        values.put("queued", queues.isEmpty() ? "" : queues.stream().mapToDouble(Queue::peak).sum());
         values.put("queueLeft", left > 0 ? left : "");
         values.put("queueEach", queues.size() > 1 ? queues.subList(0, Math.min(MOST_LINES, queues.size())) : List.of());
     }
