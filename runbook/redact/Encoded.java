@@ -236,8 +236,8 @@ final class Encoded {
                 || data[end] == '\r');
         if (alone && (size == 64 || size == 76) && PEM_LINE.matcher(text).region(start, end).matches()) {
             found.found(start, end, "private-key");
-        } else if (size == 34 && hexEnd(start, end) == end) {
-            // The part of a Klaviyo key after the site id.
+        } else if (size == 34 && hexEnd(start, end) == end && !text.startsWith("AC", start)) {
+            // The part of a Klaviyo key after the site id. What begins with AC is the name of an account of Twilio.
             found.found(start, end, "klaviyo-key");
         }
         for (int shift = start; shift < start + 4; shift++) {

@@ -127,17 +127,18 @@ public final class Rules {
             + "(?![\\s\"'<>,;&)}\\]\\\\]|[\\w.$-]+[=:]|\\z)|&(?![\\w.$%\\[\\]-]*+=)"
             + "|'(?=[^\\s\"'<>,;&)}\\]\\\\=:])|\\\\(?![\\\\nrt\"'u]))[^\\s\"'<>,;&)}\\]\\\\]++){0,32}+";
     // What closes a name: plurals name lists, and numbers follow. Group 1 is the quote that closes it.
-    private static final String CLOSES = "(?:s(?=[\"'\\]]{0,2}[ \\t]*+[:=]>?[ \\t]*+[\\[({]))?+\\d{0,2}+("
+    private static final String CLOSES = "_?(?:s(?=[\"'\\]]{0,2}[ \\t]*+[:=]>?[ \\t]*+[\\[({]))?+\\d{0,2}+("
             + "[\"'`])?+(?::(?:\"[\\w\\\\]{1,80}\":)?(?:protected|private))?+(?:\\](?:\\[\\])?)?+"
             + "(?: ?\\([\\w =-]{1,20}\\)(?=[ \\t]*[:=]))?+";
-    private static final String SUFFIX = "(?i:[_-]?(?:access|string|value|hash)?[_-]?(?:key|string|value))?+";
-    private static final String VALUES = "(?i:(?:[a-z]{2,10}_?)?value|val|v|text|content|data|old|new)";
+    private static final String SUFFIX =
+            "(?i:[_-]?(?:access|string|value|hash|code))?+(?i:[_-]?(?:key|string|value))?+";
+    private static final String VALUES = "(?i:(?:[a-z]{2,10}_?)?value|val|v|text|content|data|old|new|default|from)";
     // What stands between a name and its value: a sign, with the value on the next line perhaps, or a tag's end, or,
     // after a name in quotes or as a function's argument, a comma, or another field of the same object.
     private static final String ASSIGNS = "(?:[ \\t]*+:?+[ \\t]*+\\r?\\n[ \\t]++" + VALUES + ":[ \\t]++"
             + "|(?:, ?|&)" + VALUES + "=| rejected value (?=\\[)"
             + "|</[\\w:.-]{1,40}>\\s{0,40}<(?:" + VALUES + "|string)(?:>\\s{0,40}<string)?>"
-            + "|[ \\t]*+(?:[=-]>|:=|\\|\\|=|={1,3}|:)[ \\t]*+(?:[|>][+-]?+(?=\\r?\\n))?+"
+            + "|[ \\t]*+(?:[=-]>|:=|\\?=|\\|\\|=|={1,3}|:)[ \\t]*+(?:[|>][+-]?+(?=\\r?\\n))?+"
             + "(?:\\r?\\n[ \\t]++(?![\\w.$-]++[ \\t]*+[:=]|at )|\\r?\\n(?=[\"']))?+"
             + "|;(?=[sidb]:)|(?<=[\"'`])(?:[^{}<>\\n]|(?<=,\\r?)\\n(?=[ \\t]*+[\"'])){1,80}?(?<![A-Za-z])" + VALUES
                     + "[\"']?+[ \\t]*+[:=]>?+[ \\t]*+(?!null)"
@@ -145,7 +146,9 @@ public final class Rules {
                     + "(?:[ \\t]*+\\r?\\n[ \\t]++)?+(?!\\s|<(?!!))"
                     + "|[ \\t]*+,\\s{0,20}+(?=[\\[(]?[bBuU]?[\"'])(?![\"'][^\"'\\n]{0,60}[\"'][ \\t]*+:)"
             // A builder's call, a pair of Lisp, a row of two cells.
-            + "|\\((?=[\"'])| \\. (?=\")|(?<=(?:\\n|\\A)[ \\t|]{0,12}[\\w.-]{1,40}) {0,40}\\| {1,4}(?=[^|\\n]{1,80}"
+            + "|\\((?=[\"'])|\\(" + VALUES + "=| \\. (?=\")|(?<=\")\\r?\\n\\r?\\n(?=[^-\\s])"
+            + "|(?<=\\n[ \\t]{0,8}[\\w.-]{1,40}) {2,40}(?=\\S{4,128}[ \\t]*(?:\\r?\\n|\\z))"
+            + "|(?<=(?:\\n|\\A)[ \\t|]{0,12}[\\w.-]{1,40}) {0,40}\\| {1,4}(?=[^|\\n]{1,80}"
             + "(?:\\|[ \\t]*)?(?:\\r?\\n|\\z))(?![^\\n]*\\n[ |:+-]{3,}\\n))";
     // What languages put around a value.
     private static final String WRAPS = "(?:rejected value (?=\\[)|(?:!!\\w{1,12}|&\\w{1,40}) ++(?=[\\w\"'])"
@@ -161,7 +164,7 @@ public final class Rules {
                     + "|[\\[<(]?(?:redacted|filtered|masked|hidden|removed|protected)[\\])>]?"
                     // Places that a statement, a template or a schema fills in.
                     + "|\\?|:[a-z]\\w*|\\$\\d+|%s|%\\(\\w+\\)s|%[a-z_]+%|[$#]\\{[\\w.-]+(?::-?)?\\}?"
-                    + "|\\$\\{\\{|excluded\\.\\w+|!vault|#/[\\w/]+");
+                    + "|\\$\\{\\{|excluded\\.\\w+|!(?:vault|Ref|Sub|GetAtt|ImportValue)|#/[\\w/]+");
     private static final int LONGEST_NOTHING = 48;
 
     /**
@@ -398,7 +401,7 @@ public final class Rules {
         private static final long LETTER = set("abcdefghijklmnopqrstuvwxyz\u00ff");
         // What a name's value, a plural or a number may begin with, and the words that may end a secret's name.
         private static final long AFTER_NAME = set("s0123456789\"'`] \t\r\n=-:;<>,()&");
-        private static final long AFTER_SECRET = AFTER_NAME | set("_ahkv");
+        private static final long AFTER_SECRET = AFTER_NAME | set("_ahkvc");
         private static final Pattern SIGN = Pattern.compile("(\\[[^\\]]+\\]|.)(…?)");
         private static final int START = 1;
         // Four times as many as the built-in rules have.
