@@ -74,8 +74,9 @@ public final class Cli {
     /** Set by a game day, whose sandbox is in another process: every screen and artefact has to say DRILL. */
     static final String GAME_DAY = "KLAVIYO_GAME_DAY";
 
-    // ---- the options: where things are
+    // ---- the options
 
+    // Where things are.
     @Option(names = "--api-url", paramLabel = "URL", defaultValue = "https://a.klaviyo.com", order = 1010,
             description = "Klaviyo's API (KLAVIYO_API_URL; ${DEFAULT-VALUE})")
     URI apiUrl = Settings.Target.KLAVIYO.api();
@@ -94,9 +95,7 @@ public final class Cli {
     @Option(names = "--revision", paramLabel = "DATE", order = 1015,
             description = "API revision to ask for (KLAVIYO_REVISION; 2026-10-15)")
     Revision revision;
-
-    // ---- the private key
-
+    // The private key.
     @Option(names = "--key-file", paramLabel = "FILE", order = 1020,
             description = "private key from a file, - for standard input "
                     + "(else KLAVIYO_PRIVATE_KEY, or KLAVIYO_ACCESS_TOKEN for OAuth)")
@@ -106,9 +105,7 @@ public final class Cli {
     String keyCommand;
     @Option(names = "--insecure-http", order = 1022, description = "send the key even where --api-url is plain http")
     boolean insecureHttp;
-
-    // ---- this run
-
+    // This run.
     @Option(names = "--timeout", paramLabel = "DURATION", defaultValue = "5s", order = 1030,
             description = "for each check (KLAVIYO_TIMEOUT; ${DEFAULT-VALUE})")
     Duration timeout = Duration.ofSeconds(5);
@@ -116,14 +113,12 @@ public final class Cli {
             description = "the incident's folder (KLAVIYO_INCIDENT; the newest open one in ./klaviyo-incidents)")
     Path incident;
     @Option(names = "--drill", paramLabel = "SCENARIO", order = 1032,
-            description = "run against the embedded sandbox: outage, revoked-key, … (list names them all)")
+            description = "run against the embedded sandbox: outage, revoked-key and others (list names all)")
     String drill;
     @Option(names = "--templates", paramLabel = "DIR", order = 1033,
             description = "our own texts and tables, laid over the built-in ones file by file (KLAVIYO_TEMPLATES)")
     Path templatesFolder;
-
-    // ---- its output
-
+    // Its output.
     @Option(names = "--json", order = 1040, description = "machine-readable on standard output, text on standard error")
     boolean json;
     @Option(names = {"-v", "--verbose"}, order = 1041, description = "everything, and where values came from")
@@ -220,8 +215,7 @@ public final class Cli {
     }
 
     private static String name(OptionSpec option) {
-        String longest = option.longestName();
-        return longest.substring(longest.lastIndexOf('-', 1) + 1);
+        return option.longestName().replaceFirst("^-+", "");
     }
 
     private static boolean shared(OptionSpec option) {
@@ -400,8 +394,12 @@ public final class Cli {
 
     /** Where to look and with which key; in a drill, the sandbox's. */
     public Settings settings() {
-        refuseLogin("api-url", apiUrl);
-        refuseLogin("status-url", statusUrl);
+        Map.of("api-url", apiUrl, "status-url", statusUrl).forEach((option, address) -> {
+            if (address.getRawUserInfo() != null) {
+                throw new Problem(values.named(option, address.toString(), "--" + option)
+                        + " has a login in it, which Klaviyo does not ask for: leave out what stands before the @");
+            }
+        });
         Optional<Sandbox> drilled = sandbox();
         Settings.Target target = drilled.map(Sandbox::target).orElseGet(() ->
                 new Settings.Target(apiUrl, statusUrl, appUrl, webhookUrl, prometheusUrl));
@@ -417,13 +415,6 @@ public final class Cli {
                 new Settings.Probing(timeout, 3, Duration.ofSeconds(2), Endpoint.KNOWN),
                 new Settings.AppErrors(List.of(), "sum by (status) (increase(klaviyo_api_errors_total[15m]))"),
                 drill(), proxies, templates());
-    }
-
-    private void refuseLogin(String option, URI address) {
-        if (address.getRawUserInfo() != null) {
-            throw new Problem(values.named(option, address.toString(), "--" + option)
-                    + " has a login in it, which Klaviyo does not ask for: leave out what stands before the @");
-        }
     }
 
     /** The incidents of this folder, or of the team setting {@code incidents}; a drill's apart from real ones. */
@@ -448,10 +439,8 @@ public final class Cli {
                 left.addAll(open.equals(given) ? List.of() : List.of("the login or token in " + option.longestName()));
             }
         }
-        List<String> notes = new ArrayList<>();
-        if (!left.isEmpty()) {
-            notes.add("Left out of these commands, add it again: " + String.join(", ", left));
-        }
+        List<String> notes = new ArrayList<>(left.isEmpty() ? List.of()
+                : List.of("Left out of these commands, add it again: " + String.join(", ", left)));
         return Launcher.of(host, options, this::setting, notes);
     }
 

@@ -90,14 +90,12 @@ public record Incident(Path folder) {
 
         /** A new one. Who opens one within the same second joins it, unless it is closed or of another drill. */
         public Incident opened(Instant at) {
-            String second = at.truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "");
-            Incident incident = at(base.resolve(second));
+            Incident incident = at(base.resolve(at.truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "")));
             try {
                 List<Event> events = incident.journal().read().events();
                 return events.isEmpty() || Incident.open(events) && ours(events) ? incident : opened(at.plusSeconds(1));
             } catch (IOException e) {
-                // Whoever writes there is told why that cannot be done.
-                return incident;
+                return incident; // Whoever writes there is told why that cannot be done.
             }
         }
 
@@ -145,13 +143,11 @@ public record Incident(Path folder) {
         return events.stream().noneMatch(event -> event.event().equals(Event.CLOSED));
     }
 
-    /** Whoever leads by these events: the one named last, else who took it first; empty when nobody did. */
+    /** Whoever leads by these events: who was named, or took it, last; empty when nobody did. */
     public static String lead(List<Event> events) {
-        Stream<String> named = events.stream().map(event -> event.data().path("lead").asText("").strip());
-        Stream<String> taken = events.stream().filter(event -> event.event().equals(Event.ACKNOWLEDGED))
-                .map(event -> event.data().path("by").asText("").strip());
-        return named.filter(name -> !name.isEmpty()).reduce((before, last) -> last)
-                .or(() -> taken.filter(name -> !name.isEmpty()).findFirst()).orElse("");
+        return events.stream().map(event -> event.data().path("lead").asText(
+                event.event().equals(Event.ACKNOWLEDGED) ? event.data().path("by").asText() : "").strip())
+                .filter(name -> !name.isEmpty()).reduce("", (before, last) -> last);
     }
 
     /** The diagnosis of our checks that these events are about: the most severe; of equals the last, the best known. */
@@ -236,22 +232,18 @@ public record Incident(Path folder) {
      * names below or any other word; one line for people; and an object with more for the other scripts, maybe empty.
      */
     public record Event(Instant at, String step, String event, String summary, JsonNode data) {
-        /** An alert fired, or a check failed for the first time; somebody took it; what is broken was named. */
-        public static final String DETECTED = "detected";
-        public static final String ACKNOWLEDGED = "acknowledged";
-        public static final String DIAGNOSED = "diagnosed";
-        /** Something was done against its effects; the private key was replaced, in these steps. */
-        public static final String MITIGATED = "mitigated";
-        public static final String ROTATED = "rotated";
+        public static final String DETECTED = "detected"; // an alert fired, or a check failed for the first time
+        public static final String ACKNOWLEDGED = "acknowledged"; // somebody took it
+        public static final String DIAGNOSED = "diagnosed"; // what is broken was named
+        public static final String MITIGATED = "mitigated"; // something was done against its effects
+        public static final String ROTATED = "rotated"; // the private key was replaced, in these steps:
         public static final String ROTATION_STEP = "rotation-step";
-        /** Watch saw it get worse; watch saw it recover. */
-        public static final String DEGRADED = "degraded";
-        public static final String RECOVERED = "recovered";
-        /** Evidence was collected; people were told; anything else; the incident is over and written up. */
-        public static final String BUNDLED = "bundled";
-        public static final String ANNOUNCED = "announced";
-        public static final String NOTE = "note";
-        public static final String CLOSED = "closed";
+        public static final String DEGRADED = "degraded"; // watch saw it get worse
+        public static final String RECOVERED = "recovered"; // watch saw it recover
+        public static final String BUNDLED = "bundled"; // evidence was collected
+        public static final String ANNOUNCED = "announced"; // people were told
+        public static final String NOTE = "note"; // anything else
+        public static final String CLOSED = "closed"; // it is over and written up
 
         /** An event that happens now. */
         public static Event now(String step, String event, String summary, Map<String, ?> data) {
@@ -418,13 +410,13 @@ public record Incident(Path folder) {
 
         private static String take(String line, Reading reading) {
             try {
-                JsonNode node = Json.read(line);
+                JsonNode node = Json.strict(line);
                 if (node.isObject()) {
                     reading.events.add(Event.of(node));
                 }
                 return node.isObject() || node.isMissingNode() ? "" : "it is no JSON object";
             } catch (IOException | StackOverflowError e) {
-                return "it is torn or no JSON";
+                return "it is torn, no JSON, or has a field twice";
             } catch (DateTimeException e) {
                 return "its time is not ISO 8601";
             }

@@ -261,10 +261,10 @@ public final class Key {
 
     private static String text(String option, String given) {
         String text = given.replaceFirst("\\r?\\n$", "");
+        String wrong = given.length() > LONGEST ? "more than " + LONGEST + " characters" : "several lines";
         if (given.length() > LONGEST || text.strip().lines().count() > 1) {
-            throw new Problem(option + " gave " + (given.length() > LONGEST ? "more than " + LONGEST + " characters"
-                    : "several lines") + ": that is no key; of a dotenv file give one value, by --key-command '. ./FILE;"
-                    + " echo \"$NAME\"'");
+            throw new Problem(option + " gave " + wrong + ": that is no key; of a dotenv file give one value, by"
+                    + " --key-command '. ./FILE; echo \"$NAME\"'");
         } else if (text.isBlank()) {
             throw new Problem(option + " gave nothing: it has to hold the private key");
         }

@@ -154,17 +154,19 @@ public final class Screen {
 
         /** As the terminal itself has it now, else as the shell does, else 24 by 80. */
         public static Size of(Host host) {
-            String said = "";
+            String shell = host.env("LINES").orElse("24") + " " + host.env("COLUMNS").orElse("80");
+            Matcher size = Stream.of(asked(host), shell, "24 80").map(FORM::matcher).filter(Matcher::matches)
+                    .findFirst().orElseThrow();
+            return new Size(Integer.parseInt(size.group(1)), Integer.parseInt(size.group(2)));
+        }
+
+        private static String asked(Host host) {
             try {
                 Tool tool = Tool.of(host, Duration.ofSeconds(2));
-                said = tool.run(tool.shell("stty size </dev/tty")).out().strip();
+                return tool.run(tool.shell("stty size </dev/tty")).out().strip();
             } catch (Tool.Failure e) {
-                // The shell has an idea of it too.
+                return "";
             }
-            String shell = host.env("LINES").orElse("24") + " " + host.env("COLUMNS").orElse("80");
-            Matcher size = Stream.of(said, shell, "24 80").map(FORM::matcher).filter(Matcher::matches).findFirst()
-                    .orElseThrow();
-            return new Size(Integer.parseInt(size.group(1)), Integer.parseInt(size.group(2)));
         }
     }
 
@@ -242,23 +244,17 @@ public final class Screen {
         List<String> lines = new ArrayList<>();
         String rest = clean(command);
         while (rest.length() > columns) {
-            int cut = columns - 2;
-            while (cut > columns / 2 && (rest.charAt(cut - 1) != ' ' || quoted(rest.substring(0, cut)))) {
-                cut--;
-            }
-            cut = cut > columns / 2 ? cut : columns - 2;
+            int space = rest.lastIndexOf(' ', columns - 3) + 1;
+            int cut = space > columns / 2 ? space : columns - 2;
             cut -= rest.charAt(cut - 1) == '\\' ? 1 : 0;
             // Inside of a quoted word, the quotes are closed before the line ends, and opened again.
-            String quote = quoted(rest.substring(0, cut)) ? "'" : "";
-            lines.add(rest.substring(0, cut) + quote + "\\");
+            String open = rest.substring(0, cut).replaceAll("'[^']*'|\\\\.", "");
+            String quote = open.contains("'") ? "'" : "";
+            lines.add(paint("36", rest.substring(0, cut) + quote + "\\"));
             rest = quote + rest.substring(cut);
         }
-        lines.add(rest);
-        return lines.stream().map(line -> paint("36", line)).toList();
-    }
-
-    private static boolean quoted(String begin) {
-        return begin.replaceAll("'[^']*'|\\\\.", "").contains("'");
+        lines.add(paint("36", rest));
+        return lines;
     }
 
     /** Text as it is, line by line: a message, a tree. Only control characters are taken out. */

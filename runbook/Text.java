@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
@@ -159,6 +160,7 @@ public final class Text {
     public static final class Json {
         private static final ObjectMapper MAPPER =
                 JsonMapper.builder().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
+        private static final ObjectReader STRICT = MAPPER.reader().with(StreamReadFeature.STRICT_DUPLICATE_DETECTION);
 
         private Json() { }
 
@@ -170,6 +172,11 @@ public final class Text {
         /** The same from a text. */
         public static JsonNode read(String text) throws IOException {
             return MAPPER.readTree(text);
+        }
+
+        /** The same, refused where an object has a field twice: the first one would be read by nobody, and kept. */
+        public static JsonNode strict(String text) throws JsonProcessingException {
+            return STRICT.readTree(text);
         }
 
         /** An empty object to fill. */
@@ -227,7 +234,7 @@ public final class Text {
         public static <T extends Record> Map<String, T> table(String origin, String text, boolean team, Class<T> type) {
             JsonNode table;
             try {
-                table = MAPPER.reader().with(StreamReadFeature.STRICT_DUPLICATE_DETECTION).readTree(text);
+                table = strict(text);
             } catch (JsonProcessingException e) {
                 String line = e.getLocation() == null ? "" : " line " + e.getLocation().getLineNr();
                 throw new Problem(origin + line + " is no JSON: " + safe(e.getOriginalMessage(), 200));
@@ -297,7 +304,8 @@ public final class Text {
             RecordComponent[] components = type.getRecordComponents();
             List<String> known = Stream.of(components).map(RecordComponent::getName).toList();
             node.properties().stream().map(Map.Entry::getKey).filter(name -> !known.contains(name)).findFirst()
-                    .ifPresent(name -> check(false, prefix + safe(name, 40), "is no field" + Nearest.hint(name, known)));
+                    .ifPresent(name -> check(false, prefix + safe(name, 40),
+                            "is no field" + Nearest.hint(name, known)));
             Object[] values = new Object[components.length];
             Class<?>[] types = new Class<?>[components.length];
             for (int i = 0; i < values.length; i++) {

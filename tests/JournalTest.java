@@ -103,7 +103,7 @@ class JournalTest {
         Event second = reading.events().get(1);
         assertEquals("paged-somebody 2026-11-23T03:04:05Z 1", second.event() + " " + second.at() + " " + second.data().at("/deep/er/0"));
         assertEquals(List.of(file + " line 4 skipped: its time is not ISO 8601", file + " line 5 skipped: it is no JSON object",
-                file + " line 7 skipped: it is torn or no JSON"), reading.problems());
+                file + " line 7 skipped: it is torn, no JSON, or has a field twice"), reading.problems());
     }
 
     @Test
@@ -287,7 +287,7 @@ class JournalTest {
         Incident.Reading reading = Incident.at(incident).journal().read();
         assertTrue(reading.events().stream().anyMatch(event -> event.event().equals(Event.DIAGNOSED)
                 && event.drill().equals("revoked-key")), reading.toString());
-        assertEquals(List.of(incident.resolve("journal.jsonl") + " line 1 skipped: it is torn or no JSON"), reading.problems());
+        assertEquals(List.of(incident.resolve("journal.jsonl") + " line 1 skipped: it is torn, no JSON, or has a field twice"), reading.problems());
         assertModes(incident);
     }
 
