@@ -384,8 +384,8 @@ public final class Cli {
             String name = Incident.scenario(drill);
             Map<String, Scenario> all = Scenario.all(templates());
             if (!all.containsKey(name)) {
-                throw new Problem("--drill " + Text.safe(drill, 40) + ": no such scenario"
-                        + Nearest.hint(name, all.keySet()));
+                throw new Problem(values.named("drill", drill, "--drill " + Text.safe(drill, 40))
+                        + ": no such scenario" + Nearest.hint(name, all.keySet()));
             }
             sandbox = new Sandbox(all.get(name));
         }

@@ -13,11 +13,13 @@ import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
+import java.nio.charset.MalformedInputException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
@@ -46,6 +48,9 @@ public record Incident(Path folder) {
     /** Where incidents are kept when none is named, relative to the current folder. */
     public static final String BASE = "klaviyo-incidents";
     private static final String JOURNAL = "journal.jsonl";
+    private static final Map<Class<?>, String> WHY = Map.of(AccessDeniedException.class, "no permission: ",
+            NoSuchFileException.class, "no such file or folder: ", NotDirectoryException.class, "no folder: ",
+            MalformedInputException.class, "no text in UTF-8: ");
     private static final boolean POSIX = FileSystems.getDefault().supportedFileAttributeViews().contains("posix");
 
     /** The incident in that folder, which need not exist yet. */
@@ -217,9 +222,8 @@ public record Incident(Path folder) {
 
     /** Why a file operation failed, in words for one line; the exception's message is often the path alone. */
     public static String why(IOException e) {
-        String kind = e instanceof NoSuchFileException ? "no such file or folder: " : "";
-        return (e instanceof AccessDeniedException ? "no permission: " : kind)
-                + (e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage());
+        String kind = WHY.getOrDefault(e.getClass(), "");
+        return kind + (e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage());
     }
 
     @Override

@@ -219,7 +219,7 @@ public final class Message {
      * Templates may name what {@link Verdict} gives them.
      */
     public record Wording(String title, Template reason, List<Next> next, Words words, Lessons lessons) {
-        private static final String UNKNOWN = "unknown";
+        private static final String FILE = "diagnoses.json";
 
         /**
          * One step: what and why; one of our scripts with options, to be started as this one was, or any other command;
@@ -269,16 +269,18 @@ public final class Message {
 
         /** The table, by the diagnosis's id as {@code triage --json} names it. */
         public static Map<String, Wording> all(Templates templates) {
-            return templates.table("diagnoses.json", Wording.class);
+            Map<String, Wording> all = templates.table(FILE, Wording.class);
+            Set<String> ids = templates.own(FILE) ? all(Templates.builtIn()).keySet() : Set.of();
+            ids.stream().filter(id -> !all.containsKey(id)).findFirst().ifPresent(id -> {
+                throw new Problem(templates.origin(FILE) + ", " + id + ": the row is missing");
+            });
+            return all;
         }
 
         /** What the table has for a diagnosis; careful words for one that it lacks. */
         public static Wording of(Templates templates, String diagnosis) {
             Map<String, Wording> all = all(templates);
-            if (!all.containsKey(UNKNOWN)) {
-                throw new Problem(templates.origin("diagnoses.json") + " has no row " + UNKNOWN);
-            }
-            Wording usual = all.get(UNKNOWN);
+            Wording usual = all.get("unknown");
             Wording found = all.getOrDefault(diagnosis, usual);
             return new Wording(found.title, found.reason, found.next, found.words.or(usual.words),
                     found.lessons.or(usual.lessons));
@@ -368,6 +370,9 @@ public final class Message {
         }
 
         private com.samskivert.mustache.Template compiled(Function<Object, String> form, UnaryOperator<String> escape) {
+            if (TAG.matcher(text).replaceAll("").contains("{{")) {
+                throw new Problem(origin + ": a {{ is never closed by }}");
+            }
             try {
                 return Mustache.compiler().emptyStringIsFalse(true).withFormatter(form::apply)
                         .withEscaper(escape::apply).compile(text);

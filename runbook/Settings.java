@@ -232,7 +232,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             return (own(name) ? over : Path.of("templates")).resolve(name).toString();
         }
 
-        private boolean own(String name) {
+        boolean own(String name) {
             return over != null && Files.exists(over.resolve(name));
         }
 
@@ -258,7 +258,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
                 if (Files.size(file) > LARGEST) {
                     throw new Problem(file + " is larger than 1 MiB: that is no template");
                 }
-                return new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
+                return Files.readString(file);
             } catch (IOException e) {
                 throw new Problem(file + " cannot be read: " + Incident.why(e));
             }

@@ -237,7 +237,7 @@ public final class Text {
                 table = strict(text);
             } catch (JsonProcessingException e) {
                 String line = e.getLocation() == null ? "" : " line " + e.getLocation().getLineNr();
-                throw new Problem(origin + line + " is no JSON: " + safe(e.getOriginalMessage(), 200));
+                throw new Problem(origin + line + " is no JSON: " + safe(e.getOriginalMessage().replaceFirst(" \\(start marker.*", ""), 200));
             }
             if (!table.isObject()) {
                 throw new Problem(origin + " has to be an object: rows by id");

@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -14,7 +13,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -35,8 +33,6 @@ import runbook.DecisionTree.Diagnosis;
 class MessageTest {
     private static final Templates TEXTS = Templates.builtIn();
     private static final Instant AT = Instant.parse("2026-11-23T03:04:05Z");
-
-    @TempDir Path team;
 
     private static final Known NOTHING = new Known(Optional.empty(), null, null, null, false);
 
@@ -164,22 +160,6 @@ class MessageTest {
                 .toList();
 
         assertEquals(state, State.of(journal));
-    }
-
-    @ParameterizedTest
-    @CsvSource(delimiter = ';', value = {
-        "ok\\n{{impact}} {{imapct}};slack.md line 2: there is no {{imapct}}, did you mean {{impact}}?",
-        "a {{#drill}}{{severty}}{{/drill}};slack.md line 1: there is no {{severty}}, did you mean {{severity}}?",
-        "{{^rootcause}}x{{/rootcause}};slack.md line 1: there is no {{rootcause}}, did you mean {{rootCause}}?",
-        "{{somethingElse}};there is no {{somethingElse}}; there are {{currentAction}}, {{drill}}",
-        "a {{#drill}}x;slack.md: Section missing close tag",
-        "{{>other}};slack.md line 1: a template cannot include another"})
-    void templateErrorsSayWhatIsMeant(String template, String says) throws IOException {
-        Files.writeString(team.resolve("slack.md"), template.replace("\\n", "\n"));
-
-        Problem problem = assertThrows(
-                Problem.class, () -> outage(State.INVESTIGATING, NOTHING).internal(Templates.over(team)));
-        assertSays(problem.getMessage(), says);
     }
 
     // ---- Slack
