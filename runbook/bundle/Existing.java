@@ -353,11 +353,15 @@ public final class Existing implements Closeable {
      */
     static List<Path> files(Path root, Predicate<Path> wanted, Consumer<String> note) {
         List<Path> files = new ArrayList<>();
-        walk(root, Set.of(), file -> {
-            if (files.size() == MOST_FILES) {
+        walk(root, Set.of(), path -> {
+            if (!wanted.test(path)) {
+                return;
+            } else if (!Files.isRegularFile(path)) {
+                note.accept(path + " left out: it is no regular file (a pipe or a device may never end)");
+            } else if (files.size() == MOST_FILES) {
                 throw new Problem("more than " + MOST_FILES + " files at " + root + ": name a folder in it");
-            } else if (wanted.test(file)) {
-                files.add(file);
+            } else {
+                files.add(path);
             }
         }, note);
         return files;
@@ -366,10 +370,8 @@ public final class Existing implements Closeable {
     private static void walk(Path path, Set<Path> above, Consumer<Path> found, Consumer<String> note) {
         try {
             Path real = path.toRealPath();
-            if (Files.isRegularFile(real)) {
+            if (!Files.isDirectory(real)) {
                 found.accept(path);
-            } else if (!Files.isDirectory(real)) {
-                note.accept(path + " left out: it is no regular file (a pipe or a device may never end)");
             } else if (above.contains(real) || above.size() == DEEPEST) {
                 note.accept(path + " left out: a link back to a folder above it, or too deep");
             } else {

@@ -80,6 +80,7 @@ final class Systems {
     private static final String TABLE = "logs.json";
     private static final Pattern PLACE = Pattern.compile("\\{[a-z-]*}");
     private static final String SPECIAL = "[*?\\[{]";
+    private static final String NO_LOG = "no log was found there";
     private static final String SAME = " left out: it is the same as ";
 
     private final Bundle.Options options;
@@ -212,8 +213,9 @@ final class Systems {
         }
         if (files.isEmpty()) {
             boolean had = notes.stream().anyMatch(note -> note.contains(SAME));
-            String why = notes.isEmpty() ? "no such file" : String.join("; ", notes);
-            return Collector.none(name, had ? State.SKIPPED : State.FAILED, why);
+            String why = String.join("; ", notes);
+            return had ? Collector.none(name, State.SKIPPED, why)
+                    : Collector.none(name, State.FAILED, notes.isEmpty() ? NO_LOG : NO_LOG + "; " + why);
         }
         List<String> plan = new ArrayList<>();
         files.forEach(file -> plan.add(file + ", " + Archive.words(file.toFile().length())));
