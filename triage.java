@@ -446,8 +446,10 @@ class Triage implements Callable<Integer> {
         showChecks(told(found).stream().filter(group -> group.name().matches("app-log|status-page|app-errors"))
                 .toList(), 1);
         if (incident.isPresent()) {
-            screen.line("Incident folder: " + incident.get() + " (open until it held, which watch tells)");
-            screen.command(2, launcher.line("watch", ""));
+            boolean over = Message.State.of(journal) == Message.State.RESOLVED;
+            screen.line("Incident folder: " + incident.get() + (over ? " (recovered, and to be written up)"
+                    : " (open until it held, which watch tells)"));
+            screen.command(2, launcher.line(over ? "postmortem" : "watch", ""));
         } else if (log == null) {
             screen.indented(2, "Paged all the same? " + launcher.line("triage", "--log FILE"));
         }

@@ -282,7 +282,7 @@ class Watch implements Callable<Integer> {
         return new Telling.Choice(webhook, Optional.ofNullable(exec).map(line -> Tool.split("--exec", line)),
                 Tool.of(shared.host(), Duration.ofSeconds(30)), Optional.ofNullable(pace),
                 announce != null && announce != Audience.external, announce != null && announce != Audience.internal,
-                Optional.ofNullable(lead), shared.templates());
+                Optional.ofNullable(lead).map(name -> Text.safe(name, 80).replaceFirst("^@+", "")), shared.templates());
     }
 
     // ---- what people see

@@ -150,7 +150,7 @@ public record Incident(Path folder) {
 
     /** Whoever leads by these events: who was named, or took it, last; empty when nobody did. */
     public static String lead(List<Event> events) {
-        return events.stream().map(event -> event.data().path("lead").asText(
+        return events.stream().sorted(Comparator.comparing(Event::at)).map(event -> event.data().path("lead").asText(
                 event.event().equals(Event.ACKNOWLEDGED) ? event.data().path("by").asText() : "").strip())
                 .filter(name -> !name.isEmpty()).reduce("", (before, last) -> last);
     }

@@ -239,11 +239,13 @@ class PostmortemTest extends PostmortemJournals {
 
     @Test
     void aHandoverSaysWhatTheNextPersonMustKnow() {
+        assertSays(run("handover").out(), "Lead: Ana");
+        ran("event", "taking over", "--kind", "acknowledged", "--by", "Bo", "--at", "2026-11-20 03:20");
         ran("event", "fallback is on", "--kind", "mitigated", "--by", "Eve", "--at", "2026-11-20 03:30");
         Run.Result handover = run("handover");
         assertEquals(0, handover.exit(), handover.toString());
         assertTrue(handover.out().lines().count() <= 25, handover.toString());
-        assertSays(handover.out(), "What: P1 Klaviyo refuses the private key", "Lead: Ana",
+        assertSays(handover.out(), "What: P1 Klaviyo refuses the private key", "Lead: Bo",
                 "Since: 2026-11-20 03:04 UTC (triage)", "works again since 2026-11-20 03:17 UTC", "key rotated",
                 "fallback is on (postmortem, Eve)", "Due next: the postmortem", "20261120T030405Z",
                 "event 'what happened' --by NAME");
@@ -358,6 +360,7 @@ class PostmortemTest extends PostmortemJournals {
         Files.writeString(written("journal.jsonl"), "{\"at\":\"2026-11-20T05:00:00Z\",\"step\":\"x\","
                 + "\"event\":\"note\",\"summary\":\"" + SECRET + " for jane@example.com\",\"data\":{}}\n",
                 StandardOpenOption.APPEND);
+        Files.write(written("journal.jsonl"), new byte[] {(byte) 0xff, '\n'}, StandardOpenOption.APPEND);
         String triage = "{\"actions\":[{\"command\":null},{\"command\":\"jbang watch\"}],\"millis\":1}\n";
         Files.writeString(written("triage-20261120T030405Z.json"), triage);
         Files.writeString(written(".env"), "KLAVIYO_PRIVATE_KEY=" + SECRET + "\n");

@@ -399,7 +399,8 @@ class TriageTest {
             assertEquals(verdict, run.verdict(), run.toString());
             String seen = run.result().err().replaceAll("\\s+", " ");
             assertTrue(seen.matches(".* counts no errors from Klaviyo since \\d\\d:\\d\\dZ; over, in 15 min: .*"), seen);
-            assertTrue(seen.contains("Incident folder: ") && seen.contains(" P1 INCIDENT") && seen.contains("watch@"), seen);
+            assertTrue(seen.contains("Incident folder: ") && seen.contains(" P1 INCIDENT")
+                    && seen.contains(event.equals("recovered") ? "postmortem@" : "watch@"), seen);
             assertFalse(seen.contains("P?") || seen.contains("-- Operational"), "people were hit: " + seen);
         }
     }

@@ -28,6 +28,7 @@ import runbook.Prometheus;
 import runbook.Screen.Check;
 import runbook.Screen.Check.Outcome;
 import runbook.Settings;
+import runbook.Settings.Problem;
 import runbook.StatusPage;
 import runbook.Text;
 import runbook.watching.Keeper.Condition;
@@ -42,8 +43,8 @@ public final class Rounds implements AutoCloseable {
     private static final String PAGE = "status-page";
 
     /**
-     * What a round gave: what the state machine takes in; what was not told yet (the vendor's updates, oldest first,
-     * and that our key was replaced); and the checks as triage knows them, the status page as it was last read.
+     * What a round gave: what the state machine takes in; the vendor's updates that were not told yet, oldest first;
+     * and the checks as triage knows them, the status page as it was last read.
      */
     record Look(Round round, List<Happening> news, Findings findings) { }
 
@@ -56,7 +57,6 @@ public final class Rounds implements AutoCloseable {
     private volatile List<Reading> readings;
     private Set<String> open = Set.of();
     private StatusPage status = StatusPage.UNSEEN;
-    private Before before = Before.NOTHING;
 
     /** Rounds of what a plan asks for. What is known of our key is asked whenever Klaviyo refuses it. */
     Rounds(Watching.Plan plan, Pace pace, Past past, Supplier<Before> known) {
@@ -82,12 +82,16 @@ public final class Rounds implements AutoCloseable {
         return readings;
     }
 
-    /** Makes one round with what is due at a moment. */
+    /** Makes one round with what is due at a moment; a {@link Problem} where our key was replaced: no round helps. */
     Look look(long now) {
         Set<String> due = pace.due(now);
         pace.made(due, now);
         Findings found = checks.run(due);
-        before = found.checks().stream().anyMatch(Rounds::refused) ? known.get() : Before.NOTHING;
+        Before before = found.checks().stream().anyMatch(Rounds::refused) ? known.get() : Before.NOTHING;
+        before.replacedAt().ifPresent(at -> {
+            throw new Problem("this shell's key was replaced at " + at.truncatedTo(ChronoUnit.MINUTES)
+                    + ", so it tells nothing: load the new one and start watch again");
+        });
         Findings findings = found.with(before);
         Map<String, Check> made = findings.checks().stream().filter(check -> due.contains(check.name()))
                 .collect(Collectors.toMap(Check::name, check -> check));
@@ -95,19 +99,12 @@ public final class Rounds implements AutoCloseable {
         readings = readings.stream().map(last -> made.containsKey(last.check())
                 ? reading(made.get(last.check()), findings) : last.stale()).toList();
         heed(findings, now);
-        List<Happening> news = new ArrayList<>();
-        List<Condition> asked = new ArrayList<>();
-        replaced().ifPresent(why -> asked.add(new Condition("key", false, why)));
-        replaced().filter(told::add).ifPresent(why -> news.add(Happening.of("key-replaced", now, why, Map.of())));
-        if (due.contains(PAGE)) {
-            status = findings.status();
-            news.addAll(updates(now));
-        }
+        status = due.contains(PAGE) ? findings.status() : status;
+        List<Happening> news = due.contains(PAGE) ? updates(now) : List.of();
         List<Reading> deciding = readings.stream().filter(reading -> !reading.check().equals(PAGE)).toList();
-        if (deciding.size() < readings.size()) {
-            asked.add(condition(status));
-        }
-        backlog.map(Backlog::look).ifPresent(asked::add);
+        Optional<Condition> page = Optional.of(status).filter(any -> deciding.size() < readings.size())
+                .map(Rounds::condition);
+        List<Condition> asked = Stream.of(page, backlog.map(Backlog::look)).flatMap(Optional::stream).toList();
         return new Look(new Round(now, deciding, asked), news, findings.with(status));
     }
 
@@ -120,19 +117,12 @@ public final class Rounds implements AutoCloseable {
 
     private Reading reading(Check check, Findings findings) {
         // Triage counts its samples; here it is always one.
-        String seen = Text.safe(check.summary().replaceFirst("^1 of 1 (failed: |(?=ok))", ""), 160);
-        String words = replaced().filter(why -> refused(check)).map(why -> "HTTP 401: " + why).orElse(seen);
+        String words = Text.safe(check.summary().replaceFirst("^1 of 1 (failed: |(?=ok))", ""), 160);
         return new Reading(check.name(), result(check, findings), true, check.millis(), words);
     }
 
     private static boolean refused(Check check) {
         return check.outcome() == Outcome.FAIL && Integer.valueOf(401).equals(check.http());
-    }
-
-    // If that is why the last round was refused.
-    private Optional<String> replaced() {
-        return before.replacedAt().map(at -> "this shell's key was replaced at " + at.truncatedTo(ChronoUnit.MINUTES)
-                + ": load the new one and start watch again");
     }
 
     private static Result result(Check check, Findings findings) {

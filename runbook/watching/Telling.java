@@ -152,6 +152,13 @@ public final class Telling implements AutoCloseable {
                 at.truncatedTo(ChronoUnit.SECONDS), journal, known);
     }
 
+    /** Puts on record who leads, where that is not what the journal has. */
+    void lead() {
+        List<Event> journal = memory.journal();
+        choice.lead().filter(name -> !journal.isEmpty() && !Incident.lead(journal).equals(name)).ifPresent(name ->
+                memory.append(Event.NOTE, name + " leads the incident", Map.of("lead", name)));
+    }
+
     // ---- how it is told
 
     private void execute(List<String> command, Map<String, String> variables) {

@@ -19,6 +19,7 @@ import runbook.Checks.Before;
 import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.Settings;
+import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Text.Durations;
 import runbook.Text.Json;
@@ -176,6 +177,7 @@ public final class Watching implements AutoCloseable {
             say("second", "another watch keeps this incident's journal and tells people; this one only looks");
         }
         goOn();
+        telling.lead();
         telling.catchUp(past.unposted());
     }
 
@@ -252,6 +254,9 @@ public final class Watching implements AutoCloseable {
         try {
             last = looking.join();
         } catch (CompletionException e) {
+            if (e.getCause() instanceof Problem problem) {
+                throw problem;
+            }
             // A fault of ours, or no memory for what came: a watch of days goes on.
             say("trouble", "this round failed and counts for nothing: " + Text.safe(String.valueOf(e.getCause()), 160));
             return;
@@ -273,6 +278,7 @@ public final class Watching implements AutoCloseable {
             diagnose(Verdict.of(last.findings()));
         }
         news.forEach(this::happened);
+        news.stream().filter(one -> one.is(State.DEGRADED)).forEach(any -> telling.lead());
         memory.round(lastLook, rounds.readings());
         face.round(() -> shot(Optional.of(Duration.ofMillis(Math.max(0, pace.next() - ticker.millis())))));
         if (lasting()) {
