@@ -69,28 +69,31 @@ public final class Checks implements AutoCloseable {
     }
 
     /**
-     * Loads on another thread what the first checks need (TLS, JSON, the redactor: a fifth of a second), while the
-     * command line is still being read. Nothing comes of it but time.
+     * Loads on another thread what comes after the command line, and the half of what reads that, which is much: a
+     * fifth of a second. Nothing comes of it but time.
      *
      * @param tls whether the API will be asked over TLS, as far as can be told
      */
     public static void prepare(boolean tls) {
-        // Lambdas of nested records come from JBang's class archive only where the outer class is linked too.
-        for (String outer : List.of("ApiChecks", "OurSide", "DecisionTree", "Settings", "Message", "redact.Encoded",
-                "Text")) {
+        Thread thread = new Thread(() -> {
+            // Lambdas of nested records come from JBang's class archive only where the outer class is linked too.
+            load("runbook.", "Settings Text ApiChecks OurSide DecisionTree Message redact.Encoded");
+            load("picocli.CommandLine$", "Model$OptionSpec Model$PositionalParamSpec Interpreter ParseResult Help");
+            Http.prepare(tls);
+            Text.Json.line(Text.Json.object());
+        }, "prepare");
+        thread.setDaemon(true);
+        thread.start();
+    }
+
+    private static void load(String prefix, String names) {
+        for (String name : names.split(" ")) {
             try {
-                Class.forName("runbook." + outer);
+                Class.forName(prefix + name);
             } catch (ClassNotFoundException e) {
                 throw new IllegalStateException(e);
             }
         }
-        Thread thread = new Thread(() -> {
-            Text.Json.line(Text.Json.object());
-            Http.prepare(tls);
-            Redactor.strict().text("{}");
-        }, "prepare");
-        thread.setDaemon(true);
-        thread.start();
     }
 
     /** All checks, once. */
@@ -130,9 +133,9 @@ public final class Checks implements AutoCloseable {
     public Supplier<Findings> start(Set<String> names) {
         Instant at = Instant.now();
         Asking asking = new Asking(settings, http, Http.Deadline.in(settings.probing().timeout()));
-        // The API's answers are awaited longest: they are asked first.
-        Supplier<Probes> asked = ask(names, asking);
+        // What takes longest to be read is asked first, then what is awaited longest.
         CompletableFuture<StatusPage> status = start(PAGE, names, asking);
+        Supplier<Probes> asked = ask(names, asking);
         CompletableFuture<NetworkPath> network = start(NETWORK, names, asking);
         CompletableFuture<Check> app = start(APP, names, asking);
         CompletableFuture<AppErrors> errors = start(ERRORS, names, asking);
@@ -140,6 +143,8 @@ public final class Checks implements AutoCloseable {
                 any -> AppLog.UNREAD), names, asking);
         CompletableFuture<Check> webhook = start(WEBHOOK, names, asking);
         return () -> {
+            // What reads the answers is loaded while they are awaited.
+            Redactor.strict().text("");
             Probes probes = asked.get();
             Check route = OurSide.listed(webhook.join(), probes.endpoints, settings.target().webhook());
             return new Findings(at, settings, status.join(), network.join(), probes.auth, probes.endpoints, app.join(),
@@ -392,12 +397,11 @@ public final class Checks implements AutoCloseable {
          */
         public Map<Symptom, Integer> symptoms() {
             Map<Symptom, Integer> counts = new EnumMap<>(Symptom.class);
-            Set<Symptom> unsaid = Set.of(Symptom.FORBIDDEN, Symptom.THROTTLED);
-            Stream.concat(Stream.of(auth), endpoints.stream()).collect(Collectors.toMap(Probe::endpoint,
-                    Probe::samples, (first, second) -> first)).forEach((endpoint, samples) ->
-                    samples.stream().map(Symptom::of)
-                            .filter(symptom -> endpoint.burst() > 1 || !unsaid.contains(symptom))
-                            .forEach(symptom -> counts.merge(symptom, 1, Integer::sum)));
+            Set<String> small = Set.of(Endpoint.ACCOUNTS.name(), Endpoint.WEBHOOKS.name());
+            answers().forEach((name, samples) -> samples.stream().map(Symptom::of)
+                    .filter(symptom -> !small.contains(name)
+                            || symptom != Symptom.FORBIDDEN && symptom != Symptom.THROTTLED)
+                    .forEach(symptom -> counts.merge(symptom, 1, Integer::sum)));
             return counts;
         }
 
