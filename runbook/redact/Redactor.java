@@ -212,17 +212,16 @@ public final class Redactor {
         private static final String STAYS = "";
         private static final byte[] LEFT_OUT =
                 "[left out: it could not be redacted]".getBytes(StandardCharsets.UTF_8);
-        private static final Pattern SCHEME = Pattern.compile(Rules.SCHEME);
         private static final Pattern ENDS_NAME = Pattern.compile("[ \\t]*+[:=]");
         private static final Pattern ELEMENT = Pattern.compile("[^\\s\"'`,;:=()\\[\\]{}<>|&]++");
         private static final Pattern NEXT_LINE = Pattern.compile("\\s++(?=[\"'\\[{\\])}]|\\z)");
         private static final Pattern HEADER = Pattern.compile("(?:\\|(?=[^\\n]*+\\n[ |:+-]{3,}\\r?\\n))?+"
                 + "[\\w\"' $().#/-]{1,60}+(?:[,;\\t|][\\w\"' $().#/-]{1,60}+)++\\|?\r?");
         // What follows a name in a statement that lists columns, and a value there.
-        private static final Pattern INSERTED = Pattern.compile("[\\w\"'`, .\\[\\]\\r\\n-]{0,1024}+\\)\\s{0,9}"
-                + "(?:(?i:values)\\s{0,9}\\(|(?i:from stdin);\\r?\\n)");
-        private static final Pattern LITERAL = Pattern.compile("\\s*+(?:[NEnexX]?'((?:[^'\\\\]|''|\\\\.)*+)'"
-                + "|([^,()'\\s]*+)(?:\\([^()]*+\\))?)[^,()']*+(,|\\)(?:\\s*+,\\s*+\\()?)");
+        private static final Pattern INSERTED =
+                Pattern.compile("[\\w\"'`, .\\[\\]\\r\\n-]{0,1024}+\\)\\s{0,9}(?i:values)\\s{0,9}\\(");
+        private static final Pattern LITERAL = Pattern.compile("\\s*+(?:[NEnexX]?'([^'\\\\]*+(?:(?:''|\\\\.)"
+                + "[^'\\\\]*+){0,64}+)'|([^,()'\\s]*+)(?:\\([^()]*+\\))?)[^,()']*+(,|\\)(?:\\s*+,\\s*+\\()?)");
         // Rules below a header, and what goes over several lines.
         private static final int OTHER_LINES = 3;
         private static final int LONGEST_HEADER = 1_024;
@@ -514,38 +513,20 @@ public final class Redactor {
             if (!isAt(INSERTED, last, text.length())) {
                 return false;
             }
+            String before = text.substring(text.lastIndexOf('(', first) + 1, first);
+            long column = before.chars().filter(c -> c == ',').count();
             int at = matcher(INSERTED).end();
-            int column = 0;
-            int open = first;
-            while (open > 0 && first - open < LONGEST_HEADER && text.charAt(open) != '(') {
-                column += text.charAt(open--) == ',' ? 1 : 0;
-            }
-            if (text.charAt(at - 1) == '\n') {
-                copied(row, column, at);
-                return true;
-            }
-            for (int i = 0; isAt(LITERAL, at, text.length()); at = matcher(LITERAL).end()) {
+            String end = ",";
+            for (int i = 0; !end.equals(")") && isAt(LITERAL, at, text.length()); i = end.equals(",") ? i + 1 : 0) {
                 Matcher literal = matcher(LITERAL);
                 int group = literal.start(1) < 0 ? 2 : 1;
-                String then = literal.group(3);
+                at = literal.end();
+                end = literal.group(3);
                 if (i == column) {
                     value(row, literal.start(group), literal.end(group), NONE);
                 }
-                i = then.equals(",") ? i + 1 : 0;
-                if (then.equals(")")) {
-                    break;
-                }
             }
             return true;
-        }
-
-        private void copied(Row row, int column, int from) {
-            for (int at = from; at < text.length() && text.charAt(at) != '\\'; at = lineEnd(at) + 1) {
-                List<Cell> cells = cells(at, lineEnd(at), '\t');
-                if (column < cells.size()) {
-                    value(row, cells.get(column).start, cells.get(column).end, NONE);
-                }
-            }
         }
 
         private record Cell(int start, int end) { }
@@ -649,7 +630,7 @@ public final class Redactor {
         private boolean value(Row row, int from, int end, byte[] quotes) {
             // A missing scheme is a finding of its own, so it stays.
             boolean mayHaveScheme = row.isNamed() && !row.rule.personal() && from < end;
-            int start = mayHaveScheme && isAt(SCHEME, from, end) ? matcher(SCHEME).end() : from;
+            int start = mayHaveScheme && isAt(Rules.SCHEME, from, end) ? matcher(Rules.SCHEME).end() : from;
             if (end > start && sparing && isStandIn(start, end)) {
                 spans.add(new Span(layer.start(start), layer.end(end), STAYS, NONE, NONE));
                 return true;

@@ -4,6 +4,7 @@ import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.BitSet;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -31,8 +32,11 @@ import runbook.Settings.Templates;
 public final class Rules {
     private static final String FILE = "redaction.json";
 
-    /** What a rule is about. Personal data may be kept with {@code --keep}, a secret never. */
-    public enum Kind { SECRET, PERSONAL }
+    /**
+     * What a rule is about. Personal data may be kept with {@code --keep}, a secret never. A part is no rule, but what
+     * forms are made of: <code>{its-name}</code> stands for it there. A team has the built-in ones.
+     */
+    public enum Kind { SECRET, PERSONAL, PART }
 
     /** Which differently written values are the same one, and get the same pseudonym. */
     public enum Same {
@@ -42,8 +46,7 @@ public final class Rules {
             return switch (this) {
                 case AS_WRITTEN -> value;
                 case ANY_CASE -> value.toLowerCase(Locale.ROOT);
-                case DIGITS -> value.chars().filter(c -> c >= '0' && c <= '9')
-                        .collect(StringBuilder::new, StringBuilder::appendCodePoint, StringBuilder::append).toString();
+                case DIGITS -> value.replaceAll("[^0-9]", "");
             };
         }
     }
@@ -86,85 +89,27 @@ public final class Rules {
         }
     }
 
-    /** How a field's value goes on when no quotes stand around it. */
+    /** How a field's value goes on when no quotes stand around it: the table's part of this name. */
     public enum Value {
-        /** May hold delimiters: one ends it only when a space, a quote, another delimiter or a new name follows. */
-        SECRET(Rules.SECRET),
-        /** A scheme, which stays, and what may be two words. */
-        CREDENTIALS("(?:" + Rules.SCHEME + ")?+" + Rules.SECRET + "(?: [\\w.~+/%-]{6,}+=*+(?![=:]))?"),
-        WORD(Rules.WORD),
-        NAME(Rules.WORD + "(?:(?: (?:v[ao]n|de[rnl]?|l[ae]|d[aiou]s?|bin|al|y|zu[rm]?))*+ [A-Z\\x80-\\xff]"
-                + Rules.MORE + "*+(?![=:\"\\]])){0,4}+"),
-        ADDRESS(Rules.WORD + "(?: [A-Z0-9#\\x80-\\xff]" + Rules.MORE + "*+(?![=:\"\\]])){0,6}+"),
-        PHONE("[+(]?\\d(?:[ ().+/\\xa0\\xc2-]{0,3}\\d){5,14}+|" + Rules.WORD),
-        /** To the line's end, such as a header with several parts. */
-        LINE("[^\\r\\n\"'\\\\<>{}]++(?:\"[^\"\\n]*+\"(?=[;,\\s]|\\z)[^\\r\\n\"'\\\\<>{}]*+)*+");
+        SECRET, CREDENTIALS, WORD, NAME, ADDRESS, PHONE, LINE;
 
-        private final String form;
         private Pattern bare;
         private Pattern sign;
 
-        Value(String form) {
-            this.form = form;
-        }
-
         Pattern bare() {
-            bare = bare == null ? compiled(form) : bare;
+            bare = bare == null ? compiled("{" + name().toLowerCase(Locale.ROOT) + "-value}") : bare;
             return bare;
         }
 
         /** What stands between a name and its value; group 1 is the quote that closes the name. */
         Pattern sign() {
-            sign = sign == null ? compiled((this == SECRET ? SUFFIX : "") + CLOSES + ASSIGNS + WRAPS) : sign;
+            sign = sign == null ? compiled(this == SECRET ? "{suffix}{sign}" : "{sign}") : sign;
             return sign;
         }
     }
 
-    static final String SCHEME = "(?i:klaviyo-api-key|bearer|basic|token|apikey) ++";
-    private static final String WORD = "(?:[^\\s\"'<>,;&)}\\]|\\\\]++|(?<=[A-Za-z])'(?=[A-Za-z]))++";
-    private static final String MORE = "(?:[^\\s\"'<>,;&)}\\]|\\\\=:]|(?<=[A-Za-z])'(?=[A-Za-z]))";
-    private static final String SECRET = "[^\\s\"'<>,;&)}\\]\\\\]++(?:(?:[,;)}\\]]"
-            + "(?![\\s\"'<>,;&)}\\]\\\\]|[\\w.$-]+[=:]|\\z)|&(?![\\w.$%\\[\\]-]*+=)"
-            + "|'(?=[^\\s\"'<>,;&)}\\]\\\\=:])|\\\\(?![\\\\nrt\"'u]))[^\\s\"'<>,;&)}\\]\\\\]++){0,32}+";
-    // What closes a name: plurals name lists, and numbers follow. Group 1 is the quote that closes it.
-    private static final String CLOSES = "_?(?:s(?=[\"'\\]]{0,2}[ \\t]*+[:=]>?[ \\t]*+[\\[({]))?+\\d{0,2}+("
-            + "[\"'`])?+(?::(?:\"[\\w\\\\]{1,80}\":)?(?:protected|private))?+(?:\\](?:\\[\\])?)?+"
-            + "(?: ?\\([\\w =-]{1,20}\\)(?=[ \\t]*[:=]))?+";
-    private static final String SUFFIX =
-            "(?i:[_-]?(?:access|string|value|hash|code))?+(?i:[_-]?(?:key|string|value))?+";
-    private static final String VALUES = "(?i:(?:[a-z]{2,10}_?)?value|val|v|text|content|data|old|new|default|from)";
-    // What stands between a name and its value: a sign, with the value on the next line perhaps, or a tag's end, or,
-    // after a name in quotes or as a function's argument, a comma, or another field of the same object.
-    private static final String ASSIGNS = "(?:[ \\t]*+:?+[ \\t]*+\\r?\\n[ \\t]++" + VALUES + ":[ \\t]++"
-            + "|(?:, ?|&)" + VALUES + "=| rejected value (?=\\[)"
-            + "|</[\\w:.-]{1,40}>\\s{0,40}<(?:" + VALUES + "|string)(?:>\\s{0,40}<string)?>"
-            + "|[ \\t]*+(?:[=-]>|:=|\\?=|\\|\\|=|={1,3}|:)[ \\t]*+(?:[|>][+-]?+(?=\\r?\\n))?+"
-            + "(?:\\r?\\n[ \\t]++(?![\\w.$-]++[ \\t]*+[:=]|at )|\\r?\\n(?=[\"']))?+"
-            + "|;(?=[sidb]:)|(?<=[\"'`])(?:[^{}<>\\n]|(?<=,\\r?)\\n(?=[ \\t]*+[\"'])){1,80}?(?<![A-Za-z])" + VALUES
-                    + "[\"']?+[ \\t]*+[:=]>?+[ \\t]*+(?!null)"
-            + "|(?:(?<=[\"'])|(?<=<[\\w:.-]{1,60}))(?:\\s[^<>]{1,80})?>(?:\\s{0,40}<(?:" + VALUES + "|string)>)?+"
-                    + "(?:[ \\t]*+\\r?\\n[ \\t]++)?+(?!\\s|<(?!!))"
-                    + "|[ \\t]*+,\\s{0,20}+(?=[\\[(]?[bBuU]?[\"'])(?![\"'][^\"'\\n]{0,60}[\"'][ \\t]*+:)"
-            // A builder's call, a pair of Lisp, a row of two cells.
-            + "|\\((?=[\"'])|\\(" + VALUES + "=| \\. (?=\")|(?<=\")\\r?\\n\\r?\\n(?=[^-\\s])"
-            + "|(?<=\\n[ \\t]{0,8}[\\w.-]{1,40}) {2,40}(?=\\S{4,128}[ \\t]*(?:\\r?\\n|\\z))"
-            + "|(?<=(?:\\n|\\A)[ \\t|]{0,12}[\\w.-]{1,40}) {0,40}\\| {1,4}(?=[^|\\n]{1,80}"
-            + "(?:\\|[ \\t]*)?(?:\\r?\\n|\\z))(?![^\\n]*\\n[ |:+-]{3,}\\n))";
-    // What languages put around a value.
-    private static final String WRAPS = "(?:rejected value (?=\\[)|(?:!!\\w{1,12}|&\\w{1,40}) ++(?=[\\w\"'])"
-            + "|[bBuUrRfL@&*]{1,2}(?=[\"'])|&(?=\\w)|[a-z]{1,8}\\(\\d{1,6}\\) (?="
-            + "\")|[sidb]:(?:\\d{1,6}:)?"
-            + "|[A-Za-z_][\\w.:]{0,30}+(?<!environ|ENV|env) ?(?=[\\[({]{1,2}[\"'])"
-            + "|(?:Some|Just|Optional|Option|Ok|Right|Secret|Sensitive|List|Set|Array|String)\\w*+ ?"
-                    + "(?:[\\[({](?=\\(\\d)|(?=[\\[({]))"
-            + "|[A-Za-z]{1,12}+ (?=[\"'](?![,;)}\\s])))?+";
-    /** What is no value, whatever the field is called. */
-    private static final Pattern NOTHING = Pattern.compile(
-            "(?i)null|nil|none|undefined|true|false|n/a|-+|\\*+|x{3,}"
-                    + "|[\\[<(]?(?:redacted|filtered|masked|hidden|removed|protected)[\\])>]?"
-                    // Places that a statement, a template or a schema fills in.
-                    + "|\\?|:[a-z]\\w*|\\$\\d+|%s|%\\(\\w+\\)s|%[a-z_]+%|[$#]\\{[\\w.-]+(?::-?)?\\}?"
-                    + "|\\$\\{\\{|excluded\\.\\w+|!(?:vault|Ref|Sub|GetAtt|ImportValue)|#/[\\w/]+");
+    private static final Map<String, Rule> TABLE = Templates.builtIn().table(FILE, Rule.class);
+    private static final Pattern REFERENCE = Pattern.compile("\\{([a-z-]+)\\}");
     private static final int LONGEST_NOTHING = 48;
 
     /**
@@ -178,17 +123,18 @@ public final class Rules {
      * @param back   characters before the start that belong to a match
      * @param same   which values are the same one; personal data are so in any case
      * @param but    whole values that are none; <code>{secret}</code> stands for what the row of this id has here
+     * @param about  what a part is for
      * @param takes  samples
      * @param spares samples
      */
     public record Rule(String id, Kind kind, List<String> names, Optional<Value> value, List<String> starts,
             Optional<String> form, Optional<String> back, Optional<Same> same, Optional<Check> check,
-            Optional<String> but, List<String> takes, List<String> spares) {
+            Optional<String> but, Optional<String> about, List<String> takes, List<String> spares) {
         /** Refuses a row that is neither by name nor by form. */
         public Rule {
-            boolean byName = !names.isEmpty() && value.isPresent();
-            boolean byForm = !starts.isEmpty() && form.isPresent();
-            if (byName == byForm || names.isEmpty() == value.isPresent() || starts.isEmpty() == form.isPresent()) {
+            boolean byName = !names.isEmpty() && value.isPresent() && starts.isEmpty() && form.isEmpty();
+            boolean byForm = !starts.isEmpty() && form.isPresent() && names.isEmpty() && value.isEmpty();
+            if (kind != Kind.PART && !byName && !byForm) {
                 throw new IllegalArgumentException("needs either names and value, or starts and form");
             }
             if (back.isEmpty() && starts.stream().anyMatch(start -> start.contains("…"))) {
@@ -265,8 +211,13 @@ public final class Rules {
     // (?d): only a line feed ends a line. Without it a "next line" (0x85) inside a UTF-8 letter would. Characters of a
     // set are listed one by one: the JDK looks those up in a table, and asks for ranges one after the other.
     private static Pattern compiled(String form) {
-        return Pattern.compile("(?d)" + SET.matcher(form).replaceAll(set ->
+        return Pattern.compile("(?d)" + SET.matcher(whole(form)).replaceAll(set ->
                 Matcher.quoteReplacement(RANGE.matcher(set.group()).replaceAll(range -> listed(range.group())))));
+    }
+
+    private static String whole(String form) {
+        return REFERENCE.matcher(form).replaceAll(part -> Matcher.quoteReplacement(TABLE.containsKey(part.group(1))
+                ? "(?:" + whole(TABLE.get(part.group(1)).form.orElseThrow()) + ")" : part.group()));
     }
 
     private static String listed(String range) {
@@ -279,19 +230,22 @@ public final class Rules {
         };
     }
 
+    static final Pattern SCHEME = compiled("{scheme}");
+    /** What is no value, whatever the field is called. */
+    private static final Pattern NOTHING = compiled("{nothing}");
     private static Rules builtIn;
 
     private final List<Rule> all;
     final Triggers triggers;
 
-    private Rules(List<Rule> rules) {
-        all = List.copyOf(rules);
+    private Rules(Collection<Rule> rules) {
+        all = rules.stream().filter(rule -> rule.kind != Kind.PART).toList();
         triggers = new Triggers(all.stream().map(rule -> new Row(rule, but(rule))).toList());
     }
 
     private String but(Rule rule) {
         String but = rule.but.orElse(null);
-        return but == null ? null : Pattern.compile("\\{([a-z-]+)\\}").matcher(but).replaceAll(other -> {
+        return but == null ? null : REFERENCE.matcher(but).replaceAll(other -> {
             Optional<String> meant = all.stream().filter(one -> one.id.equals(other.group(1))).findFirst()
                     .flatMap(Rule::but);
             return Matcher.quoteReplacement("(?:" + meant.orElse("") + ")");
@@ -301,7 +255,7 @@ public final class Rules {
     /** The built-in rules. */
     public static synchronized Rules builtIn() {
         if (builtIn == null) {
-            builtIn = new Rules(List.copyOf(Templates.builtIn().table(FILE, Rule.class).values()));
+            builtIn = new Rules(TABLE.values());
         }
         return builtIn;
     }
@@ -312,13 +266,13 @@ public final class Rules {
      * @throws Problem for a rule that is malformed, or that fails one of its own samples
      */
     public static Rules of(Templates templates) {
-        Map<String, Rule> rows = new LinkedHashMap<>(Templates.builtIn().table(FILE, Rule.class));
+        Map<String, Rule> rows = new LinkedHashMap<>(TABLE);
         Map<String, Rule> own = templates.table(FILE, Rule.class);
         if (templates.origin(FILE).equals(Templates.builtIn().origin(FILE))) {
             return builtIn();
         }
         rows.putAll(own);
-        Rules rules = new Rules(List.copyOf(rows.values()));
+        Rules rules = new Rules(rows.values());
         for (String problem : rules.failures(own.values())) {
             throw new Problem(templates.origin(FILE) + ", " + problem);
         }
