@@ -146,18 +146,21 @@ class RotateKey implements Callable<Integer>, Listener {
     boolean dryRun;
     @Option(names = "--roll-back", order = 52, description = "undo an unfinished rotation instead of finishing it")
     boolean rollBack;
-    @Option(names = {"-y", "--yes"}, order = 53, description = "do not ask; needed where there is no terminal")
+    @Option(names = {"-y", "--yes"}, order = 53, description = "do not ask; needed where there is no terminal, but in a drill")
     boolean yes;
 
     private Screen screen;
     private Tool tool;
+    private Stores table;
     private List<Place> stores = List.of();
     private volatile Rotation rotation;
     private String heading = "";
 
     @Override
     public Integer call() throws IOException {
-        refuseWrongUsage();
+        if (!VARIANTS.contains(shared.variant().orElse("verify"))) {
+            throw new Problem("--drill …:VARIANT: it is one of " + String.join(", ", VARIANTS));
+        }
         screen = shared.screen();
         shared.drill().ifPresent(scenario ->
                 screen.heading("DRILL " + scenario + ": everything below is a sandbox, no key of yours is touched"));
@@ -168,9 +171,15 @@ class RotateKey implements Callable<Integer>, Listener {
         Runtime.getRuntime().addShutdownHook(new Thread(this::interrupted));
         Incident.Choice all = shared.incidents();
         Incident incident = all.current().orElseGet(() -> all.opened(Instant.now()));
-        try (Rotation one = new Rotation(wishes(), tool, this)) {
+        try (Rotation one = new Rotation(wishes(), this)) {
             rotation = one;
-            return rotated(incident);
+            return end(rotate(incident));
+        } catch (Problem e) {
+            // Whoever asked for JSON gets some, also where there was nothing to begin with.
+            if (e.exitCode() == REFUSED && rotation != null) {
+                printJson(Ending.REFUSED);
+            }
+            throw e;
         } finally {
             rotation = null;
         }
@@ -188,26 +197,12 @@ class RotateKey implements Callable<Integer>, Listener {
 
     // ---- the step of the runbook
 
-    private int rotated(Incident incident) throws IOException {
+    private Ending rotate(Incident incident) throws IOException {
         try {
-            rotation.begin(incident, dryRun);
+            rotation.begin(incident, dryRun || cannotAsk() || stores.isEmpty());
+            refuseWrongUsage(incident);
             rotation.resumed().ifPresent(at ->
                     screen.verdict(Mark.WARN, "Going on with the rotation begun at " + at + ": " + rotation.state()));
-            if (rollBack && rotation.resumed().isEmpty()) {
-                throw new Problem(REFUSED, "--roll-back: there is no unfinished rotation in " + incident);
-            }
-            return end(rotate());
-        } catch (Problem e) {
-            // Whoever asked for JSON gets some, also where there was nothing to begin with.
-            if (e.exitCode() == REFUSED) {
-                printJson(Ending.REFUSED);
-            }
-            throw e;
-        }
-    }
-
-    private Ending rotate() {
-        try {
             rotation.preflight(console().isPresent());
             if (rollBack && !dryRun) {
                 return rotation.rollBack("asked for", givenKey());
@@ -222,10 +217,11 @@ class RotateKey implements Callable<Integer>, Listener {
                 return rotation.rollBack("no new key was given, and no store holds the one of the run before", fresh);
             }
             show(rotation.plan());
-            if (dryRun || !yes && !confirmed("Go ahead?")) {
-                return dryRun ? Ending.PLANNED : Ending.REFUSED;
+            if (dryRun) {
+                return Ending.PLANNED;
             }
-            return rotation.change();
+            boolean sure = yes || drilled() && console().isEmpty();
+            return sure || confirmed("Go ahead?") ? rotation.change() : Ending.REFUSED;
         } catch (Trouble e) {
             return rotation.failed(e);
         }
@@ -237,12 +233,18 @@ class RotateKey implements Callable<Integer>, Listener {
         return shared.sandbox().isPresent();
     }
 
-    private void refuseWrongUsage() {
-        if (!VARIANTS.contains(shared.variant().orElse("verify"))) {
-            throw new Problem("--drill …:VARIANT: it is one of " + String.join(", ", VARIANTS));
-        } else if (!drilled() && to.isEmpty() && !rollBack) {
-            throw new Problem("--to STORE is missing: where is the key kept? For one: --to gcp:klaviyo-key");
-        } else if (!dryRun && !yes && console().isEmpty()) {
+    private boolean cannotAsk() {
+        return !yes && !drilled() && console().isEmpty();
+    }
+
+    // What is in the way first comes first.
+    private void refuseWrongUsage(Incident incident) {
+        if (rollBack && rotation.resumed().isEmpty()) {
+            throw new Problem(REFUSED, "--roll-back: there is no unfinished rotation in " + incident);
+        } else if (stores.isEmpty()) {
+            throw new Problem("--to STORE is missing, where the key is kept: " + table.usages(false)
+                    + ". And --restart TARGET, so that the application reads it anew: " + table.usages(true));
+        } else if (!dryRun && cannotAsk()) {
             throw new Problem("--yes is missing: there is no terminal to ask on. Look first with --dry-run");
         }
     }
@@ -256,12 +258,16 @@ class RotateKey implements Callable<Integer>, Listener {
             to = List.of(drill.store());
             restart = List.of("exec:curl -fsS -X POST " + drill.sandbox().restartUrl());
         }
-        Stores table = new Stores(shared.templates(), tool, hands);
-        stores = table.stores(shared.host(), to);
+        table = new Stores(shared.templates(), tool, hands);
+        stores = table.places(shared.host(), "--to", to);
         Duration verify = Optional.ofNullable(verifyFor).orElse(Duration.ofSeconds(drilled() ? 5 : 120));
         Duration wait = Optional.ofNullable(grace).orElse(Duration.ofSeconds(drilled() ? 2 : 300));
-        return new Rotation.Wishes(shared.host(), shared.settings(), stores, table.targets(restart),
-                Optional.ofNullable(account), new TreeSet<>(needs), restartWithin, verify, wait, disableOld);
+        // What the postmortem's handover knows by itself, or has no use for, is left out of what is kept.
+        Map<String, String> kept = new LinkedHashMap<>(shared.launcher().options());
+        kept.keySet().removeAll(Set.of("incident", "templates", "drill"));
+        return new Rotation.Wishes(shared.host(), shared.settings(), tool, stores,
+                table.places(shared.host(), "--restart", restart), Optional.ofNullable(account), new TreeSet<>(needs),
+                restartWithin, verify, wait, disableOld, options() + " " + String.join(" ", kept.values()), this::again);
     }
 
     // ---- the new key
@@ -372,13 +378,12 @@ class RotateKey implements Callable<Integer>, Listener {
     }
 
     private int end(Ending ending) {
-        if (!dryRun) {
-            rotation.end(ending);
-        }
-        for (Rotation.HandStep step : rotation.byHand) {
+        rotation.end(ending);
+        for (Step step : rotation.byHand) {
             began("by-hand");
-            screen.item("  " + (rotation.byHand.indexOf(step) + 1) + ". ", step.text());
-            step.command().lines().forEach(command -> screen.command(6, command));
+            screen.item("  " + (rotation.byHand.indexOf(step) + 1) + ". ", step.done().mark() == Mark.FAIL
+                    ? step.words() : step.done().detail());
+            step.done().mend().lines().forEach(command -> screen.command(6, command));
         }
         screen.line();
         String untested = ending == Ending.PLANNED ? rotation.untested() : "";
@@ -390,7 +395,7 @@ class RotateKey implements Callable<Integer>, Listener {
             screen.verdict(Mark.WARN, "Dry run: nothing has changed. Not tested: " + untested);
         }
         shared.drill().ifPresent(scenario -> screen.indented(2, "DRILL " + scenario));
-        if (ending.exit == 0) {
+        if (ending.exit == 0 || ending == Ending.STUCK && !drilled()) {
             next(ending);
         }
         printJson(ending);
@@ -399,7 +404,8 @@ class RotateKey implements Callable<Integer>, Listener {
 
     private void printJson(Ending ending) {
         if (shared.json()) {
-            String command = ending.exit == 0 ? commands(ending).get(0) : null;
+            boolean goesOn = ending.exit == 0 || ending == Ending.STUCK && !drilled();
+            String command = goesOn ? commands(ending).get(0) : null;
             shared.print(rotation.json(ending).set("advice", Cli.advice("now", ending.next, command)));
         }
     }
@@ -421,30 +427,45 @@ class RotateKey implements Callable<Integer>, Listener {
         if (ending == Ending.ROTATED) {
             screen.line("The old key: see step 7 above." + (drilled() ? " Each --drill starts a new sandbox: these two"
                     + " show the scenario's start again, with the old key." : ""));
-        } else if (newKeyCommand != null) {
-            screen.line("Left out of this command, add it again: --new-key-command");
         }
     }
 
-    // After a dry run the same command without that.
     private List<String> commands(Ending ending) {
-        Screen.Launcher launcher = shared.launcher();
-        if (ending == Ending.ROTATED) {
-            // The file that was given for the key holds the old one.
-            Map<String, String> options = new LinkedHashMap<>(launcher.options());
-            options.remove("key-file");
-            Optional.ofNullable(newKeyFile).filter(file -> !file.equals("-"))
-                    .ifPresent(file -> options.put("key-file", "--key-file " + Text.word(file)));
-            Screen.Launcher then = new Screen.Launcher(launcher.script(), options, launcher.set(),
-                    launcher.notes());
-            return List.of(then.line("triage", ""), then.line("watch", ""));
+        if (ending != Ending.ROTATED) {
+            return List.of(again(""));
         }
+        // The file that was given for the key holds the old one.
+        Screen.Launcher launcher = shared.launcher();
+        Map<String, String> options = new LinkedHashMap<>(launcher.options());
+        options.remove("key-file");
+        Optional.ofNullable(newKeyFile).filter(file -> !file.equals("-"))
+                .ifPresent(file -> options.put("key-file", "--key-file " + Text.word(file)));
+        Screen.Launcher then = new Screen.Launcher(launcher.script(), options, launcher.set(),
+                launcher.notes());
+        return List.of(then.line("triage", ""), then.line("watch", ""));
+    }
+
+    // The command line that does this, or goes on with it, in earnest, with more options.
+    private String again(String more) {
+        return shared.launcher().line("rotate-key", options() + more)
+                + (newKeyCommand == null ? "" : "   # and --new-key-command, which is left out here");
+    }
+
+    // This step's options as they were given; one that may hold a secret is not told.
+    private String options() {
+        Set<String> left = Set.of("--dry-run", "--roll-back", "--new-key-command");
         Stream<OptionSpec> own = spec.commandLine().getParseResult().matchedOptions().stream().distinct()
                 .filter(option -> !spec.mixins().get("shared").optionsMap().containsKey(option.longestName()))
-                .filter(option -> !Set.of("--dry-run", "--new-key-command").contains(option.longestName()));
-        String words = own.flatMap(option -> option.arity().max() == 0 ? Stream.of(option.longestName())
-                : option.originalStringValues().stream().map(value -> option.longestName() + " " + Text.word(value)))
-                .collect(Collectors.joining(" "));
-        return List.of(launcher.line("rotate-key", words));
+                .filter(option -> !left.contains(option.longestName()));
+        return own.map(this::words).collect(Collectors.joining(" ")) + (cannotAsk() ? " --yes" : "");
+    }
+
+    // A store by the name that it has from every folder.
+    private String words(OptionSpec option) {
+        String name = option.longestName();
+        List<String> values = name.equals("--to") && !drilled() ? stores.stream().map(Place::name).toList()
+                : option.originalStringValues();
+        return option.arity().max() == 0 ? name
+                : values.stream().map(value -> name + " " + Text.word(value)).collect(Collectors.joining(" "));
     }
 }

@@ -116,7 +116,7 @@ class RotationStoresTest {
     private String named(String store, String platform) {
         Screen.Host host = new Screen.Host(Map.of("PATH", ""), bench.folder, System.in, System.out, System.err);
         Tool tool = new Tool(Map.of("PATH", ""), bench.folder, Duration.ofSeconds(5), platform);
-        return new Stores(Templates.builtIn(), tool, Hands.of(tool)).stores(host, List.of(store)).get(0).name();
+        return new Stores(Templates.builtIn(), tool, Hands.of(tool)).places(host, "--to", List.of(store)).get(0).name();
     }
 
     // ---- a team's own row: the one that CONTRIBUTING.md shows

@@ -15,6 +15,7 @@ import runbook.Text.Durations;
 import runbook.redact.Redactor;
 import runbook.rotation.Progress.Done;
 import runbook.rotation.Progress.Trouble;
+import runbook.rotation.Rotation.Wishes;
 
 /** Our application: its health, the key that it says it uses, and the errors that Prometheus counts. */
 final class AppWatch {
@@ -47,10 +48,10 @@ final class AppWatch {
     private final Progress progress;
     private Prometheus.Result before;
 
-    AppWatch(Settings settings, Duration within, Progress progress) {
-        this.settings = settings;
+    AppWatch(Wishes wishes, Progress progress) {
+        this.settings = wishes.settings();
         this.http = Http.of(settings.withKey(Optional.empty()));
-        this.within = within;
+        this.within = wishes.verify();
         this.progress = progress;
     }
 
@@ -95,24 +96,25 @@ final class AppWatch {
     }
 
     private Done await(Health worst, List<String> right, boolean proven) {
-        State now = new State(worst, "not looked at: no --app-url", "");
-        if (looking()) {
-            Predicate<State> well = state -> state.fault(worst, right).isEmpty();
-            now = look();
-            if (!well.test(now)) {
-                progress.listener.waiting("waiting for the application: " + now.fault(worst, right));
-            }
-            now = Progress.until(() -> {
-                // Twice in a row: the first answer may come from what is being restarted.
-                State first = look();
-                return well.test(first) && Progress.pause(Progress.INTERVAL) ? look() : first;
-            }, well, within, state -> Progress.INTERVAL);
-            Trouble.when(!well.test(now), "not well within " + Durations.words(within) + ": "
-                    + now.fault(worst, right));
-        }
+        State now = looking() ? awaited(worst, right) : new State(worst, "not looked at: no --app-url", "");
         Trouble.when(!proven && now.key.isEmpty(), "nothing shows that it runs with the old key: its health tells no"
                 + " keyFingerprint, and a restart left no mark");
         return looking() ? Done.ok(now.words) : Done.warn(now.words);
+    }
+
+    private State awaited(Health worst, List<String> right) {
+        Predicate<State> well = state -> state.fault(worst, right).isEmpty();
+        State now = look();
+        if (!well.test(now)) {
+            progress.listener.waiting("waiting for the application: " + now.fault(worst, right));
+        }
+        now = Progress.until(() -> {
+            // Twice in a row: the first answer may come from what is being restarted.
+            State first = look();
+            return well.test(first) && Progress.pause(Progress.INTERVAL) ? look() : first;
+        }, well, within, state -> Progress.INTERVAL);
+        Trouble.when(!well.test(now), "not well within " + Durations.words(within) + ": " + now.fault(worst, right));
+        return now;
     }
 
     // ---- its errors

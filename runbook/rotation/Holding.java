@@ -9,6 +9,7 @@ import runbook.rotation.Progress.Done;
 import runbook.rotation.Progress.Effect;
 import runbook.rotation.Progress.Entry;
 import runbook.rotation.Progress.Trouble;
+import runbook.rotation.Rotation.Wishes;
 import runbook.rotation.Stores.Place;
 
 /**
@@ -17,13 +18,14 @@ import runbook.rotation.Stores.Place;
  */
 final class Holding {
     private static final Duration SETTLING = Duration.ofSeconds(3);
-    private static final Held UNSEEN = new Held(Optional.empty(), "", "", Optional.empty());
 
     /**
      * What a store holds: the key, where it gives it back; its own name for that, where it has one; by what it is
      * known, the key's fingerprint or else that name, empty where nothing tells; and the document that it is part of.
      */
     record Held(Optional<Key> key, String version, String mark, Optional<Embedded> within) {
+        static final Held UNSEEN = new Held(Optional.empty(), "", "", Optional.empty());
+
         boolean holds(String fingerprint) {
             return key.isPresent() && mark.equals(fingerprint);
         }
@@ -40,23 +42,27 @@ final class Holding {
     }
 
     final Place store;
-    private final Rotation rotation;
+    /** What is kept of it, by an earlier run too. */
     final Entry kept;
+    private final Wishes wishes;
+    private final Progress progress;
+    private final Keys keys;
     /** What it holds as far as the last look told. */
-    Held now = UNSEEN;
+    Held now = Held.UNSEEN;
 
-    /** The store, and what is kept of it, by an earlier run too. */
-    Holding(Place store, Rotation rotation) {
+    Holding(Place store, Wishes wishes, Progress progress, Keys keys) {
         this.store = store;
-        this.rotation = rotation;
-        this.kept = rotation.progress.kept.stores.computeIfAbsent(store.name(), first -> new Entry());
+        this.kept = progress.kept.stores.computeIfAbsent(store.name(), first -> new Entry());
+        this.wishes = wishes;
+        this.progress = progress;
+        this.keys = keys;
     }
 
     // ---- what it holds
 
     private Held saw(Held held) {
         now = held;
-        now.key().ifPresent(rotation.tool::conceal);
+        now.key().ifPresent(wishes.tool()::conceal);
         return now;
     }
 
@@ -65,13 +71,13 @@ final class Holding {
             saw(store.read());
             return true;
         } catch (Trouble e) {
-            now = UNSEEN;
+            now = Held.UNSEEN;
             return false;
         }
     }
 
     private boolean holdsNew() {
-        return now.holds(rotation.keys.newPrint());
+        return now.holds(keys.newPrint());
     }
 
     private boolean holdsOld() {
@@ -86,14 +92,14 @@ final class Holding {
     // store that tells nothing nobody knows.
     private void refuseStranger() {
         boolean mangled = now.key().filter(held -> held.reveal().isEmpty()
-                || rotation.keys.fresh.filter(key -> held.reveal().contains(key.reveal())).isPresent()).isPresent();
+                || keys.fresh.filter(key -> held.reveal().contains(key.reveal())).isPresent()).isPresent();
         boolean left = kept.wrote.isEmpty() || now.mark().equals(kept.wrote) || holdsNew() || mangled;
         boolean ours = now.mark().isEmpty() || holdsOld() || kept.touched && left;
-        String wrote = store.readable() ? rotation.keys.newPrint() : kept.wrote;
+        String wrote = store.readable() ? keys.newPrint() : kept.wrote;
         String last = kept.touched ? "left " + words(wrote) + " there (before: " + words(kept.before) + ")"
                 : "saw " + words(kept.before) + " there";
         Trouble.when(!ours, "holds " + now + ", and this rotation " + last
-                + ": somebody else has set it meanwhile, and it stays", rotation.progress.anew());
+                + ": somebody else has set it meanwhile, and it stays", progress.anew());
     }
 
     /** Preflight: all that would keep it from being written, and what it holds. */
@@ -122,7 +128,7 @@ final class Holding {
 
     /** What the plan says of {@link #write}. */
     String plan() {
-        if (rotation.keys.fresh.isPresent() && holdsNew()) {
+        if (keys.fresh.isPresent() && holdsNew()) {
             return "holds the new key already: nothing to do";
         }
         String back = history().isEmpty() ? "its old value, kept in memory; after a kill, finish, or give the old key"
@@ -132,34 +138,32 @@ final class Holding {
 
     /** Makes it hold the new key. */
     Done write() {
-        if (saw(store.read()).holds(rotation.keys.newPrint())) {
+        if (saw(store.read()).holds(keys.newPrint())) {
             return Done.skipped("holds the new key already");
         }
         refuseStranger();
         boolean first = !kept.touched;
-        note(true, store.readable() ? rotation.keys.newPrint() : "");
+        note(true, store.readable() ? keys.newPrint() : "");
         try {
-            String complaint = put(rotation.keys.fresh.orElseThrow(), this::holdsNew);
-            if (!complaint.isEmpty()) {
-                return Done.warn("holds the new key, although the tool complained: " + complaint);
+            String complaint = put(keys.fresh.orElseThrow(), this::holdsNew);
+            if (!store.readable() && seen()) {
+                note(true, now.version());
             }
+            return complaint.isEmpty() ? Done.ok("stored")
+                    : Done.warn("holds the new key, although the tool complained: " + complaint);
         } catch (Trouble e) {
             if (first && (e.effect == Effect.NONE || e.effect == Effect.DENIED && holdsOld())) {
                 note(false, "");
             }
             throw e;
         }
-        if (!store.readable() && seen()) {
-            note(true, now.version());
-        }
-        return Done.ok("stored");
     }
 
     // What is noted before it is written, for what cannot be noted is not done.
     private void note(boolean touched, String wrote) {
         kept.touched = touched;
         kept.wrote = wrote;
-        rotation.progress.save();
+        progress.save();
     }
 
     // Writes it, and gives the tool's complaint where it holds the value all the same.
@@ -180,7 +184,7 @@ final class Holding {
         if (!store.readable()) {
             return Done.skipped("not compared: " + store.note());
         }
-        String wanted = rotation.keys.newPrint();
+        String wanted = keys.newPrint();
         Progress.until(() -> saw(store.read()), held -> held.holds(wanted), SETTLING, held -> Progress.INTERVAL);
         refuseStranger();
         Trouble.when(!holdsNew(), "gives back " + now + " instead of sha256 " + wanted);
@@ -189,18 +193,20 @@ final class Holding {
 
     // ---- back
 
-    /** Fails with both fingerprints where somebody else has set it; where it cannot be read, nobody is said to have. */
-    Done stillOurs() {
-        if (!seen()) {
-            return Done.warn("cannot be looked at now");
-        }
+    /** Nobody else has set it, and its old value is at hand; where it cannot be read, nobody is said to have. */
+    Done mayGoBack() {
+        boolean seen = seen();
         refuseStranger();
-        return Done.ok("holds " + now + ", and nobody else has set it");
+        if (!holdsOld()) {
+            oldValue();
+        }
+        return seen ? Done.ok("holds " + now + ", and nobody else has set it") : Done.warn("cannot be looked at now");
     }
 
     /** Makes it hold its old value again. */
     Done putBack() {
         if (!seen() || !holdsOld()) {
+            refuseStranger();
             Key value = oldValue();
             if (!store.readable()) {
                 // Until it is written nobody knows what such a store has.
@@ -215,12 +221,15 @@ final class Holding {
 
     // It is in memory, or after a kill in the store's own history; of a store that does not tell, it is the old key.
     private Key oldValue() {
-        Optional<Key> old = store.readable() ? rotation.keys.known(kept.before) : rotation.keys.old;
-        Key value = old.or(() -> store.recall(kept.version).filter(key -> key.fingerprint().equals(kept.before)))
-                .orElseThrow(() -> new Trouble(Effect.DENIED, "its old value, " + words(kept.before)
-                        + ", is nowhere to be had", "finish instead: run the same command again with the new key"));
-        rotation.tool.conceal(value);
-        return value;
+        Optional<Key> held = store.readable() ? keys.known(kept.before) : keys.old;
+        Optional<Key> value = held.or(() -> store.recall(kept.version)
+                .filter(key -> key.fingerprint().equals(kept.before)));
+        value.ifPresent(wishes.tool()::conceal);
+        String dead = progress.kept.dead ? ", and Klaviyo refused it when this rotation began" : "";
+        String given = dead.isEmpty() ? "\n" + wishes.again().apply(" --roll-back --key-file FILE")
+                + "   # or this, with the old key in FILE" : "";
+        return value.orElseThrow(() -> new Trouble(Effect.DENIED, "its old value, " + words(kept.before)
+                + ", is at hand nowhere" + dead + ": finishing is the way", wishes.again().apply("") + given));
     }
 
     /** What a person pastes to bring the old value back; empty where the store keeps no old ones. */

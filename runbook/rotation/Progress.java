@@ -12,7 +12,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import java.util.function.Predicate;
@@ -22,21 +24,25 @@ import runbook.Http;
 import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.Screen.Mark;
-import runbook.Settings;
 import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Tool;
+import runbook.rotation.Rotation.Wishes;
 
 /**
  * How a rotation goes on: its steps are made one after another, told and journalled; and how far it is, is kept in
  * {@code rotation.json} of the incident folder, so that a run after a kill can go on. That holds fingerprints, nothing
  * secret, and is written before and after everything that changes something. Commands are never taken from it: a run
- * that goes on is given its stores anew.
+ * that goes on is given its stores and targets anew, and what is there of them is for people to read.
  */
 public final class Progress {
     static final Duration INTERVAL = Duration.ofMillis(250);
+    private static final Map<Mark, String> OUTCOMES = Map.of(Mark.OK, "ok", Mark.WARN, "warn", Mark.FAIL, "failed",
+            Mark.SKIP, "skipped", Mark.NONE, "planned");
 
-    /** How a step ended, what it found in one line, and after a failure the commands that mend it, one a line. */
+    // ---- a step
+
+    /** How a step ended, or what it is to do; in one line; and commands for a person, one a line: they mend or do it. */
     public record Done(Mark mark, String detail, String mend) {
         static Done ok(String detail) {
             return new Done(Mark.OK, detail, "");
@@ -56,15 +62,17 @@ public final class Progress {
      * it is about; its command, where there is one; and how it ended, or what a plan says of it. Nothing secret in it.
      */
     public record Step(String name, String place, String command, Supplier<Done> action, Done done, long millis) {
-        private static final Map<Mark, String> OUTCOMES = Map.of(Mark.OK, "ok", Mark.WARN, "warn", Mark.FAIL, "failed",
-                Mark.SKIP, "skipped", Mark.NONE, "planned");
-
         Step(String name, String place, String command, String plan, Supplier<Done> action) {
             this(name, Text.safe(place, 120), command, action, new Done(Mark.NONE, plan, ""), 0);
         }
 
         Step(String name, String place, String plan, Supplier<Done> action) {
             this(name, place, "", plan, action);
+        }
+
+        /** The same with what a person does where it fails. */
+        Step byHand(String otherwise, String commands) {
+            return new Step(name, place, command, action, new Done(Mark.NONE, otherwise, commands), 0);
         }
 
         /** What it is about and what it found: after a place, no colon, which would make the words its value. */
@@ -113,21 +121,25 @@ public final class Progress {
     // ---- what is kept
 
     /**
-     * The record; fingerprints are empty while they are not known. How the application was before, and the key that it
+     * The record; fingerprints are empty while they are not known. The restart targets, and the options of the run that
+     * began it, for a person; whether the old key was dead then; how the application was before, and the key that it
      * told; whether a restart has begun; the old key's id, from just before it is disabled until it is enabled again;
      * and the tool that is about to change something, in case we are killed and it is not.
      */
     @JsonIgnoreProperties(ignoreUnknown = true)
     static final class Kept {
         public int schema = 1;
-        public String outcome = UNFINISHED;
+        public String outcome = "unfinished";
         public String startedAt = Instant.now().toString();
+        public String options = "";
         public String account = "";
         public String oldKey = "";
         public String newKey = "";
+        public boolean dead;
         public Http.Health app;
         public String appKey = "";
         public Map<String, Entry> stores = new TreeMap<>();
+        public Set<String> targets = new TreeSet<>();
         public boolean restarting;
         public String disabled;
         public Child child;
@@ -160,11 +172,9 @@ public final class Progress {
     }
 
     private static final String FILE = "rotation.json";
-    private static final String UNFINISHED = "unfinished";
     private static final ObjectMapper MAPPER = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
 
-    private final Tool tool;
-    private final Settings settings;
+    private final Wishes wishes;
     final Listener listener;
     final List<Step> made = new ArrayList<>();
     Kept kept = new Kept();
@@ -172,10 +182,9 @@ public final class Progress {
     Incident incident;
     boolean looking = true;
 
-    Progress(Tool tool, Listener listener, Settings settings) {
-        this.tool = tool;
+    Progress(Wishes wishes, Listener listener) {
+        this.wishes = wishes;
         this.listener = listener;
-        this.settings = settings;
     }
 
     // Goes on with what changed something here and came to no good end, unless its sandbox has ended with it.
@@ -183,9 +192,9 @@ public final class Progress {
         incident = where;
         looking = onlyLooking;
         Path file = where.folder().resolve(FILE);
-        if (!settings.target().passing() && Files.exists(file)) {
+        if (!wishes.settings().target().passing() && Files.exists(file)) {
             Kept earlier = MAPPER.readValue(Files.readAllBytes(file), Kept.class);
-            resumed = earlier.changed() && List.of(UNFINISHED, "stuck").contains(earlier.outcome);
+            resumed = earlier.changed() && List.of("unfinished", "stuck").contains(earlier.outcome);
             kept = resumed ? earlier : kept;
         }
     }
@@ -194,76 +203,6 @@ public final class Progress {
     String anew() {
         return resumed ? "rm " + Text.word(incident.folder().resolve(FILE).toString())
                 + "   # once you know which key is right, then begin anew" : "";
-    }
-
-    // ---- as it goes on
-
-    void make(Step step) {
-        long start = System.nanoTime();
-        listener.began(step.name);
-        try {
-            ended(step, step.action.get(), start);
-        } catch (Trouble e) {
-            ended(step, new Done(Mark.FAIL, e.getMessage(), e.mend), start);
-            throw e;
-        } catch (RuntimeException e) {
-            String what = Text.safe(e instanceof Problem ? e.getMessage() : "unexpected " + e, 300);
-            ended(step, new Done(Mark.FAIL, what, ""), start);
-            throw new Trouble(Effect.UNKNOWN, what, "");
-        }
-    }
-
-    // For where the rest has to be done whatever comes of it.
-    Optional<Trouble> attempt(Step step) {
-        try {
-            make(step);
-            return Optional.empty();
-        } catch (Trouble e) {
-            return Optional.of(e);
-        }
-    }
-
-    private void ended(Step step, Done done, long start) {
-        Done told = new Done(done.mark, Text.safe(tool.concealed(done.detail), 500), tool.concealed(done.mend));
-        Step ended = new Step(step.name, step.place, tool.concealed(step.command), step.action, told,
-                (System.nanoTime() - start) / 1_000_000);
-        made.add(ended);
-        listener.ended(ended);
-        journal(Event.ROTATION_STEP, ended.name + " " + ended.data().get("detail"), ended.data());
-    }
-
-    static boolean pause(Duration duration) {
-        try {
-            Thread.sleep(duration.toMillis());
-            return true;
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            return false;
-        }
-    }
-
-    /** Looks until it has seen enough, or it is time; gives what it saw last. */
-    static <T> T until(Supplier<T> look, Predicate<T> enough, Duration within, Function<T, Duration> between) {
-        long end = System.nanoTime() + within.toNanos();
-        T seen = look.get();
-        while (!enough.test(seen) && System.nanoTime() + between.apply(seen).toNanos() < end
-                && pause(between.apply(seen))) {
-            seen = look.get();
-        }
-        return seen;
-    }
-
-    // A journal that cannot be written costs its entry, never the rotation.
-    void journal(String event, String summary, Map<String, ?> data) {
-        Map<String, Object> noted = new TreeMap<>(data);
-        settings.drill().ifPresent(scenario -> noted.put("drill", scenario));
-        try {
-            if (!looking) {
-                incident.append(Event.now("rotate-key", event, Text.safe(summary, 300), noted));
-            }
-        } catch (IOException e) {
-            listener.waiting("the journal could not be written: " + Incident.why(e));
-        }
     }
 
     /** Writes where things stand; a rotation that cannot keep that must not go on. */
@@ -303,5 +242,72 @@ public final class Progress {
         kept.outcome = outcome;
         kept.child = null;
         saveOrSaySo();
+    }
+
+    // ---- as it goes on
+
+    void make(Step step) {
+        attempt(step).ifPresent(trouble -> {
+            throw trouble;
+        });
+    }
+
+    /** For where the rest has to be done whatever comes of it: gives why it failed. */
+    Optional<Trouble> attempt(Step step) {
+        long start = System.nanoTime();
+        listener.began(step.name);
+        try {
+            ended(step, step.action.get(), start);
+            return Optional.empty();
+        } catch (RuntimeException e) {
+            String what = Text.safe(e instanceof Problem ? e.getMessage() : "unexpected " + e, 300);
+            Trouble trouble = e instanceof Trouble known ? known : new Trouble(Effect.UNKNOWN, what, "");
+            ended(step, new Done(Mark.FAIL, trouble.getMessage(), trouble.mend), start);
+            return Optional.of(trouble);
+        }
+    }
+
+    private void ended(Step step, Done done, long start) {
+        Tool tool = wishes.tool();
+        Done told = new Done(done.mark, Text.safe(tool.concealed(done.detail), 500), tool.concealed(done.mend));
+        Step ended = new Step(step.name, step.place, tool.concealed(step.command), step.action, told,
+                (System.nanoTime() - start) / 1_000_000);
+        made.add(ended);
+        listener.ended(ended);
+        journal(Event.ROTATION_STEP, ended.name + " " + ended.data().get("detail"), ended.data());
+    }
+
+    // A journal that cannot be written costs its entry, never the rotation.
+    void journal(String event, String summary, Map<String, ?> data) {
+        Map<String, Object> noted = new TreeMap<>(data);
+        wishes.settings().drill().ifPresent(scenario -> noted.put("drill", scenario));
+        try {
+            if (!looking) {
+                incident.append(Event.now("rotate-key", event, Text.safe(summary, 300), noted));
+            }
+        } catch (IOException e) {
+            listener.waiting("the journal could not be written: " + Incident.why(e));
+        }
+    }
+
+    static boolean pause(Duration duration) {
+        try {
+            Thread.sleep(duration.toMillis());
+            return true;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
+        }
+    }
+
+    /** Looks until it has seen enough, or it is time; gives what it saw last. */
+    static <T> T until(Supplier<T> look, Predicate<T> enough, Duration within, Function<T, Duration> between) {
+        long end = System.nanoTime() + within.toNanos();
+        T seen = look.get();
+        while (!enough.test(seen) && System.nanoTime() + between.apply(seen).toNanos() < end
+                && pause(between.apply(seen))) {
+            seen = look.get();
+        }
+        return seen;
     }
 }

@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
@@ -16,13 +17,15 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import runbook.ApiChecks.Account;
-import runbook.Screen;
 import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.Key.LastGood;
 import runbook.Key;
+import runbook.Screen;
 import runbook.Settings;
 import runbook.Settings.Problem;
 import runbook.Text;
@@ -30,6 +33,7 @@ import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.Tool;
 import runbook.rotation.Progress.Done;
+import runbook.rotation.Progress.Kept;
 import runbook.rotation.Progress.Listener;
 import runbook.rotation.Progress.Step;
 import runbook.rotation.Progress.Trouble;
@@ -47,10 +51,13 @@ public final class Rotation implements AutoCloseable {
     /** The exit code of a rotation that was refused before anything changed. */
     public static final int REFUSED = 21;
 
-    /** What a rotation is asked to do, by the options of that name. */
-    public record Wishes(Screen.Host host, Settings settings, List<Place> stores, List<Place> targets,
+    /**
+     * What a rotation is asked to do, by the options of that name; those to go on with it, for a person; and the
+     * command line that does that, with more options.
+     */
+    public record Wishes(Screen.Host host, Settings settings, Tool tool, List<Place> stores, List<Place> targets,
             Optional<String> account, Set<String> needs, Duration restart, Duration verify, Duration grace,
-            boolean disableOld) { }
+            boolean disableOld, String options, UnaryOperator<String> again) { }
 
     /** How a rotation ends: its exit code, the verdict, and what comes next. */
     public enum Ending {
@@ -78,9 +85,6 @@ public final class Rotation implements AutoCloseable {
         }
     }
 
-    /** What a person has to do where this toolkit could not: what, and a command to paste, which may be empty. */
-    public record HandStep(String text, String command) { }
-
     /**
      * A drill's store, a dotenv file made for it, and its application, the sandbox's, which reads that at each restart.
      * What {@code breaks} names ({@code read-back}, {@code restart}, {@code verify}) goes wrong once.
@@ -88,21 +92,19 @@ public final class Rotation implements AutoCloseable {
     public record Drill(Sandbox sandbox, Hands hands, Set<String> breaks) implements Hands {
         /** The store's address. */
         public String store() throws IOException {
-            String variable = "KLAVIYO_PRIVATE_KEY";
             Path file = Files.createTempDirectory("klaviyo-drill").resolve("app.env");
-            String made = "# Made by a drill: this key opens nothing.\n";
-            Files.writeString(file, made + variable + "=" + sandbox.appKey() + "\n");
-            sandbox.appKeyFile(file, variable);
+            Files.writeString(file, "# Made by a drill: this key opens nothing.\nKLAVIYO_PRIVATE_KEY="
+                    + sandbox.appKey() + "\n");
+            sandbox.appKeyFile(file, "KLAVIYO_PRIVATE_KEY");
             List.of(file.getParent(), file).forEach(one -> one.toFile().deleteOnExit());
-            return "file:" + file + "#" + variable;
+            return "file:" + file + "#KLAVIYO_PRIVATE_KEY";
         }
 
         @Override
         public Tool.Output run(List<String> command, String input, Optional<Duration> lasting) throws Tool.Failure {
             if (command.get(0).equals(Embedded.PROGRAM)) {
                 // A letter too much, as with a slip of the hand.
-                boolean slips = !input.isEmpty() && breaks.remove("read-back");
-                return hands.run(command, slips ? input + "x" : input, lasting);
+                return hands.run(command, input.isEmpty() || !breaks.remove("read-back") ? input : input + "x", lasting);
             } else if (lasting.isPresent() && breaks.remove("restart")) {
                 return new Tool.Output(22, "", "HTTP 500: the application did not start");
             } else if (lasting.isPresent()) {
@@ -113,40 +115,40 @@ public final class Rotation implements AutoCloseable {
     }
 
     private final Wishes wishes;
-    final Tool tool;
     final Progress progress;
     /** What is known of the old key and the new one. */
     public final Keys keys;
     private final AppWatch app;
     private final List<FileChannel> locks = new ArrayList<>();
     private List<Holding> holdings = List.of();
+    private boolean changing;
     private boolean unmarked;
-    /** What a person has to do by hand. */
-    public final List<HandStep> byHand = new ArrayList<>();
+    /** What a person has to do by hand: each step says what, and has the commands as what mends it. */
+    public final List<Step> byHand = new ArrayList<>();
 
     /** A rotation that has not begun. */
-    public Rotation(Wishes wishes, Tool tool, Listener listener) {
+    public Rotation(Wishes wishes, Listener listener) {
         this.wishes = wishes;
-        this.tool = tool;
-        this.progress = new Progress(tool, listener, wishes.settings);
+        this.progress = new Progress(wishes, listener);
         this.keys = new Keys(wishes, progress);
-        this.app = new AppWatch(wishes.settings, wishes.verify, progress);
-        wishes.settings.key().ifPresent(tool::conceal);
+        this.app = new AppWatch(wishes, progress);
+        wishes.settings.key().ifPresent(wishes.tool::conceal);
     }
 
     // ---- at most one at a time
 
     /**
-     * Takes the locks of this incident and of the stores on this machine, and goes on with what an earlier run left
-     * unfinished here. Where it is only {@code looking}, no process is touched, and nothing written.
+     * Takes the locks of this incident and of the stores on this machine, and reads what an earlier run left unfinished
+     * here. Where it is only {@code looking}, no process is touched, and nothing written.
      *
-     * @throws Problem when another rotation runs, or one that is unfinished is about other stores
+     * @throws Trouble when one that is unfinished is about more stores or targets, and Problem when another one runs
      */
     public void begin(Incident where, boolean looking) throws IOException {
-        Trouble.when(wishes.settings.key().filter(Key::token).isPresent(), "this is an OAuth access token, which is"
-                + " not rotated: it expires by itself. Refresh it with the app's refresh token (POST"
-                + " https://a.klaviyo.com/oauth/token); where that says invalid_grant, install the app anew. For a"
-                + " private key set KLAVIYO_PRIVATE_KEY");
+        if (wishes.settings.key().filter(Key::token).isPresent()) {
+            throw new Problem(REFUSED, "this is an OAuth access token, which is not rotated: it expires by itself."
+                    + " Refresh it with the app's refresh token (POST https://a.klaviyo.com/oauth/token); where that"
+                    + " says invalid_grant, install the app anew. For a private key set KLAVIYO_PRIVATE_KEY");
+        }
         if (!looking || Files.exists(where.folder())) {
             lock(where.folder().resolve("rotation.lock"), where.toString());
         }
@@ -156,19 +158,24 @@ public final class Rotation implements AutoCloseable {
                 + Key.of(store.identity()).fingerprint() + ".lock"), store.name()));
         files.forEach(this::lock);
         progress.begin(where, looking);
-        holdings = wishes.stores.stream().map(store -> new Holding(store, this)).toList();
-        String missing = progress.kept.touched().filter(name -> !names().contains(name))
-                .map(name -> " --to " + Text.word(name)).collect(Collectors.joining());
-        Trouble.when(!missing.isEmpty(), "the unfinished rotation in " + where
-                + " is about more stores than were given: run it again with" + missing);
-        if (!looking && progress.resumed) {
-            progress.awaitChild(tool.timeout());
-            tool.watch(progress::child);
+        holdings = wishes.stores.stream().map(store -> new Holding(store, wishes, progress, keys)).toList();
+        String missing = missing("--to", kept().touched(), wishes.stores);
+        String targets = missing("--restart", kept().targets.stream(), wishes.targets);
+        if (!missing.isEmpty() || !targets.isEmpty()) {
+            // A target that turned out to be wrong may be changed for another: none at all is forgotten.
+            boolean forgotten = !missing.isEmpty() || wishes.targets.isEmpty();
+            progress.make(new Step("preflight", "unfinished rotation", "", () -> {
+                Trouble.when(forgotten, "the one in " + where + " is about more than was given:" + missing + targets,
+                        wishes.again.apply(missing + targets));
+                return Done.warn("without" + targets + ", which the run before had");
+            }));
         }
     }
 
-    private List<String> names() {
-        return wishes.stores.stream().map(Place::name).toList();
+    private static String missing(String option, Stream<String> known, Collection<Place> given) {
+        List<String> names = given.stream().map(Place::name).toList();
+        return known.filter(name -> !names.contains(name)).map(name -> " " + option + " " + Text.word(name))
+                .collect(Collectors.joining());
     }
 
     private void lock(Path file, String what) {
@@ -188,35 +195,47 @@ public final class Rotation implements AutoCloseable {
         }
     }
 
+    private Kept kept() {
+        return progress.kept;
+    }
+
     /** When the rotation began that this goes on with; empty when it goes on with none. */
     public Optional<String> resumed() {
-        return Optional.of(progress.kept.startedAt).filter(at -> progress.resumed);
+        return Optional.of(kept().startedAt).filter(at -> progress.resumed);
     }
 
     /** What has been changed until now, by an earlier run too, in words. */
     public String state() {
-        String stores = holdings.stream().filter(one -> one.kept.touched).map(Holding::state)
-                .collect(Collectors.joining(", "));
-        return !progress.kept.changed() ? "nothing has changed"
-                : stores + (progress.kept.restarting ? "; a restart has begun" : "; nothing has been restarted");
+        String stores = touched().stream().map(Holding::state).collect(Collectors.joining(", "));
+        return !kept().changed() ? "nothing has changed"
+                : stores + (kept().restarting ? "; a restart has begun" : "; nothing has been restarted");
     }
 
     /** Notes that this process is ending in the middle of it; says how things stand, and what to do. */
     public String interrupted() {
-        progress.journal(Event.NOTE, "key rotation interrupted: " + state(), data());
-        return state() + (progress.kept.changed() && !wishes.settings.target().passing()
-                ? ": run the same command again, and it finishes, or with --roll-back rolls back" : "");
+        progress.journal(Event.NOTE, "key rotation interrupted: " + state(), keys.data());
+        boolean unfinished = kept().changed() && !wishes.settings.target().passing();
+        return state() + (!unfinished ? "" : ". This finishes it, or with --roll-back rolls it back:\n  "
+                + wishes.again.apply(""));
     }
 
     // ---- steps 1 and 2
+
+    private static Step look(String name, Holding one, String plan, Supplier<Done> action) {
+        return new Step(name, one.store.name(), one.store.reading(), plan, action);
+    }
 
     /**
      * Step 1: tools, access, what every store holds, how the application does, whose the old key is (or a {@code
      * person} can be asked that). Looks at everything before it complains.
      */
     public void preflight(boolean person) {
+        if (!progress.looking && progress.resumed) {
+            progress.awaitChild(wishes.tool.timeout());
+            wishes.tool.watch(progress::child);
+        }
         // At once: another run looks for an open incident, and that is one with a journal.
-        progress.journal(Event.NOTE, "key rotation begun", data());
+        progress.journal(Event.NOTE, "key rotation begun", keys.data());
         List<Step> looks = new ArrayList<>();
         holdings.forEach(one -> looks.add(look("preflight", one, "", one::inspect)));
         wishes.targets.forEach(target -> looks.add(new Step("preflight", target.name(), "", target::reach)));
@@ -230,19 +249,15 @@ public final class Rotation implements AutoCloseable {
         progress.make(new Step("preflight", "old key", "", () -> keys.settle(held, writeOnly, person)));
     }
 
-    private static Step look(String name, Holding one, String plan, Supplier<Done> action) {
-        return new Step(name, one.store.name(), one.store.reading(), plan, action);
-    }
-
     /** The new key, where a store of an unfinished rotation holds it already. */
     public Optional<Key> rediscovered() {
-        return holdings.stream().filter(one -> one.now.holds(progress.kept.newKey))
+        return holdings.stream().filter(one -> one.now.holds(kept().newKey))
                 .flatMap(one -> one.now.key().stream()).findFirst();
     }
 
     /** Step 2: whether the new key is fit to be shipped; {@code confirm} asks whose an account is. */
     public void test(Key candidate, Predicate<Account> confirm) {
-        tool.conceal(candidate);
+        wishes.tool.conceal(candidate);
         keys.trial(candidate, confirm).forEach(progress::make);
     }
 
@@ -288,7 +303,7 @@ public final class Rotation implements AutoCloseable {
 
     private Step restart(String name, Place target) {
         return new Step(name, target.name(), target.restarting(wishes.restart), "", () -> {
-            progress.kept.restarting = true;
+            kept().restarting = true;
             progress.save();
             progress.listener.waiting(target.name() + ": restarting, at most " + Durations.words(wishes.restart));
             Optional<String> mark = target.restart(wishes.restart);
@@ -307,44 +322,55 @@ public final class Rotation implements AutoCloseable {
 
     /** Makes steps 3 to 7. */
     public Ending change() {
-        progress.kept.oldKey = keys.oldPrint();
-        progress.kept.newKey = keys.newPrint();
-        progress.kept.account = keys.account.map(Account::id).orElse("");
+        kept().oldKey = keys.oldPrint();
+        kept().newKey = keys.newPrint();
+        kept().account = keys.account.map(Account::id).orElse("");
+        kept().options = wishes.options;
+        wishes.targets.forEach(target -> kept().targets.add(target.name()));
         progress.save();
-        tool.watch(progress::child);
+        wishes.tool.watch(progress::child);
+        changing = true;
         plan().forEach(progress::make);
         return Ending.ROTATED;
     }
 
     /** What comes of a failure: the way back where something has been changed, by an earlier run too. */
     public Ending failed(Trouble trouble) {
-        boolean halfWay = progress.kept.changed() && keys.fresh.isPresent() && !progress.looking;
+        boolean halfWay = kept().changed() && keys.fresh.isPresent() && !progress.looking;
         return halfWay ? rollBack(Text.safe(trouble.getMessage(), 300), keys.fresh) : Ending.REFUSED;
     }
 
     // ---- the way back
 
+    private List<Holding> touched() {
+        return holdings.stream().filter(one -> one.kept.touched).toList();
+    }
+
     /**
      * Puts the old value back into every store that this rotation changed, last one first, restarts, and verifies.
-     * Where a store holds what somebody else set, or the old key cannot be enabled again (by the new one, that this run
-     * was {@code given}), nothing is put back. {@link #byHand} says what is left to do.
+     * Where a store holds what somebody else set, an old value is at hand nowhere, or the old key cannot be enabled
+     * again (by the new one, that this run was {@code given}), nothing is put back. {@link #byHand} says what is left.
      */
     public Ending rollBack(String why, Optional<Key> given) {
         progress.listener.began("roll-back");
         progress.listener.waiting(why);
-        List<Holding> touched = new ArrayList<>(holdings);
-        touched.removeIf(one -> !one.kept.touched);
+        List<Holding> touched = new ArrayList<>(touched());
         Collections.reverse(touched);
-        touched.forEach(one -> back(look("roll-back", one, "", one::stillOurs),
-                "find out who set " + one.store.name() + ": nothing was put back anywhere", ""));
-        if (byHand.isEmpty() && progress.kept.disabled != null) {
+        for (Holding one : touched) {
+            if (progress.attempt(look("roll-back", one, "", one::mayGoBack)).isPresent()) {
+                byHand.add(progress.made.get(progress.made.size() - 1));
+            }
+        }
+        if (!byHand.isEmpty() && !changing) {
+            return Ending.REFUSED;
+        } else if (byHand.isEmpty() && kept().disabled != null) {
             // To bring a dead key back would leave the application with none.
             back(new Step("roll-back", "old key", "", () -> keys.enable(rediscovered().or(() -> given))),
                     "something still uses the old key, which is disabled and could not be enabled again: do that in"
                             + " Klaviyo, Settings > API keys. The stores keep the new key meanwhile", "");
         }
         if (byHand.isEmpty()) {
-            putBack(touched, progress.kept.restarting);
+            putBack(touched, kept().restarting);
         }
         return byHand.isEmpty() ? Ending.ROLLED_BACK : Ending.STUCK;
     }
@@ -364,47 +390,43 @@ public final class Rotation implements AutoCloseable {
     }
 
     // Whatever goes wrong, the rest still has to be brought back.
-    private void back(Step step, String otherwise, String command) {
-        progress.attempt(step).ifPresent(trouble -> byHand.add(new HandStep(otherwise, command)));
+    private void back(Step step, String otherwise, String commands) {
+        progress.attempt(step).ifPresent(trouble -> byHand.add(step.byHand(otherwise, commands)));
     }
 
     // ---- the end
 
     /** Notes how it ended. The next run goes on with what is stuck, or was refused after a change of an earlier run. */
     public void end(Ending ending) {
-        tool.watch(child -> { });
-        if (ending == Ending.REFUSED && progress.kept.changed()) {
+        wishes.tool.watch(child -> { });
+        if (progress.looking || ending == Ending.REFUSED && kept().changed()) {
             return;
         }
-        if (!progress.kept.newKey.isEmpty()) {
+        if (!kept().newKey.isEmpty()) {
             progress.end(ending.toString());
         }
         String from = keys.oldPrint().isEmpty() ? "" : "sha256 " + keys.oldPrint() + " -> ";
+        Map<String, Object> data = keys.data();
+        data.put("stores", wishes.stores.stream().map(Place::name).toList());
         switch (ending) {
             case ROTATED -> {
-                progress.journal(Event.ROTATED, "key rotated: " + from + "sha256 " + keys.newPrint(), data());
-                progress.journal(Event.MITIGATED, "the application runs with a new key", data());
+                progress.journal(Event.ROTATED, "key rotated: " + from + "sha256 " + keys.newPrint(), data);
+                progress.journal(Event.MITIGATED, "the application runs with a new key", data);
             }
-            case STUCK -> progress.journal(Event.NOTE, "key rotation failed and could not be rolled back", data());
-            case ROLLED_BACK -> progress.journal(Event.NOTE, "key rotation failed and was rolled back", data());
+            case STUCK -> progress.journal(Event.NOTE, "key rotation failed and could not be rolled back", data);
+            case ROLLED_BACK -> progress.journal(Event.NOTE, "key rotation failed and was rolled back", data);
             default -> { }
         }
     }
 
-    private Map<String, Object> data() {
-        Map<String, Object> data = keys.data();
-        data.put("stores", names());
-        return data;
-    }
-
     /** What {@code rotate-key --json} shows; the steps that were planned are among those that were made. */
     public ObjectNode json(Ending ending) {
-        List<Step> all = new ArrayList<>(progress.made);
-        all.addAll(ending == Ending.PLANNED ? plan() : List.of());
+        Stream<Step> all = Stream.concat(progress.made.stream(), ending == Ending.PLANNED ? plan().stream()
+                : Stream.empty());
         ObjectNode root = Json.object().put("schema", 1).put("outcome", ending.toString());
         keys.data().forEach((name, value) -> root.set(name, Json.of(value)));
         root.put("account", keys.account.map(Account::id).orElse(null));
-        root.set("steps", Json.of(all.stream().map(Step::data).toList()));
+        root.set("steps", Json.of(all.map(Step::data).toList()));
         return root.put("incident", progress.looking ? null : progress.incident.toString());
     }
 }

@@ -8,6 +8,7 @@ import java.time.Instant;
 import java.util.Base64;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
@@ -16,8 +17,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import runbook.Screen;
 import runbook.Key;
+import runbook.Screen;
 import runbook.Settings.Problem;
 import runbook.Settings.Templates;
 import runbook.Text;
@@ -125,6 +126,10 @@ public final class Stores {
             }
         }
 
+        String usage() {
+            return PART.matcher(address.get(0)).replaceAll(part -> part.group(1).toUpperCase(Locale.ROOT));
+        }
+
         /** The parts of what somebody typed; empty when it is no address of this row. */
         Optional<Map<String, String>> parse(String typed) {
             for (String form : address) {
@@ -147,33 +152,36 @@ public final class Stores {
 
     // ---- an address
 
+    private List<Row> rows(boolean targets) {
+        return rows.values().stream().filter(row -> row.restart.isEmpty() != targets).toList();
+    }
+
+    /** How a store, or a restart target, may be written: {@code gcp:SECRET[@PROJECT], …}. */
+    public String usages(boolean targets) {
+        return rows(targets).stream().map(Row::usage).collect(Collectors.joining(", "));
+    }
+
     /**
-     * The stores that were typed after {@code --to}; a file by its path in full, for no shell expands {@code ~} there.
+     * What was typed after {@code --to} or {@code --restart}; in a settings file one option may hold several with a
+     * comma between them.
      *
      * @throws Problem that shows how one is written, when it is none
      */
-    public List<Place> stores(Screen.Host host, List<String> typed) {
-        return places("--to", typed, false, one -> {
-            Matcher file = FILE.matcher(one);
-            if (!file.matches()) {
-                return one;
-            }
-            String path = file.group(1).startsWith("~/") ? host.home() + file.group(1).substring(1) : file.group(1);
-            return "file:" + host.path(path).toAbsolutePath().normalize() + file.group(2);
-        });
-    }
-
-    /** The restart targets that were typed after {@code --restart}; a Problem as with stores. */
-    public List<Place> targets(List<String> typed) {
-        return places("--restart", typed, true, one -> one);
-    }
-
-    // In a settings file one option may hold several with a comma between them.
-    private List<Place> places(String option, List<String> given, boolean target, UnaryOperator<String> whole) {
-        List<Row> some = rows.values().stream().filter(row -> row.restart.isEmpty() != target).toList();
-        return given.stream().flatMap(one -> one.startsWith("exec:") ? Stream.of(one)
+    public List<Place> places(Screen.Host host, String option, List<String> typed) {
+        List<Row> some = rows(option.equals("--restart"));
+        return typed.stream().flatMap(one -> one.startsWith("exec:") ? Stream.of(one)
                 : Stream.of(one.split("\\s*,\\s*(?=[a-z0-9-]+:\\S)")))
-                .map(whole).distinct().map(one -> place(option, one, some)).toList();
+                .map(one -> whole(host, one)).distinct().map(one -> place(option, one, some)).toList();
+    }
+
+    // A file by its path in full: no shell expands ~ there.
+    private static String whole(Screen.Host host, String typed) {
+        Matcher file = FILE.matcher(typed);
+        if (!file.matches()) {
+            return typed;
+        }
+        String path = file.group(1).startsWith("~/") ? host.home() + file.group(1).substring(1) : file.group(1);
+        return "file:" + host.path(path).toAbsolutePath().normalize() + file.group(2);
     }
 
     private Place place(String option, String typed, List<Row> some) {
@@ -188,10 +196,9 @@ public final class Stores {
                     + " no other way into its tool: run this in WSL, or on another machine");
         }
         String prefix = typed.replaceFirst("(?s):.*", ":");
-        List<String> usages = some.stream().map(row ->
-                PART.matcher(row.address.get(0)).replaceAll(part -> part.group(1).toUpperCase())).toList();
-        return place.orElseThrow(() -> new Problem(option + " " + Text.safe(typed, 60) + ": write " + usages.stream()
-                .filter(usage -> usage.startsWith(prefix)).findFirst().orElse(String.join(", ", usages))));
+        return place.orElseThrow(() -> new Problem(option + " " + Text.safe(typed, 60) + ": write "
+                + some.stream().map(Row::usage).filter(usage -> usage.startsWith(prefix)).findFirst()
+                        .orElseGet(() -> usages(option.equals("--restart")))));
     }
 
     /** A store or restart target: a row, and the parts of its address as somebody typed it after an option. */
