@@ -68,6 +68,7 @@ import runbook.Screen.Mark;
 import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Tool;
+import runbook.rotation.Progress.Done;
 import runbook.rotation.Progress.Listener;
 import runbook.rotation.Progress.Step;
 import runbook.rotation.Progress.Trouble;
@@ -201,8 +202,8 @@ class RotateKey implements Callable<Integer>, Listener {
         try {
             rotation.begin(incident, dryRun || cannotAsk() || stores.isEmpty());
             refuseWrongUsage(incident);
-            rotation.resumed().ifPresent(at ->
-                    screen.verdict(Mark.WARN, "Going on with the rotation begun at " + at + ": " + rotation.state()));
+            rotation.resumed().ifPresent(words ->
+                    screen.verdict(Mark.WARN, "Going on with the rotation begun at " + words));
             rotation.preflight(console().isPresent());
             if (rollBack && !dryRun) {
                 return rotation.rollBack("asked for", givenKey());
@@ -379,11 +380,10 @@ class RotateKey implements Callable<Integer>, Listener {
 
     private int end(Ending ending) {
         rotation.end(ending);
-        for (Step step : rotation.byHand) {
+        for (Done hand : rotation.byHand) {
             began("by-hand");
-            screen.item("  " + (rotation.byHand.indexOf(step) + 1) + ". ", step.done().mark() == Mark.FAIL
-                    ? step.words() : step.done().detail());
-            step.done().mend().lines().forEach(command -> screen.command(6, command));
+            screen.item("  " + (rotation.byHand.indexOf(hand) + 1) + ". ", hand.detail());
+            hand.mend().lines().forEach(command -> screen.command(6, command));
         }
         screen.line();
         String untested = ending == Ending.PLANNED ? rotation.untested() : "";
@@ -395,7 +395,7 @@ class RotateKey implements Callable<Integer>, Listener {
             screen.verdict(Mark.WARN, "Dry run: nothing has changed. Not tested: " + untested);
         }
         shared.drill().ifPresent(scenario -> screen.indented(2, "DRILL " + scenario));
-        if (ending.exit == 0 || ending == Ending.STUCK && !drilled()) {
+        if (!commands(ending).isEmpty()) {
             next(ending);
         }
         printJson(ending);
@@ -404,8 +404,7 @@ class RotateKey implements Callable<Integer>, Listener {
 
     private void printJson(Ending ending) {
         if (shared.json()) {
-            boolean goesOn = ending.exit == 0 || ending == Ending.STUCK && !drilled();
-            String command = goesOn ? commands(ending).get(0) : null;
+            String command = commands(ending).stream().findFirst().orElse(null);
             shared.print(rotation.json(ending).set("advice", Cli.advice("now", ending.next, command)));
         }
     }
@@ -430,9 +429,11 @@ class RotateKey implements Callable<Integer>, Listener {
         }
     }
 
+    // What comes next; nothing where something has to be mended first, or the drill's sandbox is gone.
     private List<String> commands(Ending ending) {
         if (ending != Ending.ROTATED) {
-            return List.of(again(""));
+            boolean goesOn = ending == Ending.PLANNED || ending == Ending.STUCK && !drilled();
+            return goesOn ? List.of(again("")) : List.of();
         }
         // The file that was given for the key holds the old one.
         Screen.Launcher launcher = shared.launcher();

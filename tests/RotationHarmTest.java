@@ -78,16 +78,6 @@ class RotationHarmTest {
         assertEquals(theirs, bench.tools.value());
     }
 
-    @Test
-    void aRunAfterAKillNeverOverwritesWhatSomebodyElseSet() throws Exception {
-        bench.killedAt("is-active");
-        bench.tools.set(theirs);
-        for (Run run : List.of(bench.rotate(), bench.rotate("--roll-back"))) {
-            bench.ends(21, run, "\u2717 vault:secret/klaviyo#key – holds " + sha(theirs), sha(bench.newKey));
-        }
-        assertEquals(theirs, bench.tools.value());
-    }
-
     // ---- the old key is disabled
 
     @ParameterizedTest

@@ -14,7 +14,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Cli;
 import runbook.Screen;
 import runbook.Key;
@@ -33,7 +32,7 @@ class RotationKillTest {
     }
 
     /** Runs a rotation that dies when the n-th thing of a step has ended. */
-    private static void kill(String step, int nth, RotationScene bench, String store, String... more) {
+    private static void kill(String step, int nth, RotationScene bench) {
         RotateKey mortal = new RotateKey() {
             private int left = nth;
 
@@ -48,8 +47,8 @@ class RotationKillTest {
         PrintStream out = new PrintStream(new ByteArrayOutputStream());
         Screen.Host host = new Screen.Host(bench.environment(), bench.folder, new ByteArrayInputStream(new byte[0]), out, out);
         try {
-            Stream<String> words = Stream.of("--to", store, "--restart", "systemd:web", "--disable-old", "--grace", "1ms");
-            int exit = Cli.run(mortal, host, Stream.concat(words, Stream.of(more)).toArray(String[]::new));
+            int exit = Cli.run(mortal, host, "--to", "vault:secret/klaviyo#key", "--restart", "systemd:web",
+                    "--disable-old", "--grace", "1ms");
             throw new AssertionError("it came to its end, " + exit + ", without " + step + " " + nth);
         } catch (Killed e) {
             // As it should.
@@ -60,7 +59,7 @@ class RotationKillTest {
     private static void killed(String step, int nth, boolean forward, boolean beside) {
         try (RotationScene bench = new RotationScene()) {
             bench.tools.fail("is-active", step.equals("roll-back") ? "exit 3" : ":");
-            kill(step, nth, bench, "vault:secret/klaviyo#key");
+            kill(step, nth, bench);
             bench.tools.mend();
             boolean begun = bench.record().contains("\"touched\" : true");
             String theirs = bench.sandbox.issueKey();
@@ -164,14 +163,6 @@ class RotationKillTest {
         assertTrue(bench.record().contains(exit == 0 ? "\"rotated\"" : "\"rolled-back\""), bench.record());
     }
 
-    @ParameterizedTest
-    @ValueSource(strings = {"patch", "is-active"})
-    void aRunAfterAKillFinishesAndNeedsNeitherKeyAgain(String call) throws Exception {
-        bench.killedAt(call);
-        ends(0, bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", call.equals("is-active") ? null : bench.newKey)
-                .env("KLAVIYO_PRIVATE_KEY", null), "Going on with the rotation begun at");
-    }
-
     @Test
     void aLateWriteOfTheRunThatWasKilledCannotUndoTheNextOne() throws Exception {
         try (Run.Running running = bench.notedAt("patch")) {
@@ -190,14 +181,6 @@ class RotationKillTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"true, --roll-back", "false, --roll-back", "true, the old key as the new one"})
-    void rollingBackAfterAKillTakesTheOldValueFromTheStoresHistory(boolean oldKeyGiven, String how) throws Exception {
-        bench.killedAt("is-active");
-        Run run = how.startsWith("--") ? bench.rotate(how) : bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", bench.oldKey);
-        ends(22, run.env("KLAVIYO_PRIVATE_KEY", oldKeyGiven ? bench.oldKey : null));
-    }
-
-    @ParameterizedTest
     @CsvSource(delimiter = '|', value = {"LoadState | nothing has changed",
         "is-active | vault:secret/klaviyo#key holds the new key; a restart has begun. This finishes it,"})
     void interruptedItSaysHowThingsStandAndHowToGoOn(String call, String says) throws Exception {
@@ -209,35 +192,5 @@ class RotationKillTest {
         assertTrue(journal.contains("key rotation interrupted: " + says.replaceFirst("\\. This.*", "")), journal);
         bench.tools.mend();
         ends(0, bench.rotate());
-    }
-
-    private static final String AGAIN = "jbang rotate-key@CATALOG --to 'vault:secret/klaviyo#key' --restart systemd:web";
-
-    @ParameterizedTest
-    @ValueSource(strings = {"", "revoked-key"})
-    void anUnfinishedRotationIsKnownInTheSandboxOfAGameDayTooAndTellsTheWholeCommand(String gameDay) throws Exception {
-        bench.gameDay = gameDay;
-        bench.killedAt("is-active");
-        bench.ends(21, bench.bare("--roll-back"), "more than was given", AGAIN);
-        bench.ends(21, bench.bare("--to", "vault:secret/klaviyo#key"), AGAIN);
-        bench.ends(0, bench.rotate("--dry-run"), "Going on with the rotation begun at", "; a restart has begun",
-                "holds the new key (before: sha256 " + Key.of(bench.oldKey).fingerprint() + ")",
-                "old key: newer form, 44 characters, sha256 " + Key.of(bench.oldKey).fingerprint());
-        Run handover = Run.script("postmortem").args("handover", "--incident", bench.incident.toString());
-        bench.ends(0, handover.env("KLAVIYO_GAME_DAY", gameDay), AGAIN + " --incident " + bench.incident);
-        ends(22, bench.rotate("--roll-back"));
-    }
-
-    @Test
-    void whereTheOldValueIsAtHandNowhereFinishingIsTheWayAndNothingIsRestartedForNothing() {
-        bench.tools.set("pk_0123456789abcdef0123456789abcdef01");
-        kill("restart", 1, bench, "heroku:shop/KLAVIYO_KEY", "--account", bench.sandbox.accountId());
-        List<String> before = bench.tools.calls();
-        Run back = bench.into("heroku:shop/KLAVIYO_KEY", "systemd:web").env("KLAVIYO_PRIVATE_KEY", null);
-        bench.ends(21, back.args("--roll-back"), "is at hand nowhere, and Klaviyo refused it when this rotation began:"
-                + " finishing is the way", "jbang rotate-key@CATALOG --to heroku:shop/KLAVIYO_KEY --restart systemd:web");
-        assertEquals(before.stream().filter(call -> call.contains("[restart]")).count(),
-                bench.tools.calls().stream().filter(call -> call.contains("[restart]")).count());
-        ends(0, bench.into("heroku:shop/KLAVIYO_KEY", "systemd:web").env("KLAVIYO_PRIVATE_KEY", null));
     }
 }

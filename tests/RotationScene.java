@@ -8,8 +8,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
+import java.time.Instant;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -17,7 +20,9 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
+import runbook.Key.LastGood;
 import runbook.Key;
+import runbook.Screen.Host;
 import runbook.Text.Json;
 import runbook.sandbox.ControlledSandbox;
 
@@ -40,8 +45,8 @@ final class RotationScene implements AutoCloseable {
      * not answer at all once it ran with the new one and has the old again.
      */
     volatile List<String> manners = List.of();
-    /** The scenario of the game day around it; empty in earnest. */
-    String gameDay = "";
+    /** What whoever rotates has set beside the usual; with null, it is not set. */
+    final Map<String, String> variables = new HashMap<>();
     private volatile boolean changed;
     private final LoopbackServer app = new LoopbackServer(request -> health());
     private final Path home = folder.resolve("home");
@@ -92,17 +97,27 @@ final class RotationScene implements AutoCloseable {
 
     private Run surrounded(Run run) {
         environment().forEach(run::env);
-        return run.cwd(folder).home(home);
+        run.cwd(folder).home(home);
+        variables.forEach(run::env);
+        return run;
     }
 
     /** The variables of whoever rotates. */
     Map<String, String> environment() {
-        Map<String, String> all = new TreeMap<>(Map.of("KLAVIYO_GAME_DAY", gameDay));
-        all.putAll(Map.of("HOME", home.toString(), "PATH", folder.resolve("bin") + ":" + System.getenv("PATH"),
+        return new TreeMap<>(Map.of("HOME", home.toString(), "PATH", folder.resolve("bin") + ":" + System.getenv("PATH"),
                 "KLAVIYO_PRIVATE_KEY", oldKey, "KLAVIYO_NEW_PRIVATE_KEY", newKey,
                 "KLAVIYO_API_URL", sandbox.target().api().toString(), "KLAVIYO_APP_URL", app.url() + "/health",
                 "KLAVIYO_INCIDENT", incident.toString(), "XDG_STATE_HOME", folder.resolve("state").toString()));
-        return all;
+    }
+
+    /** All was well with this key once. */
+    void remember(Key key) {
+        try {
+            LastGood.remember(new Host(environment(), folder, System.in, System.out, System.err), sandbox.accountId(),
+                    "Acme", Set.of(), key, Instant.now());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     /** What is kept of it; empty where nothing is. */
@@ -165,6 +180,7 @@ final class RotationScene implements AutoCloseable {
 
     /** A rotation in a process of its own that stands still in the middle of a tool's call until {@link #release}. */
     Run.Running heldAt(String call, String... more) {
+        Stream.of("there", "go").forEach(name -> tools.file(name).toFile().delete());
         tools.fail(call, HOLD);
         return apart(more).start().awaitUntil("the tool is held at " + call, () -> Files.exists(tools.file("there")));
     }

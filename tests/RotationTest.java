@@ -6,9 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Instant;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -21,10 +19,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import runbook.Screen;
 import runbook.Incident;
 import runbook.Incident.Event;
-import runbook.Key.LastGood;
 import runbook.Key;
 import runbook.Text.Json;
 import runbook.Tool;
@@ -37,7 +33,6 @@ class RotationTest {
     private static final class Play {
         private final RotationScene bench;
         private final Map<String, String> keys;
-        private final Map<String, String> environment = new HashMap<>();
         private String all = "";
         private String rest = "";
 
@@ -71,7 +66,15 @@ class RotationTest {
             String first = text.split("[ =]")[0];
             String after = text.substring(Math.min(text.length(), first.length() + 1));
             switch (verb) {
-                case "with" -> environment.put(first, after.isEmpty() ? null : after);
+                case "with" -> bench.variables.put(first, after.isEmpty() ? null : after);
+                case "killed" -> bench.killedAt(text);
+                case "remembered" -> bench.remember(Key.of(text));
+                case "record" -> assertTrue(bench.record().contains(text), bench::record);
+                case "handover" -> bench.ends(0, Run.script("postmortem").env("KLAVIYO_GAME_DAY",
+                        bench.variables.get("KLAVIYO_GAME_DAY")).args("handover", "--incident",
+                        bench.incident.toString()), text);
+                case "restarts" -> assertEquals(text, Long.toString(bench.tools.calls().stream()
+                        .filter(call -> call.contains("[restart]")).count()));
                 case "file" -> Tree.write(bench.folder.resolve(first), after.translateEscapes());
                 case "scopes" -> bench.sandbox.scopes(first, Set.of(after.split(",")));
                 case "set" -> bench.tools.set(text);
@@ -102,7 +105,6 @@ class RotationTest {
             bench.sandbox.forget();
             boolean own = arguments.contains("--to") || arguments.contains("--restart");
             Run run = own ? bench.bare() : bench.rotate();
-            environment.forEach(run::env);
             Run.Result result = bench.ends(exit, run.args(arguments.toArray(String[]::new)));
             all = (result.out() + " " + result.err()).replaceAll("\\s+", " ");
             rest = all;
@@ -188,16 +190,7 @@ class RotationTest {
         assertTrue(result.out().contains("#KLAVIYO_PRIVATE_KEY – holds newer form"), result.out());
     }
 
-    // ---- at 03:00: a dead key, and at a terminal
-
-    @Test
-    void theLastGoodStateKnowsWhoseADeadKeyWas() throws IOException {
-        String dead = "pk_0123456789abcdef0123456789abcdef01";
-        bench.tools.set(dead);
-        Screen.Host host = new Screen.Host(bench.environment(), bench.folder, System.in, System.out, System.err);
-        LastGood.remember(host, bench.sandbox.accountId(), "Acme", Set.of(), Key.of(dead), Instant.now());
-        bench.ends(0, bench.rotate().env("KLAVIYO_PRIVATE_KEY", null));
-    }
+    // ---- at a terminal
 
     @Test
     void atATerminalItAsksUnseenTakesNoYForANoAndStoresWhatWasConfirmed() {

@@ -82,9 +82,8 @@ record Embedded(String whole, String value, int begin, int end) {
             }
             return new Tool.Output(0, reading ? assigned.value : "", "");
         } catch (IOException e) {
-            String look = Files.exists(Path.of(name)) ? "ls -l " + Text.word(name)
-                    : "find . -name " + Text.word(Path.of(name).getFileName().toString());
-            throw new Trouble(Effect.DENIED, name + " cannot be read: " + Incident.why(e), look);
+            throw new Trouble(Effect.DENIED, name + " cannot be read: " + Incident.why(e),
+                    "ls -ld " + Text.word(name) + " " + Text.word(Path.of(name).getParent().toString()));
         }
     }
 

@@ -225,11 +225,10 @@ final class Holding {
         Optional<Key> value = held.or(() -> store.recall(kept.version)
                 .filter(key -> key.fingerprint().equals(kept.before)));
         value.ifPresent(wishes.tool()::conceal);
-        String dead = progress.kept.dead ? ", and Klaviyo refused it when this rotation began" : "";
-        String given = dead.isEmpty() ? "\n" + wishes.again().apply(" --roll-back --key-file FILE")
-                + "   # or this, with the old key in FILE" : "";
+        String way = progress.kept.dead ? ", and Klaviyo refused it when this rotation began: finishing is the way"
+                : ": finishing is the way, unless you have it and give it (--key-file)";
         return value.orElseThrow(() -> new Trouble(Effect.DENIED, "its old value, " + words(kept.before)
-                + ", is at hand nowhere" + dead + ": finishing is the way", wishes.again().apply("") + given));
+                + ", is at hand nowhere" + way, wishes.again().apply("")));
     }
 
     /** What a person pastes to bring the old value back; empty where the store keeps no old ones. */

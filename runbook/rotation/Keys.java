@@ -6,11 +6,11 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
@@ -52,13 +52,18 @@ public final class Keys {
     private static final Duration DYING = Duration.ofSeconds(60);
     private static final Duration BETWEEN = Duration.ofSeconds(4);
 
+    // What a key is worth to Klaviyo, whose it is, where that is told, and what was answered, for one line.
+    private record Standing(boolean valid, boolean dead, Optional<Account> account, String words) {
+        static final Standing UNKNOWN = new Standing(false, false, Optional.empty(), "");
+    }
+
     private final Wishes wishes;
     private final Progress progress;
     private final Http http;
     // What is in memory: what the stores held, and what the responder has; the new key is none of them.
     private List<Key> known = List.of();
     Optional<Key> old = Optional.empty();
-    private Optional<Answer> oldsAnswer = Optional.empty();
+    private Standing standing = Standing.UNKNOWN;
     /** The new key, once it is given. */
     Optional<Key> fresh = Optional.empty();
     Optional<Account> account = Optional.empty();
@@ -79,35 +84,21 @@ public final class Keys {
                 answer -> Duration.ofSeconds(Math.max(1, ApiError.retryAfter((Reply) answer).orElse(1L))));
     }
 
-    private Answer whose(Key key) {
-        return ask(key, "GET", Endpoint.ACCOUNTS.target(), null);
-    }
-
-    // A 403 with Klaviyo's own error proves that it authenticates as well as a 200 does.
-    private static boolean valid(Answer answer) {
-        return List.of(Symptom.NONE, Symptom.FORBIDDEN).contains(Symptom.of(answer));
-    }
-
-    private static boolean dead(Answer answer) {
-        return Symptom.of(answer) == Symptom.UNAUTHORIZED;
-    }
-
-    private static String words(Answer answer) {
-        return switch (Symptom.of(answer)) {
-            case NONE -> Account.in(answer).map(Account::toString).orElse("authenticated");
-            case FORBIDDEN -> "valid, though without accounts:read";
-            default -> Symptom.describe(answer);
-        };
-    }
-
-    private static Optional<Account> account(Key key, Answer answer) {
-        return Account.in(answer).or(() -> key.site().filter(id -> valid(answer)).map(id -> new Account(id, "", false)));
+    private Standing standing(Key key) {
+        Answer answer = ask(key, "GET", Endpoint.ACCOUNTS.target(), null);
+        // A 403 with Klaviyo's own error proves that it authenticates as well as a 200 does.
+        boolean valid = List.of(Symptom.NONE, Symptom.FORBIDDEN).contains(Symptom.of(answer));
+        Optional<Account> inside = key.site().filter(id -> valid).map(id -> new Account(id, "", false));
+        String shown = Account.in(answer).map(Account::toString).orElse("valid, though without accounts:read");
+        return new Standing(valid, Symptom.of(answer) == Symptom.UNAUTHORIZED, Account.in(answer).or(() -> inside),
+                valid ? shown : Symptom.describe(answer));
     }
 
     // The beta API lists keys never with the value, only with its last four characters.
     private Optional<JsonNode> list(Key reader) {
         Answer answer = ask(reader, "GET", KEYS + "?additional-fields%5Bapi-key%5D=redacted_key", null);
-        return Symptom.of(answer) == Symptom.NONE ? Optional.of(((Reply) answer).json().path("data")) : Optional.empty();
+        return Optional.of(answer).filter(one -> Symptom.of(one) == Symptom.NONE)
+                .map(one -> ((Reply) one).json().path("data"));
     }
 
     private static Optional<JsonNode> only(JsonNode listed, Key key) {
@@ -148,17 +139,13 @@ public final class Keys {
 
     private void replaces(Optional<Key> key) {
         old = key;
-        oldsAnswer = key.map(this::whose);
-    }
-
-    private Optional<String> death() {
-        return oldsAnswer.filter(Keys::dead).map(Symptom::describe);
+        standing = key.map(this::standing).orElse(Standing.UNKNOWN);
     }
 
     // What Klaviyo says of the old key counts, then what was noted when it was still alive, then the id inside of it.
     private Optional<String> wanted() {
         return wishes.account().or(() -> Optional.of(progress.kept.account).filter(id -> !id.isEmpty()))
-                .or(() -> oldsAnswer.flatMap(answer -> account(old.get(), answer)).map(Account::id))
+                .or(() -> standing.account.map(Account::id))
                 .or(() -> old.flatMap(key -> LastGood.of(wishes.host(), key)).map(LastGood::account))
                 .or(() -> old.flatMap(Key::site));
     }
@@ -169,14 +156,14 @@ public final class Keys {
                 .filter(key -> !key.fingerprint().equals(progress.kept.newKey)).toList();
         String recorded = progress.kept.oldKey;
         replaces(!recorded.isEmpty() ? known(recorded) : known.stream().filter(Key::known).findFirst().or(this::own));
-        progress.kept.dead |= death().isPresent();
+        progress.kept.dead |= standing.dead;
         Trouble.when(writeOnly && old.isEmpty() && !progress.resumed,
                 "a store cannot be read, so there would be no way back",
                 "give the key that it holds now: KLAVIYO_PRIVATE_KEY or --key-file");
         Set<String> sites = held.stream().flatMap(key -> key.site().stream()).collect(Collectors.toSet());
         Trouble.when(sites.size() > 1, "the stores hold keys of several accounts: " + String.join(", ", sites),
                 "leave those of the others out of --to");
-        String words = old.map(key -> key.describe() + death().map(why -> "; it is dead: " + why).orElse(""))
+        String words = old.map(key -> key.describe() + (standing.dead ? "; it is dead: " + standing.words : ""))
                 .orElse("not known: neither a store nor KLAVIYO_PRIVATE_KEY has it");
         boolean told = wanted().isPresent();
         Trouble.when(!told && !person, words + "; nothing tells which account it belongs to", UNKNOWN_ACCOUNT);
@@ -217,12 +204,12 @@ public final class Keys {
     }
 
     private Done authenticates(Key key) {
-        Answer answer = whose(key);
-        Trouble.when(dead(answer), "Klaviyo refuses the new key: " + words(answer), ANOTHER);
-        Trouble.when(!valid(answer), "the new key could not be tested: " + words(answer),
+        Standing now = standing(key);
+        Trouble.when(now.dead, "Klaviyo refuses the new key: " + now.words, ANOTHER);
+        Trouble.when(!now.valid, "the new key could not be tested: " + now.words,
                 "run triage, and this again once Klaviyo answers");
-        account = account(key, answer);
-        return Done.ok(words(answer));
+        account = now.account;
+        return Done.ok(now.words);
     }
 
     private Done account(Predicate<Account> confirm) {
@@ -239,8 +226,7 @@ public final class Keys {
 
     // Compares what it may do with what is needed: what was asked for, or else what the old key may do.
     private Done scopes(Key key) {
-        Optional<JsonNode> listed = list(key).or(() -> old.filter(one -> oldsAnswer.filter(Keys::valid).isPresent())
-                .flatMap(this::list));
+        Optional<JsonNode> listed = list(key).or(() -> old.filter(one -> standing.valid).flatMap(this::list));
         Optional<Set<String>> has = listed.flatMap(keys -> only(keys, key)).map(Keys::scopes);
         Optional<Set<String>> had = listed.flatMap(keys -> old.flatMap(one -> only(keys, one))).map(Keys::scopes);
         Set<String> needed = wishes.needs().isEmpty() ? had.orElse(Set.of()) : wishes.needs();
@@ -277,22 +263,23 @@ public final class Keys {
 
     /** The new key authenticates still. */
     Done alive() {
-        Answer now = Progress.until(() -> whose(fresh.orElseThrow()), answer -> valid(answer) || dead(answer),
-                wishes.verify(), answer -> Progress.INTERVAL);
-        Trouble.when(!valid(now), "it does not authenticate any more: " + words(now));
-        return Done.ok("still authenticates: " + words(now));
+        Standing now = Progress.until(() -> standing(fresh.orElseThrow()), one -> one.valid || one.dead,
+                wishes.verify(), one -> Progress.INTERVAL);
+        Trouble.when(!now.valid, "it does not authenticate any more: " + now.words);
+        return Done.ok("still authenticates: " + now.words);
     }
 
     // ---- the old key's end
 
     /** Whether the old key is in memory, is another than the new one, and not known to be dead. */
     boolean lives() {
-        return old.isPresent() && !old.equals(fresh) && death().isEmpty();
+        return old.isPresent() && !old.equals(fresh) && !standing.dead;
     }
 
     /** What is to be done about an old key that this rotation does not disable. */
     String left() {
-        String dead = death().map(why -> "dead already (" + why + ")").orElse("which key was the old one is not known");
+        String dead = standing.dead ? "dead already (" + standing.words + ")"
+                : "which key was the old one is not known";
         return lives() ? "stays enabled. " + byHand(wishes.grace()) : dead + ": delete it" + HERE;
     }
 
@@ -322,16 +309,16 @@ public final class Keys {
             }
             return Done.warn("not disabled: " + e.getMessage() + ". " + byHand(Duration.ZERO));
         }
-        boolean dead = dead(Progress.until(() -> whose(key), Keys::dead, DYING, answer -> BETWEEN));
+        boolean dead = Progress.until(() -> standing(key), Standing::dead, DYING, one -> BETWEEN).dead;
         return Done.ok(dead ? "disabled, and Klaviyo refuses it"
                 : "disabled, though Klaviyo still accepted it a minute later");
     }
 
     /** Undoes that, with the new key, where somebody has it. */
     Done enable(Optional<Key> given) {
-        Trouble.when(fresh.or(() -> given).isEmpty(),
-                "the old key was disabled, and there is no new key at hand to enable it with");
-        enabled(fresh.or(() -> given).get(), progress.kept.disabled, true);
+        Key with = fresh.or(() -> given).orElseThrow(() -> new Trouble(Effect.NONE,
+                "the old key was disabled, and there is no new key at hand to enable it with", ""));
+        enabled(with, progress.kept.disabled, true);
         disabled(null);
         return Done.ok("enabled again: it was disabled by this rotation");
     }
@@ -353,11 +340,8 @@ public final class Keys {
 
     /** Account and keys, as journal and JSON have them; after a kill a key may be known by its fingerprint alone. */
     Map<String, Object> data() {
-        Map<String, Object> data = new LinkedHashMap<>();
-        data.put("account", account.map(Account::id).orElse(""));
-        data.put("oldKey", seen(old, oldPrint()));
-        data.put("newKey", seen(fresh, newPrint()));
-        return data;
+        return new TreeMap<>(Map.of("account", account.map(Account::id).orElse(""), "oldKey", seen(old, oldPrint()),
+                "newKey", seen(fresh, newPrint())));
     }
 
     private static JsonNode seen(Optional<Key> key, String print) {

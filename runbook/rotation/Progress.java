@@ -1,6 +1,6 @@
 package runbook.rotation;
 
-import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import java.io.IOException;
@@ -42,7 +42,7 @@ public final class Progress {
 
     // ---- a step
 
-    /** How a step ended, or what it is to do; in one line; and commands for a person, one a line: they mend or do it. */
+    /** How a step ended, what it found in one line, and after a failure the commands that mend it, one a line. */
     public record Done(Mark mark, String detail, String mend) {
         static Done ok(String detail) {
             return new Done(Mark.OK, detail, "");
@@ -68,11 +68,6 @@ public final class Progress {
 
         Step(String name, String place, String plan, Supplier<Done> action) {
             this(name, place, "", plan, action);
-        }
-
-        /** The same with what a person does where it fails. */
-        Step byHand(String otherwise, String commands) {
-            return new Step(name, place, command, action, new Done(Mark.NONE, otherwise, commands), 0);
         }
 
         /** What it is about and what it found: after a place, no colon, which would make the words its value. */
@@ -121,12 +116,10 @@ public final class Progress {
     // ---- what is kept
 
     /**
-     * The record; fingerprints are empty while they are not known. The restart targets, and the options of the run that
-     * began it, for a person; whether the old key was dead then; how the application was before, and the key that it
-     * told; whether a restart has begun; the old key's id, from just before it is disabled until it is enabled again;
-     * and the tool that is about to change something, in case we are killed and it is not.
+     * The record; fingerprints are empty while they are not known. The options of the last run are for a person. How
+     * the application was before, and the key that it told; the old key's id, from just before it is disabled until it
+     * is enabled again; and the tool that is about to change something, in case we are killed and it is not.
      */
-    @JsonIgnoreProperties(ignoreUnknown = true)
     static final class Kept {
         public int schema = 1;
         public String outcome = "unfinished";
@@ -172,7 +165,8 @@ public final class Progress {
     }
 
     private static final String FILE = "rotation.json";
-    private static final ObjectMapper MAPPER = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
+    private static final ObjectMapper MAPPER = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT)
+            .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES);
 
     private final Wishes wishes;
     final Listener listener;
@@ -215,18 +209,14 @@ public final class Progress {
         }
     }
 
-    // Only a run after a kill would miss this, and the next state is saved or the rotation ends.
-    private void saveOrSaySo() {
+    /** Notes a tool that starts, or null: only a run after a kill would miss it where that cannot be saved. */
+    void child(ProcessHandle process) {
+        kept.child = process == null ? null : Child.of(process);
         try {
             save();
         } catch (Trouble e) {
             listener.waiting(e.getMessage());
         }
-    }
-
-    void child(ProcessHandle process) {
-        kept.child = Child.of(process);
-        saveOrSaySo();
     }
 
     /** Waits for a child of a run that was killed, and ends it at last: its late write must not come after ours. */
@@ -236,12 +226,6 @@ public final class Progress {
                     process.onExit().completeOnTimeout(process, patience.toMillis(), TimeUnit.MILLISECONDS).join();
                     Tool.kill(process);
                 });
-    }
-
-    void end(String outcome) {
-        kept.outcome = outcome;
-        kept.child = null;
-        saveOrSaySo();
     }
 
     // ---- as it goes on

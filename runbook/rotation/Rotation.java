@@ -26,6 +26,7 @@ import runbook.Incident.Event;
 import runbook.Key.LastGood;
 import runbook.Key;
 import runbook.Screen;
+import runbook.Screen.Mark;
 import runbook.Settings;
 import runbook.Settings.Problem;
 import runbook.Text;
@@ -104,7 +105,8 @@ public final class Rotation implements AutoCloseable {
         public Tool.Output run(List<String> command, String input, Optional<Duration> lasting) throws Tool.Failure {
             if (command.get(0).equals(Embedded.PROGRAM)) {
                 // A letter too much, as with a slip of the hand.
-                return hands.run(command, input.isEmpty() || !breaks.remove("read-back") ? input : input + "x", lasting);
+                boolean slips = !input.isEmpty() && breaks.remove("read-back");
+                return hands.run(command, slips ? input + "x" : input, lasting);
             } else if (lasting.isPresent() && breaks.remove("restart")) {
                 return new Tool.Output(22, "", "HTTP 500: the application did not start");
             } else if (lasting.isPresent()) {
@@ -123,8 +125,8 @@ public final class Rotation implements AutoCloseable {
     private List<Holding> holdings = List.of();
     private boolean changing;
     private boolean unmarked;
-    /** What a person has to do by hand: each step says what, and has the commands as what mends it. */
-    public final List<Step> byHand = new ArrayList<>();
+    /** What a person has to do by hand, with the commands. */
+    public final List<Done> byHand = new ArrayList<>();
 
     /** A rotation that has not begun. */
     public Rotation(Wishes wishes, Listener listener) {
@@ -199,13 +201,12 @@ public final class Rotation implements AutoCloseable {
         return progress.kept;
     }
 
-    /** When the rotation began that this goes on with; empty when it goes on with none. */
+    /** When the rotation began that this goes on with, and what that changed; empty when it goes on with none. */
     public Optional<String> resumed() {
-        return Optional.of(kept().startedAt).filter(at -> progress.resumed);
+        return Optional.of(kept().startedAt + ": " + state()).filter(words -> progress.resumed);
     }
 
-    /** What has been changed until now, by an earlier run too, in words. */
-    public String state() {
+    private String state() {
         String stores = touched().stream().map(Holding::state).collect(Collectors.joining(", "));
         return !kept().changed() ? "nothing has changed"
                 : stores + (kept().restarting ? "; a restart has begun" : "; nothing has been restarted");
@@ -241,9 +242,9 @@ public final class Rotation implements AutoCloseable {
         wishes.targets.forEach(target -> looks.add(new Step("preflight", target.name(), "", target::reach)));
         looks.add(new Step("preflight", "app", "", app::begin));
         List<Trouble> troubles = looks.stream().flatMap(step -> progress.attempt(step).stream()).toList();
-        troubles.stream().findFirst().ifPresent(trouble -> {
-            throw trouble;
-        });
+        if (!troubles.isEmpty()) {
+            throw troubles.get(0);
+        }
         List<Key> held = holdings.stream().flatMap(holding -> holding.now.key().stream()).toList();
         boolean writeOnly = !holdings.stream().allMatch(holding -> holding.store.readable());
         progress.make(new Step("preflight", "old key", "", () -> keys.settle(held, writeOnly, person)));
@@ -314,10 +315,10 @@ public final class Rotation implements AutoCloseable {
 
     /** What the steps before the plan could not look at, in words; empty when they saw everything. */
     public String untested() {
-        String key = keys.fresh.isPresent() ? "" : "the new key, for none was given";
+        String key = keys.fresh.isPresent() ? "" : "the new key, for none was given; ";
         String restart = !wishes.targets.isEmpty() ? "" : "a restart, for there is no --restart: where the application"
                 + " does not read the key anew by itself, step 6 fails, and all is rolled back";
-        return key + (key.isEmpty() || restart.isEmpty() ? "" : "; ") + restart;
+        return (key + restart).replaceFirst("; $", "");
     }
 
     /** Makes steps 3 to 7. */
@@ -356,11 +357,8 @@ public final class Rotation implements AutoCloseable {
         progress.listener.waiting(why);
         List<Holding> touched = new ArrayList<>(touched());
         Collections.reverse(touched);
-        for (Holding one : touched) {
-            if (progress.attempt(look("roll-back", one, "", one::mayGoBack)).isPresent()) {
-                byHand.add(progress.made.get(progress.made.size() - 1));
-            }
-        }
+        touched.forEach(one -> progress.attempt(look("roll-back", one, "", one::mayGoBack)).ifPresent(trouble ->
+                byHand.add(new Done(Mark.NONE, one.store.name() + " " + trouble.getMessage(), trouble.mend))));
         if (!byHand.isEmpty() && !changing) {
             return Ending.REFUSED;
         } else if (byHand.isEmpty() && kept().disabled != null) {
@@ -391,7 +389,7 @@ public final class Rotation implements AutoCloseable {
 
     // Whatever goes wrong, the rest still has to be brought back.
     private void back(Step step, String otherwise, String commands) {
-        progress.attempt(step).ifPresent(trouble -> byHand.add(step.byHand(otherwise, commands)));
+        progress.attempt(step).ifPresent(trouble -> byHand.add(new Done(Mark.NONE, otherwise, commands)));
     }
 
     // ---- the end
@@ -403,26 +401,25 @@ public final class Rotation implements AutoCloseable {
             return;
         }
         if (!kept().newKey.isEmpty()) {
-            progress.end(ending.toString());
+            kept().outcome = ending.toString();
+            progress.child(null);
         }
-        String from = keys.oldPrint().isEmpty() ? "" : "sha256 " + keys.oldPrint() + " -> ";
         Map<String, Object> data = keys.data();
         data.put("stores", wishes.stores.stream().map(Place::name).toList());
-        switch (ending) {
-            case ROTATED -> {
-                progress.journal(Event.ROTATED, "key rotated: " + from + "sha256 " + keys.newPrint(), data);
-                progress.journal(Event.MITIGATED, "the application runs with a new key", data);
-            }
-            case STUCK -> progress.journal(Event.NOTE, "key rotation failed and could not be rolled back", data);
-            case ROLLED_BACK -> progress.journal(Event.NOTE, "key rotation failed and was rolled back", data);
-            default -> { }
+        if (ending == Ending.ROTATED) {
+            String from = keys.oldPrint().isEmpty() ? "" : "sha256 " + keys.oldPrint() + " -> ";
+            progress.journal(Event.ROTATED, "key rotated: " + from + "sha256 " + keys.newPrint(), data);
+            progress.journal(Event.MITIGATED, "the application runs with a new key", data);
+        } else if (ending != Ending.REFUSED) {
+            String how = ending == Ending.STUCK ? "could not be rolled back" : "was rolled back";
+            progress.journal(Event.NOTE, "key rotation failed and " + how, data);
         }
     }
 
     /** What {@code rotate-key --json} shows; the steps that were planned are among those that were made. */
     public ObjectNode json(Ending ending) {
-        Stream<Step> all = Stream.concat(progress.made.stream(), ending == Ending.PLANNED ? plan().stream()
-                : Stream.empty());
+        List<Step> planned = ending == Ending.PLANNED ? plan() : List.of();
+        Stream<Step> all = Stream.concat(progress.made.stream(), planned.stream());
         ObjectNode root = Json.object().put("schema", 1).put("outcome", ending.toString());
         keys.data().forEach((name, value) -> root.set(name, Json.of(value)));
         root.put("account", keys.account.map(Account::id).orElse(null));

@@ -35,9 +35,9 @@ import runbook.rotation.Progress.Trouble;
  * value travels by a tool's standard input, and comes back by its standard output into memory.
  */
 public final class Stores {
-    /** A name in braces: the part of the address that stands there. */
+    // A name in braces, the part of the address that stands there; and words in brackets, which are left away where a
+    // part in them was not given.
     private static final Pattern PART = Pattern.compile("\\{(\\w+(?::\\w+)?)}");
-    /** Words in brackets: left away where a part in them was not given. */
     private static final Pattern OPTIONAL = Pattern.compile("\\[([^\\[\\]{}]*\\{\\w+}[^\\[\\]{}]*)]");
     private static final String FORM = "[a-z0-9-]+:(?:[\\w:/@#,=\\[\\]-]|\\{\\w+})*";
     /** Never starts with a dash: no tool can take it for an option. */
@@ -51,11 +51,7 @@ public final class Stores {
     private final Tool tool;
     private final Hands hands;
 
-    /**
-     * The table; a team's own rows come first, and take the place of ours of the same id.
-     *
-     * @throws Problem that names file, row and field
-     */
+    /** The table, a team's own rows first, and in place of ours; a {@link Problem} names file, row and field. */
     public Stores(Templates templates, Tool tool, Hands hands) {
         this.tool = tool;
         this.hands = hands;
@@ -162,10 +158,8 @@ public final class Stores {
     }
 
     /**
-     * What was typed after {@code --to} or {@code --restart}; in a settings file one option may hold several with a
-     * comma between them.
-     *
-     * @throws Problem that shows how one is written, when it is none
+     * What was typed after {@code --to} or {@code --restart}, where a settings file may have several with a comma
+     * between them; a {@link Problem} shows how one is written.
      */
     public List<Place> places(Screen.Host host, String option, List<String> typed) {
         List<Row> some = rows(option.equals("--restart"));
@@ -257,6 +251,10 @@ public final class Stores {
             throw trouble(effect, what, known.map(Explanation::action).orElse(List.of()));
         }
 
+        private Tool.Output ended(List<String> command) {
+            return ended(command, "", Optional.empty());
+        }
+
         private Tool.Output ended(List<String> command, String input, Optional<Duration> lasting) {
             try {
                 return hands.run(command, input, lasting);
@@ -290,18 +288,16 @@ public final class Stores {
         // Refuses what is not as it has to be; thorough: also what costs a command of its own to know.
         private JsonNode checked(JsonNode answer, boolean thorough) {
             for (Check check : Stream.concat(row.need.stream(), row.refuse.stream()).toList()) {
-                boolean asked = thorough || check.run.isEmpty();
-                if (asked && found(check, answer) == row.refuse.contains(check)) {
-                    throw trouble(Effect.DENIED, words(check.means), check.action);
+                if (thorough || check.run.isEmpty()) {
+                    JsonNode there = check.run.map(run -> Json.of(ended(command(run, Map.of())).out()))
+                            .orElseGet(() -> at(answer, check.at));
+                    boolean is = there.isValueNode() && check.is.matcher(there.asText()).find();
+                    if (is == row.refuse.contains(check)) {
+                        throw trouble(Effect.DENIED, words(check.means), check.action);
+                    }
                 }
             }
             return answer;
-        }
-
-        private boolean found(Check check, JsonNode answer) {
-            JsonNode found = check.run.map(run -> Json.of(ended(command(run, Map.of()), "", Optional.empty()).out()))
-                    .orElseGet(() -> at(answer, check.at));
-            return found.isValueNode() && check.is.matcher(found.asText()).find();
         }
 
         // What is there now, and all that would keep this command from working, as far as can be known without.
@@ -310,8 +306,7 @@ public final class Stores {
             Matcher first = FIRST_WORD.matcher(looked ? words(template) : "");
             if (first.matches()) {
                 String program = first.group(1);
-                boolean there = ended(tool.shell("command -v " + program), "", Optional.empty()).ok();
-                Trouble.when(!there, "exec: " + program + " is not there",
+                Trouble.when(!ended(tool.shell("command -v " + program)).ok(), "exec: " + program + " is not there",
                         "install " + program + ", or put it on the PATH");
             }
             return checked(answer(row.read, ""), true);
@@ -325,8 +320,6 @@ public final class Stores {
         private static String shown(List<String> command, String more) {
             return command.get(0).equals(Embedded.PROGRAM) ? "" : Tool.shown(command) + more;
         }
-
-        // ---- as a store
 
         /** What it is, however it was written, and less the field in it: two rotations of it never run at once. */
         String identity() {
