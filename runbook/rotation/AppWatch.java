@@ -104,11 +104,11 @@ final class AppWatch {
 
     private State awaited(Health worst, List<String> right) {
         Predicate<State> well = state -> state.fault(worst, right).isEmpty();
-        State now = look();
-        if (!well.test(now)) {
-            progress.listener.waiting("waiting for the application: " + now.fault(worst, right));
+        String fault = look().fault(worst, right);
+        if (!fault.isEmpty()) {
+            progress.listener.waiting("waiting for the application: " + fault);
         }
-        now = Progress.until(() -> {
+        State now = Progress.until(() -> {
             // Twice in a row: the first answer may come from what is being restarted.
             State first = look();
             return well.test(first) && Progress.pause(Progress.INTERVAL) ? look() : first;
@@ -119,7 +119,6 @@ final class AppWatch {
 
     // ---- its errors
 
-    /** Whether Prometheus is there to be asked. */
     boolean counts() {
         return settings.target().prometheus() != null;
     }

@@ -31,6 +31,7 @@ import runbook.rotation.Progress.Effect;
 import runbook.rotation.Progress.Step;
 import runbook.rotation.Progress.Trouble;
 import runbook.rotation.Rotation.Wishes;
+import runbook.rotation.Stores.Place;
 
 /**
  * The old key and the new one, and what Klaviyo's API tells of them: whose they are, whether the new one is fit to be
@@ -338,10 +339,10 @@ public final class Keys {
         return old.filter(key -> !fresh.equals(Optional.of(key))).map(Key::fingerprint).orElse(progress.kept.oldKey);
     }
 
-    /** Account and keys, as journal and JSON have them; after a kill a key may be known by its fingerprint alone. */
+    /** Account, keys and stores for journal and JSON; after a kill a key may be known by its fingerprint alone. */
     Map<String, Object> data() {
         return new TreeMap<>(Map.of("account", account.map(Account::id).orElse(""), "oldKey", seen(old, oldPrint()),
-                "newKey", seen(fresh, newPrint())));
+                "newKey", seen(fresh, newPrint()), "stores", wishes.stores().stream().map(Place::name).toList()));
     }
 
     private static JsonNode seen(Optional<Key> key, String print) {

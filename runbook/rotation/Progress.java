@@ -96,7 +96,6 @@ public final class Progress {
 
     /** Why something cannot be done: one line that is safe to print, and the commands that mend it, one a line. */
     public static final class Trouble extends Problem {
-        private static final long serialVersionUID = 1;
         final Effect effect;
         final String mend;
 

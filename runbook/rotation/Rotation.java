@@ -405,7 +405,6 @@ public final class Rotation implements AutoCloseable {
             progress.child(null);
         }
         Map<String, Object> data = keys.data();
-        data.put("stores", wishes.stores.stream().map(Place::name).toList());
         if (ending == Ending.ROTATED) {
             String from = keys.oldPrint().isEmpty() ? "" : "sha256 " + keys.oldPrint() + " -> ";
             progress.journal(Event.ROTATED, "key rotated: " + from + "sha256 " + keys.newPrint(), data);
