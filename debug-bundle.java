@@ -210,10 +210,11 @@ class DebugBundle implements Callable<Integer> {
     }
 
     private void record(Incident incident, Bundle.Made made, Screen screen) {
+        // A number behind the word zip reads as a postal code.
         Map<String, Object> data = new LinkedHashMap<>();
-        data.put("file", made.file().getFileName().toString());
-        data.put("bytes", made.bytes());
         data.put("complete", made.complete());
+        data.put("bytes", made.bytes());
+        data.put("file", made.file().getFileName().toString());
         data.put("missing", made.missing());
         shared.drill().ifPresent(scenario -> data.put("drill", scenario));
         try {
@@ -250,6 +251,7 @@ class DebugBundle implements Callable<Integer> {
         screen.verdict(made.complete() ? Mark.OK : Mark.WARN, made.file() + " (" + made.size() + ")" + (made.complete()
                 ? "" : ", incomplete"));
         screen.command(2, open(made));
+        shared.launcher().notes().stream().filter(note -> note.startsWith("CATALOG")).forEach(screen::line);
     }
 
     private String open(Bundle.Made made) {

@@ -394,7 +394,8 @@ class DebugBundleTest {
         int places = redacted.findValues("count").stream().mapToInt(JsonNode::asInt).sum();
         saysAll(replaced, places + " secrets");
         // The command that it printed last.
-        String[] open = result.out().strip().replaceFirst("(?s).*\n *", "").split(" ");
+        String[] open = result.out().lines().filter(line -> line.contains("CATALOG open ")).findFirst().orElseThrow().strip()
+                .split(" ");
         saysAll(ends(0, script((Object[]) Arrays.copyOfRange(open, 2, open.length)).cwd(work)).out(), "unpacked to ");
         assertEquals(files.get("report.html"), Files.readString(work.resolve("drill/report.html")));
     }

@@ -72,10 +72,8 @@ final class Archive implements Closeable {
     private long packed;
 
     /**
-     * An archive to be made.
-     *
-     * @param target beside which it grows, so that the finished file only has to be renamed
-     * @param most   packed bytes that there is room for until it is sealed; fewer where the disk has not as many
+     * One that grows beside its target, so that the finished file only has to be renamed; there is room for so many
+     * packed bytes until it is sealed, or for fewer where the disk has not as many.
      */
     Archive(Path target, long most) throws IOException {
         Path beside = target.toAbsolutePath().getParent();
@@ -193,15 +191,10 @@ final class Archive implements Closeable {
 
         /** The path, or one with a number where it is taken; what would be below a file gets a name beside it. */
         synchronized String unique(String path) {
-            String name = path;
-            while (!Collections.disjoint(taken, above(name, ""))) {
-                name = name.replaceFirst("/([^/]*)$", "_$1");
-            }
-            int dot = Math.max(name.lastIndexOf('.'), name.lastIndexOf('/') + 1);
-            dot = dot > name.lastIndexOf('/') + 1 ? dot : name.length();
+            String name = Collections.disjoint(taken, above(path, "")) ? path : path.replace('/', '_');
             String candidate = name;
             for (int number = 2; !take(candidate); number++) {
-                candidate = name.substring(0, dot) + "-" + number + name.substring(dot);
+                candidate = name.replaceFirst("(?=\\.[^./]*$|$)", "-" + number);
             }
             return candidate;
         }
@@ -282,7 +275,7 @@ final class Archive implements Closeable {
                 Path file = Files.createTempFile(folder, "block-", "", Incident.mode("rw-------"));
                 Block block = new Block(file, deflated.length, text.length, sha256().digest(deflated));
                 blocks.add(block);
-                count(block, 1);
+                count(block.packed, block.plain);
                 Files.write(file, deflated);
                 while (Archive.this.packed > most && Archive.this.packed > block.packed) {
                     parts.stream().filter(part -> part.packed > (part == this ? block.packed : 0))
@@ -291,15 +284,15 @@ final class Archive implements Closeable {
             }
         }
 
-        private void count(Block block, int sign) {
-            Archive.this.packed += (long) sign * block.packed;
-            packed += (long) sign * block.packed;
-            plain += (long) sign * block.plain;
+        private void count(long packedMore, long plainMore) {
+            Archive.this.packed += packedMore;
+            packed += packedMore;
+            plain += plainMore;
         }
 
         private void dropOldest() throws IOException {
             Block oldest = blocks.remove();
-            count(oldest, -1);
+            count(-oldest.packed, -oldest.plain);
             dropped += oldest.plain;
             Files.delete(oldest.file);
         }
@@ -318,8 +311,7 @@ final class Archive implements Closeable {
                 crc.reset();
                 unpack(new CheckedOutputStream(new DigestOutputStream(OutputStream.nullOutputStream(), digest), crc));
             }
-            sum = sum == null ? HexFormat.of().formatHex(digest.digest()) : sum;
-            return sum;
+            return sum = sum == null ? HexFormat.of().formatHex(digest.digest()) : sum;
         }
 
         /** Writes what it holds, unpacked. */

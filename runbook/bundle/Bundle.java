@@ -222,12 +222,7 @@ public final class Bundle {
     private final Systems systems;
     private final List<Collector> collectors;
 
-    /**
-     * A bundle to be made.
-     *
-     * @param incident the incident's folder, if there is one
-     * @param policy   what may stay and what is known
-     */
+    /** A bundle to be made, of an incident if there is one; the policy says what may stay, and what is known. */
     public Bundle(Options options, Settings settings, Optional<Incident> incident, Policy policy) {
         this.options = options;
         this.incident = incident;
@@ -271,11 +266,9 @@ public final class Bundle {
             Map<String, Long> redacted, String headline, String assumedZone) { }
 
     /**
-     * Makes it.
+     * Makes it: a new file. Whoever looks is shown lines that stayed, the least alike, and says whether the archive may
+     * have its name; where it may not, there is none.
      *
-     * @param target where the archive goes; it must not exist yet
-     * @param looked is shown lines that stayed, the least alike, and says whether the archive may have its name
-     * @return what came of it; empty when it may not
      * @throws Pipeline.Unsafe when something secret is left, and nothing is written
      * @throws IOException     when it cannot be written
      */

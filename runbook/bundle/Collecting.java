@@ -42,14 +42,9 @@ import runbook.bundle.Pipeline.Wanted;
 import runbook.redact.Pieces.PlainInput;
 
 /**
- * Runs collectors side by side within their time. What one gives passes the redactor on its way in, names and notes
- * too; what one gave before it failed is kept.
- *
- * @param tool   runs the collectors' programs
- * @param wanted lines of logs
- * @param told   reads them
- * @param left   bytes that may come
- * @param names  that were given
+ * Runs collectors side by side within their time, and their programs with the tool. What one gives passes the redactor
+ * on its way in, names and notes too; what one gave before it failed is kept. Of logs the wanted lines are taken, and
+ * told what they tell; of all together no more bytes than are left may come.
  */
 record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, Told told, long[] left,
         Archive.Names names) {
@@ -61,11 +56,8 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
     private static final double NANOS_PER_BYTE = 9.2;
 
     /**
-     * One source of evidence.
-     *
-     * @param name  folder in the archive and name: {@code application/journal my-app}
-     * @param state whether there is something to collect from; of all others only the plan is told, and why not
-     * @param plan  what it would collect, a line each, for {@code --dry-run}
+     * One source of evidence: folder in the archive and name, {@code application/journal my-app}; whether there is
+     * something to collect from; and what it would collect, a line each, or why there is nothing.
      */
     record Collector(String name, State state, List<String> plan, Work work) {
         static Collector of(String name, String plan, Work work) {
@@ -84,12 +76,9 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
     }
 
     /**
-     * Runs them all, each as long as it may take, so that the whole is ready at its end, by {@link System#nanoTime}.
-     * When their time is up sources dry up, and collectors hand over what they have; who does not is interrupted, and
-     * left behind.
-     *
-     * @param ended is told of each as it ends
-     * @return what came of each, in their order
+     * Runs them all, each as long as it may take, so that the whole is ready at its end, by {@link System#nanoTime}; a
+     * listener is told of each that ends. When their time is up sources dry up, and collectors hand over what they
+     * have; who does not is interrupted, and left behind.
      */
     List<Sink> run(List<Collector> collectors, Duration each, long end, Consumer<Sink> ended)
             throws InterruptedException {
@@ -288,7 +277,7 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
         private final BooleanSupplier over;
         private final long[] left;
 
-        /** @param left bytes that may still be read, of all streams that share it */
+        /** So many bytes may still be read, of all streams that share the count. */
         Guarded(InputStream stream, BooleanSupplier over, long[] left) {
             super(stream);
             this.over = over;

@@ -137,10 +137,8 @@ public final class Existing implements Closeable {
     // ---- verify
 
     /**
-     * What reading an archive gave: how many files it has, and {@code bytes} unpacked.
-     *
-     * @param problems what is wrong with it or should not be in it, a line each
-     * @param kept     rule to count, of personal data that its manifest says was kept: for the reader to judge
+     * What reading an archive gave: what is wrong with it or should not be in it, a line each; rule to count of personal
+     * data that its manifest says was kept, for the reader to judge; how many files it has, and bytes unpacked.
      */
     public record Verified(List<String> problems, Map<String, Long> kept, int files, long bytes) {
         /** How much it is. */

@@ -133,7 +133,8 @@ final class Summary {
         values.put("drill", head.drill == null ? "" : head.drill);
         values.put("created", head.created.truncatedTo(ChronoUnit.SECONDS));
         values.put("headline", headline());
-        values.put("reason", verdict == null ? "" : verdict.reason());
+        String reason = verdict == null ? "" : verdict.reason();
+        values.put("reason", before.isEmpty() || reason.isEmpty() ? reason : "Now: " + reason);
         values.put("from", head.window.from());
         values.put("to", head.window.to());
         values.put("replaced", redacted().values().stream().mapToLong(Long::longValue).sum());
