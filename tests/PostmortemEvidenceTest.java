@@ -111,8 +111,7 @@ class PostmortemEvidenceTest extends PostmortemJournals {
     // ---- cases as text
 
     static Stream<Arguments> cases() {
-        return Stream.of(read(Repository.file("tests/postmortem-cases.txt")).split("(?m)^== ")).skip(1)
-                .map(text -> Arguments.of(text.lines().findFirst().orElseThrow(), text.lines().skip(1).toList()));
+        return cases("postmortem-cases.txt");
     }
 
     @ParameterizedTest(name = "{0}")
