@@ -239,7 +239,8 @@ public final class LogReader {
         }
         Call call = kinds.computeIfAbsent(kind(line, 0, length), kind -> Call.of(text(line, 0, length)));
         String written = word(call.status, line, length);
-        boolean answered = Call.ANY_STATUS.matcher(written).matches();
+        boolean answered = written.length() == 3 && "12345".indexOf(written.charAt(0)) >= 0
+                && Character.isDigit(written.charAt(1)) && Character.isDigit(written.charAt(2));
         int status = answered ? Integer.parseInt(written) : Facts.NO_ANSWER;
         boolean theirs = klaviyo ? !call.ours : !call.endpoint.isEmpty() && !call.elsewhere;
         if (!theirs || !answered && !(klaviyo && call.unanswered)) {
@@ -587,16 +588,22 @@ public final class LogReader {
         return CLASS[data[at] & 0xff] != 0;
     }
 
-    private static boolean begins(byte[] line, int at) {
-        return inWord(line, at) && (at == 0 || !inWord(line, at - 1));
+    // Where a word begins, counted from 0; the end for none.
+    private static int begin(int nth, byte[] line, int length) {
+        boolean within = false;
+        int left = nth == NONE ? length : nth;
+        for (int at = 0; at < length; at++) {
+            boolean before = within;
+            within = inWord(line, at);
+            if (within && !before && left-- == 0) {
+                return at;
+            }
+        }
+        return length;
     }
 
-    /** A line's word, counted from 0; empty for none. */
     private static String word(int nth, byte[] line, int length) {
-        int start = nth == NONE ? length : 0;
-        for (int left = nth; start < length && (!begins(line, start) || left-- > 0);) {
-            start++;
-        }
+        int start = begin(nth, line, length);
         int end = start;
         while (end < length && inWord(line, end)) {
             end++;
@@ -616,7 +623,6 @@ public final class LogReader {
         private static final int LONGEST_COUNTED = 12;
         private static final String METHODS = "(?:GET|POST|PUT|PATCH|DELETE)";
         private static final String ROUTE = "/(?:api|client)/";
-        private static final Pattern ANY_STATUS = Pattern.compile("[1-5]\\d\\d");
         private static final Pattern METHOD = Pattern.compile(METHODS);
         private static final Pattern CALL = Pattern.compile("(?:\\b(?<method>" + METHODS + ")\\b[^/]{0,60}"
                 + "(?:https?://[^/\\s]{1,100})?)?(?<route>" + ROUTE + "(?:account|api-key|back-in-stock|bulk|campaign|"
@@ -727,7 +733,8 @@ public final class LogReader {
         // Which of the line's words begins there.
         private static int word(String line, int at) {
             byte[] data = line.getBytes(StandardCharsets.ISO_8859_1);
-            return at == NONE ? NONE : (int) IntStream.range(0, at).filter(i -> begins(data, i)).count();
+            return at == NONE ? NONE : (int) IntStream.range(0, at)
+                    .filter(i -> inWord(data, i) && (i == 0 || !inWord(data, i - 1))).count();
         }
 
         private static String endpoint(String line) {

@@ -45,6 +45,7 @@ final class Pipeline implements Closeable {
     /** More than these would need more memory than the heap has ({@code RUNTIME_OPTIONS} in debug-bundle.java). */
     private static final int MOST_WORKERS = 8;
     private static final int SEAM = 4_096;
+    private static final int AT_ONCE = 1 << 15;
     private static final int LONGEST_NOTE = 400;
     private static final int LONGEST_CLEAN = 20_000;
     private static final byte[] NOTHING = {};
@@ -242,16 +243,19 @@ final class Pipeline implements Closeable {
     private byte[] deflated(byte[] plain) {
         Deflater deflater = deflaters.get();
         deflater.reset();
-        deflater.setInput(plain);
         byte[] packed = new byte[plain.length / 4 + 1_024];
         int length = 0;
-        while (true) {
-            length += deflater.deflate(packed, length, packed.length - length, Deflater.SYNC_FLUSH);
-            if (length < packed.length) {
-                return Arrays.copyOf(packed, length);
-            }
-            packed = Arrays.copyOf(packed, 2 * packed.length);
+        // By and by, since memory cannot be tidied up while a call reads from it.
+        for (int from = 0; from < plain.length; from += AT_ONCE) {
+            int count = Math.min(AT_ONCE, plain.length - from);
+            int flush = from + count == plain.length ? Deflater.SYNC_FLUSH : Deflater.NO_FLUSH;
+            deflater.setInput(plain, from, count);
+            do {
+                packed = length == packed.length ? Arrays.copyOf(packed, 2 * length) : packed;
+                length += deflater.deflate(packed, length, packed.length - length, flush);
+            } while (length == packed.length);
         }
+        return Arrays.copyOf(packed, length);
     }
 
     /** Where one stream's pieces meet: what begins in one and ends in the next. */
@@ -275,22 +279,22 @@ final class Pipeline implements Closeable {
     /**
      * Which lines go into the bundle: those of the time that hold the words, and some lines around them.
      *
-     * @param words  in either case; empty for every line
+     * @param words  what they hold; null for every line
      * @param around lines of context before and after
      * @param window null for any time
      * @param zone   of times that name none
      */
-    record Wanted(String words, int around, Bundle.Window window, ZoneId zone) {
-        static final Wanted EVERYTHING = new Wanted("", 0, null, ZoneId.of("UTC"));
+    record Wanted(Words words, int around, Bundle.Window window, ZoneId zone) {
+        static final Wanted EVERYTHING = new Wanted(null, 0, null, ZoneId.of("UTC"));
 
         /** Whether the words are anywhere in a piece, or around it. */
         boolean in(Piece piece) {
-            return words.isEmpty() || new Words(words).find(piece.data(), 0, piece.length()) >= 0;
+            return words == null || words.find(piece.data(), 0, piece.length()) >= 0;
         }
 
         /** The wanted lines of a piece, as a piece. */
         Piece chosen(Piece piece) {
-            return words.isEmpty() && window == null ? piece : new Choice(this, piece).chosen();
+            return words == null && window == null ? piece : new Choice(this, piece).chosen();
         }
     }
 
@@ -307,8 +311,7 @@ final class Pipeline implements Closeable {
         private int knownLine = -1;
         private long knownTime;
         // What was taken: from what is shown of the neighbours, up to the piece, and to its end.
-        private final byte[] chosen;
-        private int taken;
+        private final ByteArrayOutputStream chosen = new ByteArrayOutputStream(1 << 16);
         private int before;
         private int own;
         private int done;
@@ -318,14 +321,13 @@ final class Pipeline implements Closeable {
             this.piece = piece;
             this.all = piece.data();
             this.length = piece.length();
-            this.chosen = new byte[length];
             this.stamps = new LogReader.Stamps(wanted.zone, wanted.window.to());
             // A line that is not whole in the piece is only there to be looked at: it is its neighbour's.
             done = piece.beginsWithinLine() ? 0 : piece.from();
         }
 
         Piece chosen() {
-            Words words = wanted.words.isEmpty() ? null : new Words(wanted.words);
+            Words words = wanted.words;
             int around = words == null ? 0 : wanted.around;
             int start = 0;
             while (start < length) {
@@ -339,7 +341,7 @@ final class Pipeline implements Closeable {
                     take(back(line, around), forth(start, around));
                 }
             }
-            return new Piece(chosen, taken, before, before + own);
+            return new Piece(chosen.toByteArray(), chosen.size(), before, before + own);
         }
 
         private int start(int at) {
@@ -393,8 +395,7 @@ final class Pipeline implements Closeable {
             int from = Math.max(first, done);
             int to = Math.min(last, piece.endsWithinLine() ? length : piece.to());
             if (to > from) {
-                System.arraycopy(all, from, chosen, taken, to - from);
-                taken += to - from;
+                chosen.write(all, from, to - from);
                 before += Math.max(0, Math.min(to, piece.from()) - from);
                 own += Math.max(0, Math.min(to, piece.to()) - Math.max(from, piece.from()));
                 done = to;

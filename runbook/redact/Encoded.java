@@ -48,12 +48,16 @@ final class Encoded {
     // What a character of base64, of URLs too, stands for; elsewhere -1.
     private static final byte[] SIX = new byte[256];
     private static final boolean[] ESCAPES = new boolean[256];
+    private static final boolean[] HEX = new boolean[256];
 
     static {
         String alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         Arrays.fill(SIX, (byte) -1);
         for (int c = 0; c < 128; c++) {
             SIX[c] = (byte) alphabet.indexOf(c == '-' ? '+' : c == '_' ? '/' : c);
+        }
+        for (char c : "0123456789abcdefABCDEF".toCharArray()) {
+            HEX[c] = true;
         }
         for (char c : "%\\&\u001b^#\u00c2\u00e2".toCharArray()) {
             ESCAPES[c] = true;
@@ -147,7 +151,7 @@ final class Encoded {
 
     private void lines(Encoded next, Matcher escape, int from, int to) {
         int done = from;
-        for (int at = from; at < to; at++) {
+        for (int at = sign(from, to); at < to; at = sign(at + 1, to)) {
             if (isEscape(escape, at, to)) {
                 int start = Math.max(done, text.lastIndexOf('\n', at) + 1);
                 if (start > done && next.length > 0) {
@@ -157,6 +161,16 @@ final class Encoded {
                 at = done - 1;
             }
         }
+    }
+
+    // Where the next byte is that an escape may begin with: every byte is looked at, so it is nothing but a walk.
+    private int sign(int from, int to) {
+        byte[] bytes = data;
+        int at = from;
+        while (at < to && !ESCAPES[bytes[at] & 0xff]) {
+            at++;
+        }
+        return at;
     }
 
     private boolean isEscape(Matcher escape, int at, int to) {
@@ -269,7 +283,7 @@ final class Encoded {
 
     private int hexEnd(int from, int end) {
         int at = from;
-        while (at < end && Character.digit(data[at], 16) >= 0) {
+        while (at < end && HEX[data[at] & 0xff]) {
             at++;
         }
         return at;

@@ -24,7 +24,6 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import runbook.Settings.Problem;
 import runbook.redact.Rules.Row;
-import runbook.redact.Rules.Same;
 import runbook.redact.Rules.Trigger;
 import runbook.redact.Rules.Value;
 
@@ -34,7 +33,7 @@ import runbook.redact.Rules.Value;
  * email-3f9a2c} is the rule and 24 bits of a keyed hash over the value. Thread-safe.
  */
 public final class Redactor {
-    private static final int CACHED = 1 << 15;
+    private static final int CACHED = 1 << 12;
     private static final String ENCODED = "encoded";
 
     private final Policy policy;
@@ -47,7 +46,11 @@ public final class Redactor {
     private final StandIn[] cache = new StandIn[CACHED];
 
     /** @param owner the row that takes the value, or the id of what needs none */
-    private record StandIn(Object owner, String value, byte[] bytes) { }
+    private record StandIn(Object owner, int hash, String value, byte[] bytes) {
+        boolean is(Object otherOwner, int otherHash, String otherValue) {
+            return hash == otherHash && owner.equals(otherOwner) && value.equals(otherValue);
+        }
+    }
 
     /** A redactor by this policy. */
     public Redactor(Policy policy) {
@@ -636,14 +639,15 @@ public final class Redactor {
                 return true;
             }
             String value = end > start ? text.substring(start, end) : "";
-            if (value.isEmpty() || !isKnown(row, value) && row.none(value)) {
+            StandIn known = known(row, value);
+            if (value.isEmpty() || known == null && row.none(value)) {
                 return false;
             }
             if (start >= layer.runsFrom) {
                 whole(start, end, ENCODED);
             } else {
-                byte[] standIn = standIn(row, row.rule.id(), row.same, value);
-                spans.add(new Span(layer.start(start), layer.end(end), row.rule.id(), standIn, quotes));
+                StandIn standIn = known == null ? made(row, row.rule.id(), row.same.of(value), value) : known;
+                spans.add(new Span(layer.start(start), layer.end(end), row.rule.id(), standIn.bytes, quotes));
             }
             return true;
         }
@@ -663,26 +667,23 @@ public final class Redactor {
             int to = layer.end(end);
             String is = start >= layer.runsFrom ? ENCODED : id;
             String value = new String(plain, from, to - from, StandardCharsets.ISO_8859_1);
-            spans.add(new Span(from, to, is, standIn(is, is, Same.AS_WRITTEN, value), NONE));
+            StandIn known = known(is, value);
+            spans.add(new Span(from, to, is, (known == null ? made(is, is, value, value) : known).bytes, NONE));
         }
 
         private static int place(Object owner, String value) {
             return value.hashCode() * 31 + owner.hashCode() & CACHED - 1;
         }
 
-        private boolean isKnown(Object owner, String value) {
+        private StandIn known(Object owner, String value) {
             StandIn cached = redactor.cache[place(owner, value)];
-            return cached != null && cached.owner.equals(owner) && cached.value.equals(value);
+            return cached != null && cached.is(owner, value.hashCode(), value) ? cached : null;
         }
 
-        private byte[] standIn(Object owner, String id, Same same, String value) {
-            int place = place(owner, value);
-            StandIn cached = redactor.cache[place];
-            if (cached == null || !cached.owner.equals(owner) || !cached.value.equals(value)) {
-                cached = new StandIn(owner, value, pseudonym(id, same.of(value)));
-                redactor.cache[place] = cached;
-            }
-            return cached.bytes;
+        private StandIn made(Object owner, String id, String meant, String value) {
+            StandIn made = new StandIn(owner, value.hashCode(), value, pseudonym(id, meant));
+            redactor.cache[place(owner, value)] = made;
+            return made;
         }
 
         // The key comes first and the result is cut, so that one SHA-256 is as good as HMAC, and four times as fast.

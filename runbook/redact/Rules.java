@@ -31,6 +31,7 @@ import runbook.Settings.Templates;
  */
 public final class Rules {
     private static final String FILE = "redaction.json";
+    private static final Pattern NO_DIGIT = Pattern.compile("[^0-9]");
 
     /**
      * What a rule is about. Personal data may be kept with {@code --keep}, a secret never. A part is no rule, but what
@@ -46,7 +47,7 @@ public final class Rules {
             return switch (this) {
                 case AS_WRITTEN -> value;
                 case ANY_CASE -> value.toLowerCase(Locale.ROOT);
-                case DIGITS -> value.replaceAll("[^0-9]", "");
+                case DIGITS -> NO_DIGIT.matcher(value).replaceAll("");
             };
         }
     }
@@ -377,8 +378,9 @@ public final class Rules {
         private final BitSet[] takes = new BitSet[CLASSES];
         private final Map<BitSet, Integer> numbers = new HashMap<>();
         private final State[] states = new State[MOST_STATES];
-        // From state and class to the next state; negative where a trigger ends, 0 where nobody came by yet.
-        private final short[] steps = new short[MOST_STATES * CLASSES];
+        // From state and class to where the next state's row begins; negative where a trigger ends, 0 where nobody came
+        // by yet.
+        private final int[] steps = new int[MOST_STATES * CLASSES];
 
         Triggers(List<Row> rows) {
             Arrays.setAll(takes, c -> new BitSet());
@@ -458,32 +460,31 @@ public final class Rules {
 
         /** Tells of every trigger in the data. */
         void find(byte[] data, int length, Found found) {
-            int[] state = {START};
-            for (int at = quiet(data, 0, length, state); at < length; at = quiet(data, at + 1, length, state)) {
-                int c = CLASS[data[at] & 0xff];
-                int next = steps[state[0] << 6 | c];
-                state[0] = next < 0 ? -next : step(state[0], c);
-                for (Trigger trigger : state(state[0]).ends) {
+            int[] row = {START * CLASSES};
+            for (int at = quiet(data, 0, length, row); at < length; at = quiet(data, at + 1, length, row)) {
+                int step = row[0] | CLASS[data[at] & 0xff];
+                row[0] = steps[step] < 0 ? -steps[step] : step(step);
+                for (Trigger trigger : state(row[0] / CLASSES).ends) {
                     found.at(trigger, at);
                 }
             }
         }
 
         // Goes on to where a trigger may end; all time is spent here, so it is nothing but a walk through the table.
-        private int quiet(byte[] data, int from, int length, int[] state) {
-            short[] table = steps;
+        private int quiet(byte[] data, int from, int length, int[] row) {
+            int[] table = steps;
             byte[] classes = CLASS;
-            int current = state[0];
+            int current = row[0];
             int at = from;
             while (at < length) {
-                int next = table[current << 6 | classes[data[at] & 0xff]];
+                int next = table[current | classes[data[at] & 0xff]];
                 if (next <= 0) {
                     break;
                 }
                 current = next;
                 at++;
             }
-            state[0] = current;
+            row[0] = current;
             return at;
         }
 
@@ -498,10 +499,10 @@ public final class Rules {
             return state;
         }
 
-        private synchronized int step(int state, int c) {
-            int next = number(after(states[state].places, c));
-            steps[state << 6 | c] = (short) (states[next].ends.isEmpty() ? next : -next);
-            return next;
+        private synchronized int step(int step) {
+            int next = number(after(states[step / CLASSES].places, step % CLASSES));
+            steps[step] = states[next].ends.isEmpty() ? next * CLASSES : -next * CLASSES;
+            return next * CLASSES;
         }
 
         private BitSet after(BitSet before, int c) {

@@ -14,19 +14,20 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import runbook.redact.Pieces.Piece;
+import runbook.redact.Pieces.Words;
 import runbook.redact.Redactor.Finder;
 import runbook.redact.Redactor.Span;
 import runbook.redact.Redactor.Tally;
 
 /** One thread's worker over the {@link Pieces} of streams. It counts into its tally. Not for use by several threads. */
 public final class Scan {
-    private final Redactor redactor;
+    private static final Words PRIVATE_KEY = new Words("PRIVATE KEY");
+
     private final Tally tally;
     private final Finder finder;
 
     /** A worker by this redactor. */
     public Scan(Redactor redactor, Tally tally) {
-        this.redactor = redactor;
         this.tally = tally;
         finder = new Finder(redactor);
     }
@@ -63,6 +64,9 @@ public final class Scan {
      * one by one. Tells how many there were that had not been before.
      */
     public int blankPrivateKeys(byte[] data, int length) {
+        if (PRIVATE_KEY.find(data, 0, length) < 0) {
+            return 0;
+        }
         int[] blanked = {0};
         Encoded.privateKeys(new String(data, 0, length, StandardCharsets.ISO_8859_1), (start, end, id) -> {
             for (int i = start; i < end; i++) {
