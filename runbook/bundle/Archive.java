@@ -14,6 +14,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.StandardCopyOption;
 import java.security.DigestInputStream;
 import java.security.DigestOutputStream;
@@ -226,8 +227,19 @@ final class Archive implements Closeable {
 
     // ---- its files, in blocks
 
-    /** A stretch of a file, {@code packed} and {@code plain} bytes, and the SHA-256 of the packed ones. */
-    private record Block(Path file, int packed, int plain, byte[] sum) { }
+    /** A stretch of a file while it grows: {@code packed} and {@code plain} bytes, and the sum of the packed ones. */
+    private static final class Block {
+        private static final int MOST = 1 << 22;
+
+        private final Path file;
+        private final MessageDigest sum = sha256();
+        private int packed;
+        private int plain;
+
+        private Block(Path file) {
+            this.file = file;
+        }
+    }
 
     /** A new file. */
     synchronized Part part(String path, String collector) {
@@ -272,11 +284,16 @@ final class Archive implements Closeable {
                 if (sealed) {
                     throw new IOException("its time was up");
                 }
-                Path file = Files.createTempFile(folder, "block-", "", Incident.mode("rw-------"));
-                Block block = new Block(file, deflated.length, text.length, sha256().digest(deflated));
-                blocks.add(block);
-                count(block.packed, block.plain);
-                Files.write(file, deflated);
+                // Few files, since a new one is slow to make; small ones, since the oldest may have to give way.
+                if (blocks.isEmpty() || blocks.getLast().packed > Math.min(Block.MOST, most / 64)) {
+                    blocks.add(new Block(Files.createTempFile(folder, "block-", "", Incident.mode("rw-------"))));
+                }
+                Block block = blocks.getLast();
+                block.sum.update(deflated);
+                block.packed += deflated.length;
+                block.plain += text.length;
+                count(deflated.length, text.length);
+                Files.write(block.file, deflated, StandardOpenOption.APPEND);
                 while (Archive.this.packed > most && Archive.this.packed > block.packed) {
                     parts.stream().filter(part -> part.packed > (part == this ? block.packed : 0))
                             .max(Comparator.comparing(part -> part.packed)).orElseThrow().dropOldest();
@@ -372,7 +389,7 @@ final class Archive implements Closeable {
                 zip.write(record(30 + name.length).putInt(0x04034b50).put(fields).put(name).array());
                 for (Block block : part.blocks) {
                     byte[] packed = Files.readAllBytes(block.file);
-                    refuseUnless(Arrays.equals(block.sum, sha256().digest(packed)));
+                    refuseUnless(Arrays.equals(block.sum.digest(), sha256().digest(packed)));
                     zip.write(packed);
                     Files.delete(block.file);
                 }

@@ -187,7 +187,7 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
                 if (expired) {
                     part.notes.add("truncated: its time was up");
                 } else if (part.plain() == 0) {
-                    String about = lines.words().isEmpty() ? "" : " with " + lines.words();
+                    String about = lines.words() == null ? "" : " with " + lines.words();
                     remark(path + " is empty" + (source == null ? "" : ": no line" + about
                             + " in the window (times without a zone read as " + lines.zone() + ")"));
                 }

@@ -260,12 +260,14 @@ public final class Pieces {
 
     /** Finds ASCII words in bytes, letters in either case, by Horspool's skips: most bytes are never looked at. */
     public static final class Words {
+        private final String words;
         private final byte[] lower;
         private final byte[] upper;
         private final int[] skip = new int[256];
 
         /** A search for these words, which may not be empty. */
         public Words(String words) {
+            this.words = words;
             lower = words.toLowerCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
             upper = words.toUpperCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
             Arrays.fill(skip, lower.length);
@@ -273,6 +275,11 @@ public final class Pieces {
                 skip[lower[i] & 0xff] = lower.length - 1 - i;
                 skip[upper[i] & 0xff] = lower.length - 1 - i;
             }
+        }
+
+        @Override
+        public String toString() {
+            return words;
         }
 
         /** Where they first begin in {@code data[from, to)}, or -1. */
