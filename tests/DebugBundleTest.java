@@ -394,8 +394,8 @@ class DebugBundleTest {
         int places = redacted.findValues("count").stream().mapToInt(JsonNode::asInt).sum();
         saysAll(replaced, places + " secrets");
         // The command that it printed last.
-        String[] open = result.out().lines().filter(line -> line.contains("CATALOG open ")).findFirst().orElseThrow().strip()
-                .split(" ");
+        String[] open = result.out().lines().filter(line -> line.contains("CATALOG open ")).findFirst().orElseThrow()
+                .strip().split(" ");
         saysAll(ends(0, script((Object[]) Arrays.copyOfRange(open, 2, open.length)).cwd(work)).out(), "unpacked to ");
         assertEquals(files.get("report.html"), Files.readString(work.resolve("drill/report.html")));
     }
@@ -439,7 +439,8 @@ class DebugBundleTest {
         "a file as a folder; 42; name a/b is given twice, or to a file and a folder; 2; 0",
         "names that differ in case; 42; is given twice; 2; 0", "a name too long; 42; is too long; 2; 0",
         "a bomb; 2; unpacks to more than is allowed; 2; 2", "a leak; 42; holds 1 klaviyo-key; 0; 0",
-        "a leak; 42; its SHA-256 differs; 0; 0", "a way out; 42; would leave the folder; 2; 0", "a secret kept; 42; which is no personal data; 0; 0"})
+        "a leak; 42; its SHA-256 differs; 0; 0", "a way out; 42; would leave the folder; 2; 0",
+        "a secret kept; 42; which is no personal data; 0; 0"})
     void aHostileArchiveIsRefusedInWords(String what, int verified, String why, int opened, int cleaned)
             throws IOException {
         Path file = fromAnybody(what);

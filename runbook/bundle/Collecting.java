@@ -17,14 +17,14 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
-import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
-import java.util.function.LongSupplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -48,12 +48,8 @@ import runbook.redact.Pieces.PlainInput;
  */
 record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, Told told, long[] left,
         Archive.Names names) {
-    private static final int TICK = 20;
-    private static final long LAST_WAIT = 300_000_000L;
+    private static final Duration LAST_WAIT = Duration.ofMillis(300);
     private static final long LONGEST_GRACE = 3_000_000_000L;
-    // What is left of the whole's time has to do for pages, archive and read-back; as slow disks and cores do them.
-    private static final long FRONT_PAGES = 1_000_000_000;
-    private static final double NANOS_PER_BYTE = 9.2;
 
     /**
      * One source of evidence: folder in the archive and name, {@code application/journal my-app}; whether there is
@@ -82,61 +78,57 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
      */
     List<Sink> run(List<Collector> collectors, Duration each, long end, Consumer<Sink> ended)
             throws InterruptedException {
-        long start = System.nanoTime();
-        long grace = Math.min(LONGEST_GRACE, (end - start) / 5);
-        long afterwards = grace + Math.min(FRONT_PAGES, (end - start) / 4);
+        // A third is left for what is underway, pages, archive and read-back, on slow disks and cores too.
+        long all = Math.max(0, end - System.nanoTime());
+        long time = Math.min(each.toNanos(), all / 3 * 2);
+        long grace = Math.min(LONGEST_GRACE, all / 6);
+        List<Sink> sinks = collectors.stream().map(collector -> new Sink(collector, ended)).toList();
+        // What is not there is told before anything is collected.
+        sinks.stream().filter(sink -> sink.state() != State.OK).forEach(Sink::close);
+        CompletableFuture.delayedExecutor(time, TimeUnit.NANOSECONDS).execute(() ->
+                sinks.forEach(sink -> sink.expire(Duration.ofNanos(time))));
         ExecutorService pool = Executors.newCachedThreadPool(Pipeline.daemons("collect"));
         try {
-            List<Sink> sinks = collectors.stream().map(Sink::new).toList();
-            // What is not there is told before anything is collected.
-            sinks.stream().filter(sink -> sink.state() != State.OK).forEach(sink -> sink.close(ended));
-            sinks.stream().filter(sink -> !sink.closed).forEach(sink -> sink.running = pool.submit(sink::collect));
-            // The more there is already, the longer will the rest take: the time for collecting shrinks as it goes on.
-            await(sinks, ended, () -> Math.min(start + each.toNanos(), end - afterwards
-                    - (long) (told.bytes() * NANOS_PER_BYTE)));
-            long expired = System.nanoTime();
-            sinks.forEach(sink -> sink.expire(Duration.ofNanos(expired - start)));
-            await(sinks, ended, () -> expired + grace);
-            pool.shutdownNow();
-            await(sinks, ended, () -> expired + grace + LAST_WAIT);
-            sinks.forEach(sink -> sink.close(ended));
-            return new ArrayList<>(sinks);
+            pool.invokeAll(sinks, time + grace, TimeUnit.NANOSECONDS);
         } finally {
             pool.shutdownNow();
         }
-    }
-
-    private static void await(List<Sink> sinks, Consumer<Sink> ended, LongSupplier until) throws InterruptedException {
-        while (System.nanoTime() < until.getAsLong() && !sinks.stream().allMatch(sink -> sink.closed)) {
-            Thread.sleep(TICK);
-            sinks.stream().filter(sink -> sink.closed || sink.running.isDone()).forEach(sink -> sink.close(ended));
+        pool.awaitTermination(LAST_WAIT.toMillis(), TimeUnit.MILLISECONDS);
+        sinks.forEach(Sink::close);
+        for (Sink sink : sinks) {
+            if (sink.unsafe != null) {
+                throw sink.unsafe;
+            }
         }
+        return sinks;
     }
 
     /** What one collector gives its finds to, and how it ended. */
-    final class Sink {
+    final class Sink implements Callable<Void> {
         final String name;
         /** What it gave, failed or not. */
         final List<Archive.Part> parts = new CopyOnWriteArrayList<>();
         private final Collector collector;
+        private final Consumer<Sink> ended;
         /** Why it failed or was skipped, and what it left out. */
         private final List<String> troubles = new CopyOnWriteArrayList<>();
         private final List<String> remarks = new CopyOnWriteArrayList<>();
         private final List<Tool.Running> children = new ArrayList<>();
-        private Future<?> running;
-        private Unsafe unsafe;
+        private volatile Unsafe unsafe;
         private boolean closed;
         private volatile boolean expired;
 
-        Sink(Collector collector) {
+        Sink(Collector collector, Consumer<Sink> ended) {
             this.name = collector.name;
             this.collector = collector;
+            this.ended = ended;
             if (collector.state != State.OK) {
                 trouble(collector.plan.get(0));
             }
         }
 
-        private void collect() {
+        @Override
+        public Void call() {
             try {
                 collector.work.collect(this);
             } catch (Unsafe e) {
@@ -145,6 +137,8 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
                 String why = e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
                 trouble(e instanceof IOException io ? Incident.why(io) : why);
             }
+            close();
+            return null;
         }
 
         // ---- while it collects
@@ -228,19 +222,18 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
 
         private synchronized void expire(Duration after) {
             if (!closed) {
-                trouble("not done within " + Durations.words(after));
                 expired = true;
+                troubles.add("not done within " + Durations.words(after));
                 children.forEach(Tool.Running::close);
             }
         }
 
-        private synchronized void close(Consumer<Sink> ended) {
+        private synchronized void close() {
             if (!closed) {
                 closed = true;
-                if (unsafe != null) {
-                    throw unsafe;
+                synchronized (told) {
+                    ended.accept(this);
                 }
-                ended.accept(this);
             }
         }
 
@@ -309,7 +302,7 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
         private static final int MOST_KINDS = 4_000;
         private static final int SHORTEST = 20;
         private static final int LONGEST = 400;
-        private static final int MANY = 5_000_000;
+        private static final int MANY = 30;
         private static final Pattern COLOUR = Pattern.compile("\u001b\\[[\\d;]*m");
         // A long line is looked at in stretches, cut between its words: half of a stand-in is none, and would be
         // redacted once more.
@@ -323,7 +316,6 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
         }
 
         final LogReader reader;
-        private final AtomicLong bytes = new AtomicLong();
         private final Map<Long, Kind> kinds = new LinkedHashMap<>();
         private int pieces;
 
@@ -331,23 +323,18 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
             reader = new LogReader(zone, window.from(), window.to(), text -> text);
         }
 
-        /** How much came by. */
-        long bytes() {
-            return bytes.get();
-        }
-
         /** What comes by, and of which log; null where it is of none. */
         void take(LogReader.Source source, byte[] text) {
-            long before = bytes.getAndAdd(text.length);
             if (source != null) {
                 source.take(text, text.length);
-                look(text, before > MANY ? 64 : 1);
+                look(text);
             }
         }
 
-        private synchronized void look(byte[] text, int step) {
-            String looked = pieces++ % step == 0 ? new String(text, StandardCharsets.UTF_8) : "";
-            Matcher stretches = STRETCH.matcher(COLOUR.matcher(looked).replaceAll(""));
+        private synchronized void look(byte[] text) {
+            boolean looked = pieces++ < MANY || pieces % MANY == 0;
+            String lines = looked ? new String(text, StandardCharsets.UTF_8) : "";
+            Matcher stretches = STRETCH.matcher(COLOUR.matcher(lines).replaceAll(""));
             while (stretches.find()) {
                 Kind one = new Kind(stretches.group().strip(), 1);
                 byte[] line = one.line.getBytes(StandardCharsets.UTF_8);

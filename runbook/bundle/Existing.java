@@ -137,8 +137,8 @@ public final class Existing implements Closeable {
     // ---- verify
 
     /**
-     * What reading an archive gave: what is wrong with it or should not be in it, a line each; rule to count of personal
-     * data that its manifest says was kept, for the reader to judge; how many files it has, and bytes unpacked.
+     * What reading an archive gave: what is wrong with it or should not be in it, a line each; rule to count of
+     * personal data that its manifest says was kept, for the reader to judge; how many files, and bytes unpacked.
      */
     public record Verified(List<String> problems, Map<String, Long> kept, int files, long bytes) {
         /** How much it is. */
@@ -286,7 +286,7 @@ public final class Existing implements Closeable {
         Collecting.Told none = new Collecting.Told(ZoneOffset.UTC, new Bundle.Window(Instant.EPOCH, Instant.now()));
         try (Archive archive = new Archive(target, Long.MAX_VALUE); Pipeline pipeline = new Pipeline(redactor)) {
             Sink sink = new Collecting(pipeline, archive, null, Wanted.EVERYTHING, none, most.left(),
-                    new Archive.Names()).new Sink(Collector.of("", "", null));
+                    new Archive.Names()).new Sink(Collector.of("", "", null), any -> { });
             for (Path file : files(source, any -> true, sink::remark)) {
                 give(source, file, redactor, sink);
             }
