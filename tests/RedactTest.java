@@ -169,6 +169,8 @@ class RedactTest {
         assertTrue(cleaned.startsWith("klaviyo log <") && cleaned.endsWith("> and more"), cleaned);
         assertEquals(1, searched(policy, line));
         assertEquals(0, searched(policy, cleaned));
+        String broken = new Redactor(policy).text(value.substring(0, 5) + "\\\n  " + value.substring(5));
+        assertFalse(broken.contains(value.substring(5)), broken);
     }
 
     @Test

@@ -446,21 +446,38 @@ final class Encoded {
                 int start = at - SHORTEST + 1;
                 if (begins.get(slot(prefix)) && start >= floor) {
                     for (Value value : values.getOrDefault(prefix, List.of())) {
-                        if (start >= floor && isAt(value.bytes, data, start, length)) {
-                            floor = start + value.bytes.length;
-                            found.found(start, floor, value.id);
+                        int end = start >= floor ? end(value.bytes, data, start, length) : -1;
+                        if (end >= 0) {
+                            floor = end;
+                            found.found(start, end, value.id);
                         }
                     }
                 }
             }
         }
 
-        private static boolean isAt(byte[] value, byte[] data, int start, int length) {
-            int i = start + value.length <= length ? 0 : value.length + 1;
-            while (i < value.length && FOLDED[value[i] & 0xff] == FOLDED[data[start + i] & 0xff]) {
-                i++;
+        // Where the value ends that begins at start, or -1. A line may be broken within it.
+        private static int end(byte[] value, byte[] data, int start, int length) {
+            int at = start;
+            for (int i = 0; i < value.length; i++, at++) {
+                boolean isThere = at < length && FOLDED[value[i] & 0xff] == FOLDED[data[at] & 0xff];
+                at = isThere ? at : afterBreak(data, at, length);
+                if (at == length || FOLDED[value[i] & 0xff] != FOLDED[data[at] & 0xff]) {
+                    return -1;
+                }
             }
-            return i == value.length;
+            return at;
+        }
+
+        private static int afterBreak(byte[] data, int from, int length) {
+            int at = from;
+            while (at < length && at < from + 2 && (data[at] == '\\' || data[at] == '\r')) {
+                at++;
+            }
+            while (at < length && (at > from && data[at] == ' ' || data[at] == '\t' || data[at] == '\n')) {
+                at++;
+            }
+            return at;
         }
     }
 }
