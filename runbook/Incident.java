@@ -222,8 +222,8 @@ public record Incident(Path folder) {
 
     /** Why a file operation failed, in words for one line; the exception's message is often the path alone. */
     public static String why(IOException e) {
-        String kind = WHY.getOrDefault(e.getClass(), "");
-        return kind + (e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage());
+        String said = e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
+        return WHY.getOrDefault(e.getClass(), "") + said;
     }
 
     @Override
@@ -441,21 +441,15 @@ public record Incident(Path folder) {
 
         /** Folds the events of a journal. */
         public static State of(List<Event> events) {
-            Instant failing = null;
-            String diagnosis = "indeterminate";
-            String severity = "";
-            for (Event event : events) {
-                if (event.failing()) {
-                    failing = failing == null ? event.at() : failing;
-                } else if (event.event().equals(Event.RECOVERED)) {
-                    failing = null;
-                }
-                if (event.data().path("diagnosis").isTextual() && !event.event().equals(Event.NOTE)) {
-                    diagnosis = event.data().path("diagnosis").textValue();
-                    severity = event.severity();
-                }
-            }
-            return new State(events, Optional.ofNullable(failing), diagnosis, severity);
+            Optional<Instant> failing = sinceRecovery(events).filter(Event::failing).map(Event::at).findFirst();
+            Optional<Event> named = events.stream().filter(event -> !event.event().equals(Event.NOTE)
+                    && event.data().path("diagnosis").isTextual()).reduce((one, later) -> later);
+            return new State(events, failing, named.map(event -> event.data().path("diagnosis").textValue())
+                    .orElse("indeterminate"), named.map(Event::severity).orElse(""));
+        }
+
+        private static Stream<Event> sinceRecovery(List<Event> events) {
+            return events.stream().skip(1 + events.stream().map(Event::event).toList().lastIndexOf(Event.RECOVERED));
         }
 
         /** The first event's time, or when what it tells of had begun. */
@@ -470,15 +464,9 @@ public record Incident(Path folder) {
 
         /** Since when it has been this bad or worse, without a recovery in between; {@code otherwise} if it was not. */
         public Instant since(String level, Instant otherwise) {
-            Instant since = otherwise;
-            for (Event event : events) {
-                if (event.event().equals(Event.RECOVERED)) {
-                    since = otherwise;
-                } else if (!event.severity().isEmpty() && event.severity().compareTo(level) <= 0) {
-                    since = event.at().isBefore(since) ? event.at() : since;
-                }
-            }
-            return since;
+            return sinceRecovery(events)
+                    .filter(event -> !event.severity().isEmpty() && event.severity().compareTo(level) <= 0)
+                    .map(Event::at).filter(otherwise::isAfter).min(Instant::compareTo).orElse(otherwise);
         }
 
         /** When the key with this fingerprint was replaced and did not come back; empty when no rotation says so. */
