@@ -1,16 +1,20 @@
 package runbook;
 
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.core.JsonParseException;
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.ObjectReader;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.databind.node.ValueNode;
 import java.io.IOException;
+import java.io.StringWriter;
+import java.io.UncheckedIOException;
 import java.lang.invoke.MethodType;
 import java.lang.reflect.Constructor;
 import java.lang.reflect.InvocationTargetException;
@@ -156,27 +160,64 @@ public final class Text {
         }
     }
 
-    /** The one JSON mapper, and trees made from plain maps. */
+    /**
+     * JSON read into trees, written, and trees made from plain maps. Jackson's ObjectMapper can do that and much more: it
+     * would take a tenth of a script's start, to load what nobody here needs.
+     */
     public static final class Json {
-        private static final ObjectMapper MAPPER =
-                JsonMapper.builder().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
-        private static final ObjectReader STRICT = MAPPER.reader().with(StreamReadFeature.STRICT_DUPLICATE_DETECTION);
+        private static final JsonFactory FACTORY = new JsonFactory();
 
         private Json() { }
 
         /** Reads exactly one JSON document; a missing node where there is nothing. */
         public static JsonNode read(byte[] bytes) throws IOException {
-            return MAPPER.readTree(bytes);
+            return document(FACTORY.createParser(bytes));
         }
 
         /** The same from a text. */
         public static JsonNode read(String text) throws IOException {
-            return MAPPER.readTree(text);
+            return document(FACTORY.createParser(text));
         }
 
         /** The same, refused where an object has a field twice: the first one would be read by nobody, and kept. */
-        public static JsonNode strict(String text) throws JsonProcessingException {
-            return STRICT.readTree(text);
+        public static JsonNode strict(String text) throws IOException {
+            return document(FACTORY.createParser(text).enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION));
+        }
+
+        private static JsonNode document(JsonParser json) throws IOException {
+            try (json) {
+                JsonNode document = json.nextToken() == null ? MissingNode.getInstance() : tree(json);
+                if (json.nextToken() != null) {
+                    throw new JsonParseException(json, "there is something behind its end");
+                }
+                return document;
+            }
+        }
+
+        private static JsonNode tree(JsonParser json) throws IOException {
+            JsonNodeFactory nodes = JsonNodeFactory.instance;
+            if (json.isExpectedStartObjectToken()) {
+                ObjectNode object = nodes.objectNode();
+                for (String name = json.nextFieldName(); name != null; name = json.nextFieldName()) {
+                    json.nextToken();
+                    object.set(name, tree(json));
+                }
+                return object;
+            } else if (json.isExpectedStartArrayToken()) {
+                ArrayNode array = nodes.arrayNode();
+                while (json.nextToken() != JsonToken.END_ARRAY) {
+                    array.add(tree(json));
+                }
+                return array;
+            }
+            return switch (json.currentToken()) {
+                case VALUE_STRING -> nodes.textNode(json.getText());
+                case VALUE_TRUE, VALUE_FALSE -> nodes.booleanNode(json.getBooleanValue());
+                case VALUE_NUMBER_FLOAT -> nodes.numberNode(json.getDoubleValue());
+                case VALUE_NUMBER_INT -> json.getNumberType() == JsonParser.NumberType.BIG_INTEGER
+                        ? nodes.numberNode(json.getBigIntegerValue()) : nodes.numberNode(json.getLongValue());
+                default -> nodes.nullNode();
+            };
         }
 
         /** An empty object to fill. */
@@ -213,12 +254,43 @@ public final class Text {
 
         /** The tree on one line. */
         public static String line(JsonNode node) {
-            return node.toString();
+            return written(node, false);
         }
 
         /** The tree indented, without a line end after it. */
         public static String pretty(JsonNode node) {
-            return node.toPrettyString();
+            return written(node, true);
+        }
+
+        private static String written(JsonNode node, boolean pretty) {
+            StringWriter text = new StringWriter();
+            try (JsonGenerator json = FACTORY.createGenerator(text)) {
+                write(node, pretty ? json.useDefaultPrettyPrinter() : json);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+            return text.toString();
+        }
+
+        private static void write(JsonNode node, JsonGenerator json) throws IOException {
+            if (node.isNull() || node.isMissingNode()) {
+                json.writeNull();
+            } else if (node instanceof ValueNode value) {
+                value.serialize(json, null);
+            } else if (node.isArray()) {
+                json.writeStartArray();
+                for (JsonNode element : node) {
+                    write(element, json);
+                }
+                json.writeEndArray();
+            } else {
+                json.writeStartObject();
+                for (Map.Entry<String, JsonNode> field : node.properties()) {
+                    json.writeFieldName(field.getKey());
+                    write(field.getValue(), json);
+                }
+                json.writeEndObject();
+            }
         }
 
         /**
@@ -235,9 +307,11 @@ public final class Text {
             JsonNode table;
             try {
                 table = strict(text);
-            } catch (JsonProcessingException e) {
-                String line = e.getLocation() == null ? "" : " line " + e.getLocation().getLineNr();
-                throw new Problem(origin + line + " is no JSON: " + safe(e.getOriginalMessage().replaceFirst(" \\(start marker.*", ""), 200));
+            } catch (IOException e) {
+                boolean placed = e instanceof JsonProcessingException json && json.getLocation() != null;
+                String line = placed ? " line " + ((JsonProcessingException) e).getLocation().getLineNr() : "";
+                String said = e.getMessage().replaceFirst("(?s) \\(start marker.*|\\s*at \\[Source.*", "");
+                throw new Problem(origin + line + " is no JSON: " + safe(said, 200));
             }
             if (!table.isObject()) {
                 throw new Problem(origin + " has to be an object: rows by id");
