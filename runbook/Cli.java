@@ -304,7 +304,8 @@ public final class Cli {
         String said = Text.safe(message, 600);
         host.err().println("error: " + said);
         if (asJson) {
-            write(Json.pretty(Json.object().put("schema", 1).put("error", said).put("exit", exit)
+            // On one line, as watch prints each of its documents.
+            write(Json.line(Json.object().put("schema", 1).put("error", said).put("exit", exit)
                     .set("advice", advice("now", said, null))), host);
         }
         return exit;
@@ -336,7 +337,6 @@ public final class Cli {
     /** The same on one line: for one of many. */
     public void printLine(JsonNode document) {
         write(Json.line(document), host);
-        printed = true;
     }
 
     private static void write(String json, Host host) {

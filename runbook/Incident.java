@@ -155,11 +155,23 @@ public record Incident(Path folder) {
                 .filter(name -> !name.isEmpty()).reduce("", (before, last) -> last);
     }
 
-    /** The diagnosis of our checks that these events are about: the most severe; of equals the last, the best known. */
+    /**
+     * The diagnosis of our checks that these events are about: the most severe; of equals the last, the best known, but
+     * none of what was found once something was done against it, or of an application that has yet to be restarted.
+     */
     public static Optional<Event> worst(List<Event> events) {
-        return events.stream().filter(event -> event.event().equals(Event.DIAGNOSED)
-                && !event.data().path("diagnosis").asText().isEmpty())
-                .reduce((one, later) -> later.level().compareTo(one.level()) <= 0 ? later : one);
+        Event worst = null;
+        boolean acted = false;
+        for (Event event : events) {
+            String diagnosis = event.data().path("diagnosis").asText();
+            int less = worst == null ? -1 : event.level().compareTo(worst.level());
+            boolean counts = less < 0 || less == 0 && !acted && !diagnosis.equals("stale-app-key");
+            if (counts && event.event().equals(Event.DIAGNOSED) && !diagnosis.isEmpty()) {
+                worst = event;
+            }
+            acted |= event.mitigating() || event.event().equals(Event.RECOVERED);
+        }
+        return Optional.ofNullable(worst);
     }
 
     /** The scenario when these events are a drill's, else empty. */

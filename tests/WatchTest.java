@@ -383,9 +383,11 @@ class WatchTest {
             }
         }
         sandbox.enabled(sandbox.key(), false);
-        Run.Result result = ends(2, watch(Run.script("watch"), NO_PAGE).env("XDG_STATE_HOME", folder.toString()));
-        assertTrue(Pattern.compile("error: this shell's key was replaced at [-0-9]{10}T\\d\\d:\\d\\d:00Z, so it tells nothing: "
-                + "load the new one and start watch again").matcher(result.err()).find(), result.err());
+        Run.Result result = ends(2, watch(Run.script("watch"), NO_PAGE, "--json").env("XDG_STATE_HOME", folder.toString()));
+        List<String> lines = result.out().lines().toList();
+        String refusal = json(lines.get(lines.size() - 1)).path("error").asText();
+        assertTrue(refusal.matches("this shell's key was replaced at [-0-9]{10}T\\d\\d:\\d\\d:00Z, so it tells nothing: load the "
+                + "new one and start watch again") && result.err().contains("error: " + refusal), result.toString());
         assertFalse(Incident.open(journal()) && kinds(journal()).contains("degraded"), "no outage: " + journal());
     }
 
@@ -394,7 +396,7 @@ class WatchTest {
     @Test
     void a429IsLeftAloneForAsLongAsItsRetryAfterSays() {
         begin("rate-limited");
-        Run.Result result = ends(31, NO_PAGE, "--max", "2s", "--json");
+        Run.Result result = ends(31, NO_PAGE, "--max", "4s", "--json");
         assertEquals(1, sandbox.requests().get("GET /api/events"), "Retry-After is most of a minute");
         JsonNode round = json(result, "round").get(0);
         assertTrue(round.path("nextRoundMillis").asLong() > 10_000, round.toString());
