@@ -11,13 +11,11 @@ import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
@@ -104,12 +102,6 @@ class DebugBundleTest {
         return file;
     }
 
-    private static Path bigLog(Path folder) throws IOException {
-        Random random = new Random(5);
-        return Files.write(folder.resolve("big.log"), IntStream.range(0, 60_000)
-                .mapToObj(line -> "line " + line + " klaviyo " + Canaries.hex(random, 40)).toList());
-    }
-
     /** A tool of this name on a PATH of its own. */
     private static void tool(Path folder, String name, String body) throws IOException {
         Path file = Files.writeString(Files.createDirectories(folder).resolve(name), "#!/bin/sh\n" + body + "\n");
@@ -135,6 +127,14 @@ class DebugBundleTest {
     @MethodSource("cases")
     void itGoesAsTheCaseSays(String name, List<String> lines) throws Exception {
         Path work = Tree.temporary("case");
+        try {
+            play(lines, work);
+        } finally {
+            Run.command("sh", "-c", "umount disk").cwd(work).run();
+        }
+    }
+
+    private static void play(List<String> lines, Path work) throws IOException {
         Map<String, String> environment = new HashMap<>();
         String screen = "";
         for (String written : lines) {
@@ -143,12 +143,13 @@ class DebugBundleTest {
             String rest = line.replaceFirst("\\S* ?", "");
             String second = rest.replaceFirst("\\S* ?", "");
             switch (words[0]) {
+                case "if" -> assumeTrue(Run.command("sh", "-c", rest).cwd(work).run().exit() == 0, rest);
                 case "sh" -> ends(0, Run.command("sh", "-c", rest).cwd(work));
                 case "tool" -> tool(work.resolve("bin"), words[1], second);
                 case "env" -> environment.put(words[1], second.replaceFirst("^bin", work + "/bin"));
                 case "answer" -> ANSWERS.put(words[1], second);
                 case "run", "process" -> {
-                    Run run = words[0].equals("run") ? Run.script("debug-bundle") : Run.process("debug-bundle");
+                    Run run = words[0].equals("run") ? Run.script("debug-bundle") : underNoUmask();
                     environment.forEach(run::env);
                     Object[] asked = Tool.split("case", second).toArray();
                     Run whole = second.startsWith("--") ? with(against(run), asked) : with(run, asked);
@@ -163,6 +164,11 @@ class DebugBundleTest {
                 default -> assertEquals("", line);
             }
         }
+    }
+
+    private static Run underNoUmask() {
+        Object[] command = Run.process("debug-bundle").words().toArray();
+        return with(Run.command("sh", "-c", "umask 000; exec \"$@\"", "sh"), command);
     }
 
     /** What stands in the files of an archive whose paths begin so. */
@@ -255,71 +261,7 @@ class DebugBundleTest {
         return canaries.stream().map(canary -> canary.line() + "\n").collect(Collectors.joining());
     }
 
-    @Test
-    void aRealJournalIsReadByUnitAndWindow() throws Exception {
-        Path remote = Path.of("/lib/systemd/systemd-journal-remote");
-        String real = Run.command("sh", "-c", "command -v journalctl").run().out().strip();
-        assumeTrue(Files.isExecutable(remote) && !real.isEmpty(), "needs journalctl and systemd-journal-remote");
-        Path work = Tree.temporary("journal");
-        Path file = Files.createDirectories(work.resolve("log")).resolve("shop.journal");
-        String entries = entry("2026-11-23T03:04:05Z", "shop.service", "klaviyo 401 for jo@shop.example")
-                + entry("2026-11-23T03:04:06Z", "mail.service", "klaviyo of another unit")
-                + entry("2026-11-23T07:04:05Z", "shop.service", "klaviyo too late");
-        assertEquals(0, Run.command(remote.toString(), "--output=" + file, "-").stdin(entries).run().exit());
-        tool(work.resolve("bin"), "journalctl", "exec " + real + " --directory='" + file.getParent() + "' \"$@\"");
-        ends(0, bundle(work.resolve("out.zip"), "--journal", "shop.service", "--from", "2026-11-23T02:00:00Z", "--to",
-                "2026-11-23T04:00:00Z").env("PATH", work.resolve("bin") + ":" + System.getenv("PATH")));
-        String logged = String.join("", unpack(work.resolve("out.zip")).values());
-        saysAll(logged, "2026-11-23T03:04:05", "klaviyo 401 for email-");
-        saysNone(logged, "jo@shop.example", "another unit", "too late");
-    }
-
-    /** In the journal's export format. */
-    private static String entry(String at, String unit, String message) {
-        long micros = Instant.parse(at).toEpochMilli() * 1_000;
-        return "__REALTIME_TIMESTAMP=" + micros + "\n__MONOTONIC_TIMESTAMP=" + micros % 1_000_000
-                + "\n_BOOT_ID=4d1b6b6f6f0a4f0f8f0f0f0f0f0f0f0f\n_HOSTNAME=shop\n_SYSTEMD_UNIT=" + unit
-                + "\nSYSLOG_IDENTIFIER=shop\nMESSAGE=" + message + "\n\n";
-    }
-
     // ---- sources that misbehave, and limits
-
-    @Test
-    void theNewestIsKeptWithinTheSize() throws Exception {
-        Path work = Tree.temporary("size");
-        Path out = work.resolve("small.zip");
-        ends(0, bundle(out, "--log", bigLog(work), "--max-size", "1MB"));
-        assertTrue(Files.size(out) <= 1_000_000, Files.size(out) + " bytes");
-        Map<String, String> files = unpack(out);
-        saysAll(text(out, "application/log/"), "line 59999 ");
-        saysNone(text(out, "application/log/"), "line 0 ");
-        saysAll(files.get("manifest.json").replaceAll("\\s", ""), "\"truncated\":true");
-    }
-
-    /** A disk with room for a part of it: the newest lines are kept. One with room for nothing: a line that says so. */
-    @ParameterizedTest
-    @CsvSource({"1500k, 0", "16k, 1"})
-    void aFullDiskCostsTheOldestLinesOnly(String size, int exit) throws Exception {
-        Path work = Tree.temporary("full-disk");
-        Path disk = Files.createDirectories(work.resolve("disk"));
-        Run mount = Run.command("mount", "-t", "tmpfs", "-o", "size=" + size, "tmpfs", disk.toString());
-        assumeTrue(mount.run().exit() == 0, "only where a small file system may be mounted");
-        try {
-            Path out = disk.resolve("bundle.zip");
-            Run.Result result = ends(exit, bundle(out, "--log", bigLog(work)).cwd(work));
-            if (exit == 1) {
-                saysAll(result.err(), "error: " + out + " cannot be written (No space left on device)");
-                assertEquals(List.of(), List.of(disk.toFile().list()));
-            } else {
-                Map<String, String> files = unpack(out);
-                saysAll(text(out, "application/log/"), "line 59999 ");
-                saysNone(text(out, "application/log/"), "line 0 ");
-                saysAll(result.out().replaceAll("\\s+", " "), "or the disk, has no room for them");
-            }
-        } finally {
-            ends(0, Run.command("umount", disk.toString()));
-        }
-    }
 
     @Test
     void interruptedItLeavesNothingUnderTheName() throws Exception {
@@ -336,30 +278,6 @@ class DebugBundleTest {
             assertEquals("interrupted: nothing was written\n", result.err());
         }
         assertEquals(List.of(), List.of(target.toFile().list()), "something was left behind");
-    }
-
-    @Test
-    void allIsTheOwnersUnderAnyUmaskAndLeftoversGo() throws Exception {
-        Path work = Tree.temporary("umask");
-        Path left = Files.createDirectories(work.resolve("deep/.bundle-killed"));
-        Files.writeString(left.resolve("lock"), "");
-        Files.writeString(left.resolve("part-1"), "redacted");
-        Path log = Files.writeString(work.resolve("a.log"), "klaviyo\n");
-        Path out = work.resolve("deep/b.zip");
-        ends(0, underUmask("redact", log, "--out", out));
-        assertFalse(Files.exists(left), "what a killed run left is still there");
-        ends(0, underUmask("open", out, "--to", work.resolve("new/unpacked")));
-        try (Stream<Path> unpacked = Files.walk(work.resolve("new"))) {
-            for (Path file : Stream.concat(Stream.of(out), unpacked).toList()) {
-                assertEquals(Files.isDirectory(file) ? "rwx------" : "rw-------",
-                        PosixFilePermissions.toString(Files.getPosixFilePermissions(file)), file.toString());
-            }
-        }
-    }
-
-    private static Run underUmask(Object... words) {
-        Object[] command = Run.process("debug-bundle").words().toArray();
-        return with(with(Run.command("sh", "-c", "umask 000; exec \"$@\"", "sh"), command), words);
     }
 
     // ---- what it says
