@@ -147,7 +147,8 @@ class RotateKey implements Callable<Integer>, Listener {
     boolean dryRun;
     @Option(names = "--roll-back", order = 52, description = "undo an unfinished rotation instead of finishing it")
     boolean rollBack;
-    @Option(names = {"-y", "--yes"}, order = 53, description = "do not ask; needed where there is no terminal, but in a drill")
+    @Option(names = {"-y", "--yes"}, order = 53,
+            description = "do not ask; needed where there is no terminal, but in a drill")
     boolean yes;
 
     private Screen screen;
@@ -204,14 +205,15 @@ class RotateKey implements Callable<Integer>, Listener {
             refuseWrongUsage(incident);
             rotation.resumed().ifPresent(words ->
                     screen.verdict(Mark.WARN, "Going on with the rotation begun at " + words));
-            rotation.preflight(console().isPresent());
+            // In a drill without a terminal everything is agreed to.
+            rotation.preflight(console().isPresent() || drilled());
             if (rollBack && !dryRun) {
-                return rotation.rollBack("asked for", givenKey());
+                return rotation.rollBack("", givenKey());
             }
             Optional<Key> fresh = newKey();
             if (fresh.isPresent()) {
-                rotation.test(fresh.get(), account -> console().isPresent() && confirmed("The new key belongs to "
-                        + account + ". Nothing tells whose the old one was: is that your account?"));
+                rotation.test(fresh.get(), account -> agreed("The new key belongs to " + account
+                        + ". Nothing tells whose the old one was: is that your account?"));
             } else if (dryRun) {
                 screen.line("No new key was given: step 2 tests it when there is one.");
             } else {
@@ -221,8 +223,7 @@ class RotateKey implements Callable<Integer>, Listener {
             if (dryRun) {
                 return Ending.PLANNED;
             }
-            boolean sure = yes || drilled() && console().isEmpty();
-            return sure || confirmed("Go ahead?") ? rotation.change() : Ending.REFUSED;
+            return yes || agreed("Go ahead?") ? rotation.change() : Ending.REFUSED;
         } catch (Trouble e) {
             return rotation.failed(e);
         }
@@ -264,11 +265,12 @@ class RotateKey implements Callable<Integer>, Listener {
         Duration verify = Optional.ofNullable(verifyFor).orElse(Duration.ofSeconds(drilled() ? 5 : 120));
         Duration wait = Optional.ofNullable(grace).orElse(Duration.ofSeconds(drilled() ? 2 : 300));
         // What the postmortem's handover knows by itself, or has no use for, is left out of what is kept.
-        Map<String, String> kept = new LinkedHashMap<>(shared.launcher().options());
-        kept.keySet().removeAll(Set.of("incident", "templates", "drill"));
+        Map<String, String> where = new LinkedHashMap<>(shared.launcher().options());
+        where.keySet().removeAll(Set.of("incident", "templates", "drill"));
+        String kept = (options() + " " + String.join(" ", where.values())).strip();
         return new Rotation.Wishes(shared.host(), shared.settings(), tool, stores,
                 table.places(shared.host(), "--restart", restart), Optional.ofNullable(account), new TreeSet<>(needs),
-                restartWithin, verify, wait, disableOld, options() + " " + String.join(" ", kept.values()), this::again);
+                restartWithin, verify, wait, disableOld, kept, this::again);
     }
 
     // ---- the new key
@@ -320,13 +322,17 @@ class RotateKey implements Callable<Integer>, Listener {
         return shared.host().terminal() ? Optional.ofNullable(System.console()) : Optional.empty();
     }
 
+    private boolean agreed(String question) {
+        return console().isPresent() ? confirmed(question) : drilled();
+    }
+
     // Only a no is a no: whoever types y meant something else.
     private boolean confirmed(String question) {
         screen.line();
         screen.line(question);
-        String prompt = "Type yes: ";
+        String prompt = (screen.quiet() ? question + " " : "") + "Type yes: ";
         while (true) {
-            String answer = String.valueOf(console().orElseThrow().readLine(prompt)).strip();
+            String answer = String.valueOf(console().orElseThrow().readLine("%s", prompt)).strip();
             if (answer.equalsIgnoreCase("yes")) {
                 return true;
             } else if (answer.matches("(?i)no?|null")) {
@@ -384,18 +390,23 @@ class RotateKey implements Callable<Integer>, Listener {
             began("by-hand");
             screen.item("  " + (rotation.byHand.indexOf(hand) + 1) + ". ", hand.detail());
             hand.mend().lines().forEach(command -> screen.command(6, command));
+            if (screen.quiet()) {
+                screen.verdict(Mark.NONE, "by hand: " + (hand.detail() + "\n" + hand.mend()).replace("\n", "   "));
+            }
         }
         screen.line();
         String untested = ending == Ending.PLANNED ? rotation.untested() : "";
         boolean unfinished = ending == Ending.REFUSED && rotation.resumed().isPresent();
         if (untested.isEmpty()) {
-            screen.verdict(ending.exit == 0 ? Mark.OK : Mark.FAIL, unfinished
-                    ? "Refused: this run has changed nothing, the one before it is unfinished" : ending.verdict);
+            String verdict = unfinished ? "Refused: this run has changed nothing, the one before it is unfinished"
+                    : ending.verdict;
+            screen.verdict(ending.exit == 0 ? Mark.OK : Mark.FAIL, verdict
+                    + (rotation.why.isEmpty() ? "" : ". Why: " + rotation.why));
         } else {
             screen.verdict(Mark.WARN, "Dry run: nothing has changed. Not tested: " + untested);
         }
         shared.drill().ifPresent(scenario -> screen.indented(2, "DRILL " + scenario));
-        if (!commands(ending).isEmpty()) {
+        if (ending.exit == 0 || !rotation.why.isEmpty()) {
             next(ending);
         }
         printJson(ending);
@@ -404,7 +415,8 @@ class RotateKey implements Callable<Integer>, Listener {
 
     private void printJson(Ending ending) {
         if (shared.json()) {
-            String command = commands(ending).stream().findFirst().orElse(null);
+            boolean now = ending.exit == 0 || ending == Ending.STUCK;
+            String command = now ? commands(ending).get(0) : null;
             shared.print(rotation.json(ending).set("advice", Cli.advice("now", ending.next, command)));
         }
     }
@@ -429,11 +441,9 @@ class RotateKey implements Callable<Integer>, Listener {
         }
     }
 
-    // What comes next; nothing where something has to be mended first, or the drill's sandbox is gone.
     private List<String> commands(Ending ending) {
         if (ending != Ending.ROTATED) {
-            boolean goesOn = ending == Ending.PLANNED || ending == Ending.STUCK && !drilled();
-            return goesOn ? List.of(again("")) : List.of();
+            return List.of(again(""));
         }
         // The file that was given for the key holds the old one.
         Screen.Launcher launcher = shared.launcher();
@@ -448,7 +458,8 @@ class RotateKey implements Callable<Integer>, Listener {
 
     // The command line that does this, or goes on with it, in earnest, with more options.
     private String again(String more) {
-        return shared.launcher().line("rotate-key", options() + more)
+        String missing = rotation == null ? "" : rotation.missing;
+        return shared.launcher().line("rotate-key", options() + missing + more)
                 + (newKeyCommand == null ? "" : "   # and --new-key-command, which is left out here");
     }
 

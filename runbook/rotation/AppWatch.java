@@ -132,7 +132,6 @@ final class AppWatch {
         return Math.round(counted.sum().orElse(0));
     }
 
-    /** What is counted in a while does not grow beyond what it was before. */
     Done steady() {
         Duration watch = within.dividedBy(4);
         progress.listener.waiting("watching its errors for " + Durations.words(watch));

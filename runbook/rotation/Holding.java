@@ -4,6 +4,7 @@ import java.time.Duration;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
 import runbook.Key;
+import runbook.Screen.Mark;
 import runbook.Text;
 import runbook.rotation.Progress.Done;
 import runbook.rotation.Progress.Effect;
@@ -47,7 +48,6 @@ final class Holding {
     private final Wishes wishes;
     private final Progress progress;
     private final Keys keys;
-    /** What it holds as far as the last look told. */
     Held now = Held.UNSEEN;
 
     Holding(Place store, Wishes wishes, Progress progress, Keys keys) {
@@ -119,24 +119,17 @@ final class Holding {
         return held.known() ? Done.ok(holds) : Done.warn(holds + ", which is no private key");
     }
 
-    String state() {
-        boolean seen = holdsOld() || holdsNew();
-        return store.name() + (seen ? " holds the " + (holdsNew() ? "new" : "old") : " may hold the new") + " key";
-    }
-
     // ---- forward
 
-    /** What the plan says of {@link #write}. */
     String plan() {
         if (keys.fresh.isPresent() && holdsNew()) {
             return "holds the new key already: nothing to do";
         }
-        String back = history().isEmpty() ? "its old value, kept in memory; after a kill, finish, or give the old key"
-                + " again (--key-file)" : "its version " + kept.version;
+        String back = store.undo(kept.version).isEmpty() ? "its old value, kept in memory; after a kill, finish, or"
+                + " give the old key again (--key-file)" : "its version " + kept.version;
         return "way back: " + back + (store.note().isEmpty() ? "" : "; " + store.note());
     }
 
-    /** Makes it hold the new key. */
     Done write() {
         if (saw(store.read()).holds(keys.newPrint())) {
             return Done.skipped("holds the new key already");
@@ -203,7 +196,6 @@ final class Holding {
         return seen ? Done.ok("holds " + now + ", and nobody else has set it") : Done.warn("cannot be looked at now");
     }
 
-    /** Makes it hold its old value again. */
     Done putBack() {
         if (!seen() || !holdsOld()) {
             refuseStranger();
@@ -231,14 +223,11 @@ final class Holding {
                 + ", is at hand nowhere" + way, wishes.again().apply("")));
     }
 
-    /** What a person pastes to bring the old value back; empty where the store keeps no old ones. */
-    String history() {
-        return store.undo(kept.version);
-    }
-
-    String byHand() {
+    Done byHand() {
+        String undo = store.undo(kept.version);
         String print = store.readable() ? " (" + words(kept.before) + ")" : "";
-        return history().isEmpty() ? "put the old key" + print + " back into " + store.name()
-                : "put the old value of " + store.name() + " back from its own history";
+        String again = "put the old key" + print + " back into " + store.name();
+        return undo.isEmpty() ? new Done(Mark.NONE, again, store.writing())
+                : new Done(Mark.NONE, "put the old value of " + store.name() + " back from its own history", undo);
     }
 }

@@ -65,7 +65,6 @@ public final class Keys {
     private List<Key> known = List.of();
     Optional<Key> old = Optional.empty();
     private Standing standing = Standing.UNKNOWN;
-    /** The new key, once it is given. */
     Optional<Key> fresh = Optional.empty();
     Optional<Account> account = Optional.empty();
 
@@ -262,7 +261,6 @@ public final class Keys {
         };
     }
 
-    /** The new key authenticates still. */
     Done alive() {
         Standing now = Progress.until(() -> standing(fresh.orElseThrow()), one -> one.valid || one.dead,
                 wishes.verify(), one -> Progress.INTERVAL);
@@ -277,7 +275,6 @@ public final class Keys {
         return old.isPresent() && !old.equals(fresh) && !standing.dead;
     }
 
-    /** What is to be done about an old key that this rotation does not disable. */
     String left() {
         String dead = standing.dead ? "dead already (" + standing.words + ")"
                 : "which key was the old one is not known";

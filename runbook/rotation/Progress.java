@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -26,6 +27,7 @@ import runbook.Incident.Event;
 import runbook.Screen.Mark;
 import runbook.Settings.Problem;
 import runbook.Text;
+import runbook.Text.Durations;
 import runbook.Tool;
 import runbook.rotation.Rotation.Wishes;
 
@@ -122,7 +124,7 @@ public final class Progress {
     static final class Kept {
         public int schema = 1;
         public String outcome = "unfinished";
-        public String startedAt = Instant.now().toString();
+        public String startedAt = Instant.now().truncatedTo(ChronoUnit.SECONDS).toString();
         public String options = "";
         public String account = "";
         public String oldKey = "";
@@ -222,6 +224,8 @@ public final class Progress {
     void awaitChild(Duration patience) {
         ProcessHandle.of(kept.child == null ? -1 : kept.child.pid)
                 .filter(process -> Child.of(process).equals(kept.child)).ifPresent(process -> {
+                    listener.waiting("waiting for a tool that the run before left running, at most "
+                            + Durations.words(patience));
                     process.onExit().completeOnTimeout(process, patience.toMillis(), TimeUnit.MILLISECONDS).join();
                     Tool.kill(process);
                 });

@@ -127,6 +127,9 @@ public final class Rotation implements AutoCloseable {
     private boolean unmarked;
     /** What a person has to do by hand, with the commands. */
     public final List<Done> byHand = new ArrayList<>();
+    /** What failed first, in words, and the options that an unfinished rotation lacks here; each empty for nothing. */
+    public String why = "";
+    public String missing = "";
 
     /** A rotation that has not begun. */
     public Rotation(Wishes wishes, Listener listener) {
@@ -161,14 +164,14 @@ public final class Rotation implements AutoCloseable {
         files.forEach(this::lock);
         progress.begin(where, looking);
         holdings = wishes.stores.stream().map(store -> new Holding(store, wishes, progress, keys)).toList();
-        String missing = missing("--to", kept().touched(), wishes.stores);
+        String stores = missing("--to", kept().touched(), wishes.stores);
         String targets = missing("--restart", kept().targets.stream(), wishes.targets);
-        if (!missing.isEmpty() || !targets.isEmpty()) {
+        if (!(stores + targets).isEmpty()) {
             // A target that turned out to be wrong may be changed for another: none at all is forgotten.
-            boolean forgotten = !missing.isEmpty() || wishes.targets.isEmpty();
+            missing = stores.isEmpty() && !wishes.targets.isEmpty() ? "" : stores + targets;
             progress.make(new Step("preflight", "unfinished rotation", "", () -> {
-                Trouble.when(forgotten, "the one in " + where + " is about more than was given:" + missing + targets,
-                        wishes.again.apply(missing + targets));
+                Trouble.when(!missing.isEmpty(), "the one in " + where + " is about more than was given:" + missing,
+                        wishes.again.apply(""));
                 return Done.warn("without" + targets + ", which the run before had");
             }));
         }
@@ -207,9 +210,8 @@ public final class Rotation implements AutoCloseable {
     }
 
     private String state() {
-        String stores = touched().stream().map(Holding::state).collect(Collectors.joining(", "));
-        return !kept().changed() ? "nothing has changed"
-                : stores + (kept().restarting ? "; a restart has begun" : "; nothing has been restarted");
+        return !kept().changed() ? "nothing has changed" : kept().touched().collect(Collectors.joining(", "))
+                + " may hold the new key; " + (kept().restarting ? "a restart has begun" : "nothing was restarted");
     }
 
     /** Notes that this process is ending in the middle of it; says how things stand, and what to do. */
@@ -338,34 +340,36 @@ public final class Rotation implements AutoCloseable {
     /** What comes of a failure: the way back where something has been changed, by an earlier run too. */
     public Ending failed(Trouble trouble) {
         boolean halfWay = kept().changed() && keys.fresh.isPresent() && !progress.looking;
-        return halfWay ? rollBack(Text.safe(trouble.getMessage(), 300), keys.fresh) : Ending.REFUSED;
+        why = progress.made.stream().filter(step -> step.done().mark() == Mark.FAIL).findFirst().map(Step::words)
+                .orElse(trouble.getMessage());
+        return halfWay ? rollBack(why, keys.fresh) : Ending.REFUSED;
     }
 
     // ---- the way back
-
-    private List<Holding> touched() {
-        return holdings.stream().filter(one -> one.kept.touched).toList();
-    }
 
     /**
      * Puts the old value back into every store that this rotation changed, last one first, restarts, and verifies.
      * Where a store holds what somebody else set, an old value is at hand nowhere, or the old key cannot be enabled
      * again (by the new one, that this run was {@code given}), nothing is put back. {@link #byHand} says what is left.
      */
-    public Ending rollBack(String why, Optional<Key> given) {
+    public Ending rollBack(String reason, Optional<Key> given) {
+        why = reason;
         progress.listener.began("roll-back");
-        progress.listener.waiting(why);
-        List<Holding> touched = new ArrayList<>(touched());
+        progress.listener.waiting(reason.isEmpty() ? "asked for" : reason);
+        List<Holding> touched = new ArrayList<>(holdings);
+        touched.removeIf(one -> !one.kept.touched);
         Collections.reverse(touched);
         touched.forEach(one -> progress.attempt(look("roll-back", one, "", one::mayGoBack)).ifPresent(trouble ->
-                byHand.add(new Done(Mark.NONE, one.store.name() + " " + trouble.getMessage(), trouble.mend))));
+                byHand.add(new Done(Mark.NONE, one.store.name() + " – " + trouble.getMessage(), trouble.mend))));
         if (!byHand.isEmpty() && !changing) {
+            why = byHand.remove(0).detail();
+            byHand.clear();
             return Ending.REFUSED;
         } else if (byHand.isEmpty() && kept().disabled != null) {
             // To bring a dead key back would leave the application with none.
             back(new Step("roll-back", "old key", "", () -> keys.enable(rediscovered().or(() -> given))),
-                    "something still uses the old key, which is disabled and could not be enabled again: do that in"
-                            + " Klaviyo, Settings > API keys. The stores keep the new key meanwhile", "");
+                    Done.warn("something still uses the old key, which is disabled and could not be enabled again: do"
+                            + " that in Klaviyo, Settings > API keys. The stores keep the new key meanwhile"));
         }
         if (byHand.isEmpty()) {
             putBack(touched, kept().restarting);
@@ -375,21 +379,22 @@ public final class Rotation implements AutoCloseable {
 
     private void putBack(List<Holding> touched, boolean restarting) {
         touched.forEach(one -> back(new Step("roll-back", one.store.name(), one.store.writing(), "", one::putBack),
-                one.byHand(), one.history().isEmpty() ? one.store.writing() : one.history()));
+                one.byHand()));
         unmarked = wishes.targets.isEmpty();
         for (Place target : restarting ? wishes.targets : List.<Place>of()) {
-            back(restart("roll-back", target), "restart " + target.name(), target.restarting(wishes.restart));
+            back(restart("roll-back", target), new Done(Mark.NONE, "restart " + target.name(),
+                    target.restarting(wishes.restart)));
         }
         if (restarting || !touched.isEmpty()) {
             back(new Step("roll-back", "app", "", () -> app.asBefore(keys.oldPrint(), !restarting || !unmarked)),
-                    "look at the application: nothing shows that it is well with the old key, sha256 "
-                            + keys.oldPrint(), "");
+                    Done.warn("look at the application: nothing shows that it is well with the old key, sha256 "
+                            + keys.oldPrint()));
         }
     }
 
     // Whatever goes wrong, the rest still has to be brought back.
-    private void back(Step step, String otherwise, String commands) {
-        progress.attempt(step).ifPresent(trouble -> byHand.add(new Done(Mark.NONE, otherwise, commands)));
+    private void back(Step step, Done otherwise) {
+        progress.attempt(step).ifPresent(trouble -> byHand.add(otherwise));
     }
 
     // ---- the end

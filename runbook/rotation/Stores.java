@@ -312,7 +312,6 @@ public final class Stores {
             return checked(answer(row.read, ""), true);
         }
 
-        /** The command that looks at it, for people; empty where no tool does. */
         String reading() {
             return row.read.map(read -> shown(command(read, Map.of()), "")).orElse("");
         }
