@@ -81,13 +81,13 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import runbook.Checks;
 import runbook.Checks.Findings;
-import runbook.Checks.Group;
 import runbook.Cli;
 import runbook.DecisionTree.Diagnosis;
 import runbook.Http;
 import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.Key;
+import runbook.Klaviyo;
 import runbook.Klaviyo.Endpoint;
 import runbook.Message;
 import runbook.Message.Slack;
@@ -103,6 +103,7 @@ import runbook.Text;
 import runbook.Text.Json;
 import runbook.Tool;
 import runbook.Verdict;
+import runbook.Verdict.Group;
 
 @Command(name = "triage", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         showDefaultValues = false,
@@ -753,7 +754,7 @@ class Triage implements Callable<Integer> {
             throw new Problem("--curl prints commands for later, and a drill's sandbox ends with this one: leave out"
                     + " --drill, or let one stay (" + launcher.command("sandbox") + " " + shared.drill().get() + ")");
         }
-        Map<String, String> commands = Checks.curl(settings);
+        Map<String, String> commands = Klaviyo.curl(settings);
         commands.forEach((check, command) -> {
             screen.line("# " + check);
             screen.command(0, command);

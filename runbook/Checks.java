@@ -1,7 +1,6 @@
 package runbook;
 
 import java.io.InputStream;
-import java.net.URI;
 import java.time.Instant;
 import java.time.LocalDate;
 import java.time.ZoneOffset;
@@ -27,8 +26,8 @@ import runbook.Http.Answer;
 import runbook.Http.Asking;
 import runbook.Key.LastGood;
 import runbook.Klaviyo.Endpoint;
-import runbook.OurSide.AppErrors;
 import runbook.OurSide.AppLog;
+import runbook.Prometheus.AppErrors;
 import runbook.Screen.Check;
 import runbook.redact.Redactor;
 
@@ -51,7 +50,7 @@ public final class Checks implements AutoCloseable {
             NetworkPath.to(asking.settings().target().api(), asking), settings -> NetworkPath.untrodden());
     private static final Row<Check> APP = Row.of("app", OurSide::health);
     private static final Row<AppErrors> ERRORS = new Row<>("app-errors", AppErrors::look, AppErrors::told);
-    private static final Row<Check> WEBHOOK = Row.of("webhook", OurSide::webhook);
+    private static final Row<Check> WEBHOOK = Row.of("webhook", NetworkPath::webhook);
 
     private final Settings settings;
     private final Http http;
@@ -146,7 +145,7 @@ public final class Checks implements AutoCloseable {
             // What reads the answers is loaded while they are awaited.
             Redactor.strict().text("");
             Probes probes = asked.get();
-            Check route = OurSide.listed(webhook.join(), probes.endpoints, settings.target().webhook());
+            Check route = NetworkPath.listed(webhook.join(), probes.endpoints, settings.target().webhook());
             return new Findings(at, settings, status.join(), network.join(), probes.auth, probes.endpoints, app.join(),
                     errors.join(), read.join(), route, Before.NOTHING);
         };
@@ -174,36 +173,6 @@ public final class Checks implements AutoCloseable {
         Probes probes = ask(CHOICES, asking).get();
         return new Findings(shared.at, other, shared.status, shared.network, probes.auth, probes.endpoints, shared.app,
                 shared.errors, shared.log, shared.webhook, shared.before);
-    }
-
-    /** The checks by what they find, each as a curl command to paste: without a key in it, login or token. */
-    public static Map<String, String> curl(Settings settings) {
-        Settings.Target at = settings.target();
-        long seconds = Math.max(1, settings.probing().timeout().toSeconds());
-        String plain = "curl -gsSi --connect-timeout 5 --max-time " + seconds + " ";
-        // -H @- reads the header from standard input, and printf is the shell's own: the key never stands in an argv,
-        // where ps would show it.
-        String key = settings.key().map(Key::token).orElse(false) ? "Bearer %s\\n' \"$KLAVIYO_ACCESS_TOKEN\""
-                : "Klaviyo-API-Key %s\\n' \"$KLAVIYO_PRIVATE_KEY\"";
-        String api = "printf 'Authorization: " + key + " | " + plain + "-H @- -H "
-                + Text.word("revision: " + settings.revision()) + " -H 'Accept: application/vnd.api+json' ";
-        Map<String, String> commands = new LinkedHashMap<>();
-        commands.put("status-page", plain + quoted(at.status(), "/api/v2/summary.json"));
-        commands.put("network", plain + "-o /dev/null -w 'DNS %{time_namelookup} s, connect %{time_connect} s, TLS "
-                + "%{time_appconnect} s\\n' " + quoted(at.api(), ""));
-        commands.put("auth", api + quoted(at.api(), Endpoint.ACCOUNTS.target()));
-        settings.probing().endpoints().forEach(endpoint -> commands.put("endpoint:" + endpoint.name()
-                + ", and rate-limit from its headers", api + quoted(at.api(), endpoint.target())));
-        commands.put("app", plain + quoted(at.app(), ""));
-        commands.put("app-errors", plain + "--data-urlencode " + Text.word("query=" + settings.app().query()) + " -G "
-                + quoted(at.prometheus(), "/api/v1/query"));
-        commands.put("webhook", plain + quoted(at.webhook(), ""));
-        commands.values().removeIf(command -> command.endsWith(" "));
-        return commands;
-    }
-
-    private static String quoted(URI base, String target) {
-        return base == null ? "" : "'" + Settings.open(base + target).replace("'", "'\\''") + "'";
     }
 
     /** What a key makes it possible to ask. */
@@ -255,37 +224,6 @@ public final class Checks implements AutoCloseable {
         }
     }
 
-    /** What is told together: checks that came to the same, or one alone. */
-    public record Group(List<String> names, Check.Outcome outcome, String text) {
-        /** A check by itself, with the time that it took. */
-        public static Group of(Check check) {
-            String time = check.millis() > 0 ? " [" + check.millis() + " ms]" : "";
-            return new Group(List.of(check.name()), check.outcome(), check.summary() + time);
-        }
-
-        /** Checks in their order, those together that tell the same. Answers that differ in their ray alone do. */
-        public static List<Group> of(List<Check> checks, Function<Check, String> told) {
-            Map<String, Group> groups = new LinkedHashMap<>();
-            for (Check check : checks) {
-                // Each answer has a ray of its own: what differs in nothing else is told once, with the first one's.
-                Map<String, String> parts = new LinkedHashMap<>();
-                for (String part : told.apply(check).split("; ")) {
-                    parts.putIfAbsent(part.replaceAll(" ?\\(?cf-ray [\\w-]+\\)?", ""), part);
-                }
-                Group group = new Group(new ArrayList<>(), check.outcome(), String.join("; ", parts.values()));
-                groups.computeIfAbsent(check.outcome() + new TreeSet<>(parts.keySet()).toString(), key -> group).names
-                        .add(check.name().replace("endpoint:", ""));
-            }
-            return List.copyOf(groups.values());
-        }
-
-        /** {@code profiles, lists and 3 more}. */
-        public String name() {
-            return names.size() <= 3 ? String.join(", ", names)
-                    : names.get(0) + ", " + names.get(1) + " and " + (names.size() - 2) + " more";
-        }
-    }
-
     /**
      * Everything that the checks found: the vendor's page, the path to the API, the key, the endpoints in the order
      * asked, our application (its health, its errors as counted or told, its log, the route that Klaviyo delivers to),
@@ -303,11 +241,11 @@ public final class Checks implements AutoCloseable {
         }
 
         /** What is not well, equal findings together: those that failed first. */
-        public List<Group> groups() {
+        public List<Verdict.Group> groups() {
             List<Check> unwell = Stream.of(Check.Outcome.FAIL, Check.Outcome.WARN)
                     .flatMap(outcome -> checks().stream().filter(check -> check.outcome() == outcome)).toList();
             boolean refused = keyFaults().isEmpty() && auth.fails();
-            return Group.of(unwell, check -> refused && check == auth.check()
+            return Verdict.Group.of(unwell, check -> refused && check == auth.check()
                     ? Symptom.describe(auth.samples().get(0))
                     : check.summary().replaceFirst("^(\\d+) of \\1 failed: ", ""));
         }

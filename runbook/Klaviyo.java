@@ -1,8 +1,10 @@
 package runbook;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.net.URI;
 import java.time.DateTimeException;
 import java.time.LocalDate;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -25,6 +27,36 @@ public final class Klaviyo {
             headers.put("Content-Type", "application/vnd.api+json");
         }
         return headers;
+    }
+
+    /** The checks by what they find, each as a curl command to paste: without a key in it, login or token. */
+    public static Map<String, String> curl(Settings settings) {
+        Settings.Target at = settings.target();
+        long seconds = Math.max(1, settings.probing().timeout().toSeconds());
+        String plain = "curl -gsSi --connect-timeout 5 --max-time " + seconds + " ";
+        // -H @- reads the header from standard input, and printf is the shell's own: the key never stands in an argv,
+        // where ps would show it.
+        String key = settings.key().map(Key::token).orElse(false) ? "Bearer %s\\n' \"$KLAVIYO_ACCESS_TOKEN\""
+                : "Klaviyo-API-Key %s\\n' \"$KLAVIYO_PRIVATE_KEY\"";
+        String api = "printf 'Authorization: " + key + " | " + plain + "-H @- -H "
+                + Text.word("revision: " + settings.revision()) + " -H 'Accept: application/vnd.api+json' ";
+        Map<String, String> commands = new LinkedHashMap<>();
+        commands.put("status-page", plain + quoted(at.status(), "/api/v2/summary.json"));
+        commands.put("network", plain + "-o /dev/null -w 'DNS %{time_namelookup} s, connect %{time_connect} s, TLS "
+                + "%{time_appconnect} s\\n' " + quoted(at.api(), ""));
+        commands.put("auth", api + quoted(at.api(), Endpoint.ACCOUNTS.target()));
+        settings.probing().endpoints().forEach(endpoint -> commands.put("endpoint:" + endpoint.name()
+                + ", and rate-limit from its headers", api + quoted(at.api(), endpoint.target())));
+        commands.put("app", plain + quoted(at.app(), ""));
+        commands.put("app-errors", plain + "--data-urlencode " + Text.word("query=" + settings.app().query()) + " -G "
+                + quoted(at.prometheus(), "/api/v1/query"));
+        commands.put("webhook", plain + quoted(at.webhook(), ""));
+        commands.values().removeIf(command -> command.endsWith(" "));
+        return commands;
+    }
+
+    private static String quoted(URI base, String target) {
+        return base == null ? "" : "'" + Settings.open(base + target).replace("'", "'\\''") + "'";
     }
 
     /**

@@ -6,7 +6,6 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.temporal.ChronoUnit;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -19,12 +18,12 @@ import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
+import runbook.Http.Answer;
+import runbook.Incident.Event;
 import runbook.Settings.Problem;
 import runbook.Settings.Templates;
 import runbook.Text.Json;
 import runbook.Text.Nearest;
-import runbook.Http.Answer;
-import runbook.Incident.Event;
 
 /**
  * What the runbook's two messages say, the internal one (Slack) and the external one (status page): what the diagnosis
@@ -63,7 +62,7 @@ public final class Message {
         Instant due = known.next == null ? due(journal, at) : known.next;
         next = state == State.RESOLVED ? null : due;
         Optional<Event> done = journal.stream().filter(Event::mitigating).reduce((first, last) -> last);
-        String begun = done.map(event -> "Done at " + minute(event.at()) + ": " + event.summary())
+        String begun = done.map(event -> "Done at " + Text.minute(event.at()) + ": " + event.summary())
                 .orElse("Under way: " + words.action());
         String usual = state == State.MITIGATING ? begun : "To do: " + words.action();
         action = Optional.ofNullable(known.action)
@@ -103,10 +102,6 @@ public final class Message {
         long minutes = Duration.between(failing.orElse(told), told).toMinutes();
         long apart = minutes < 120 ? 20 : 60;
         return told.plus(Duration.ofMinutes(minutes < 5 ? 5 : apart));
-    }
-
-    private static String minute(Instant at) {
-        return at.truncatedTo(ChronoUnit.MINUTES).toString().replace(":00Z", "Z");
     }
 
     /** Where the incident stands. */
@@ -169,8 +164,8 @@ public final class Message {
         values.put("working", working);
         values.put("outage", component().equals("Major Outage"));
         values.put("drill", drill.orElse(""));
-        values.put("next", next == null ? "" : minute(next));
-        values.put("updated", minute(at));
+        values.put("next", next == null ? "" : Text.minute(next));
+        values.put("updated", Text.minute(at));
         return template.fill(values, Object::toString, escape);
     }
 

@@ -1,5 +1,6 @@
 package runbook;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
@@ -20,12 +21,15 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.net.ssl.SSLContext;
@@ -34,11 +38,16 @@ import javax.net.ssl.SSLSocket;
 import javax.net.ssl.TrustManager;
 import javax.net.ssl.TrustManagerFactory;
 import javax.net.ssl.X509TrustManager;
+import runbook.Http.Answer;
+import runbook.Http.Asking;
 import runbook.Http.Fault;
 import runbook.Http.Kind;
+import runbook.Http.Reply;
+import runbook.Klaviyo.Endpoint;
 import runbook.Screen.Check;
 import runbook.Screen.Check.Outcome;
 import runbook.Text.Durations;
+import runbook.Text.Json;
 
 /** The way to a server, gone once, phase by phase: DNS, connect (to the proxy, where there is one), TLS. */
 final class NetworkPath {
@@ -285,5 +294,79 @@ final class NetworkPath {
 
     private static Optional<Fault> broken(Kind kind, String words) {
         return Optional.of(new Fault(kind, words, 0));
+    }
+
+    // ---- the route that Klaviyo delivers to: the state is whether webhooks arrive
+
+    static Check webhook(Asking asking) {
+        URI route = asking.settings().target().webhook();
+        if (route == null) {
+            return Check.skipped("webhook", "no route given: --webhook-url or KLAVIYO_WEBHOOK_URL");
+        }
+        long start = System.nanoTime();
+        CompletableFuture<Answer> asked = CompletableFuture.supplyAsync(() -> ask(route, asking));
+        NetworkPath path = to(route, asking);
+        Answer answer = path.fault().isPresent() ? path.fault().get() : asked.join();
+        String soon = path.expiresSoon() ? "yes, but the certificate ends soon" : "yes";
+        String state = answer instanceof Reply reply && isLive(reply) ? soon : "no: route";
+        if (answer instanceof Fault fault && fault.kind().tls() && fault.kind() != Http.Kind.TLS) {
+            state = "no: certificate";
+        }
+        boolean doubtful = !state.equals("yes") || answer instanceof Reply reply && isPage(reply);
+        Outcome live = doubtful ? Outcome.WARN : Outcome.OK;
+        return new Check("webhook", state.startsWith("no") ? Outcome.FAIL : live, says(answer) + path.expiry(),
+                Duration.ofNanos(System.nanoTime() - start).toMillis(), answer.http(), Json.of(path.detail()), state);
+    }
+
+    // GET first, since it changes nothing anywhere. Only where GET has no route, or is sent elsewhere, is an empty POST
+    // worth it.
+    private static Answer ask(URI route, Asking asking) {
+        Answer answer = asking.http().once("GET", route, Map.of(), null, asking.deadline().left());
+        return answer instanceof Reply reply && (reply.status() == 404 || reply.redirects())
+                ? asking.http().once("POST", route, Map.of("Content-Type", "application/json"), new byte[0],
+                        asking.deadline().left()) : answer;
+    }
+
+    // A redirect is no delivery: nothing says that Klaviyo would follow one.
+    private static boolean isLive(Reply reply) {
+        return reply.status() < 500 && !reply.redirects() && reply.status() != 404 && reply.status() != 410;
+    }
+
+    private static boolean isPage(Reply reply) {
+        return reply.status() == 200 && reply.html();
+    }
+
+    private static String says(Answer answer) {
+        if (answer instanceof Fault fault) {
+            return fault.words();
+        }
+        Reply reply = (Reply) answer;
+        String live = isPage(reply) ? " with a web page: is that the route, or the site's page for everything?"
+                : " to an unsigned request: the route is live";
+        String dead = reply.redirects() ? ", a redirect, which no delivery is known to follow"
+                : ": the route is not there or fails";
+        return "HTTP " + reply.status() + (isLive(reply) ? live : dead);
+    }
+
+    /** The same, with what {@code GET /api/webhooks} told of it. Klaviyo cuts the address down to its host. */
+    static Check listed(Check route, List<ApiChecks.Probe> probes, URI ours) {
+        Optional<Reply> listing = probes.stream().filter(probe -> probe.endpoint().is(Endpoint.WEBHOOKS)).findFirst()
+                .flatMap(ApiChecks.Probe::success);
+        if (route.outcome() == Outcome.SKIPPED || listing.isEmpty()) {
+            return route;
+        }
+        String host = "(?i)\\w+://" + Pattern.quote(ours.getHost()) + "([:/?#].*)?";
+        Set<Boolean> enabled = new TreeSet<>();
+        for (JsonNode webhook : listing.get().json().path("data")) {
+            if (webhook.at("/attributes/endpoint_url").asText().matches(host)) {
+                enabled.add(webhook.at("/attributes/enabled").asBoolean());
+            }
+        }
+        boolean disabled = enabled.equals(Set.of(false));
+        String known = disabled ? "; disabled at Klaviyo" : "; enabled at Klaviyo";
+        String summary = route.summary() + (enabled.isEmpty() ? "; Klaviyo lists no webhook of this host" : known);
+        Outcome unsure = enabled.isEmpty() && route.outcome() == Outcome.OK ? Outcome.WARN : route.outcome();
+        return new Check(route.name(), disabled ? Outcome.FAIL : unsure, summary, route.millis(), route.http(),
+                route.detail(), disabled && route.state().startsWith("yes") ? "no: route" : route.state());
     }
 }

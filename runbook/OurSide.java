@@ -1,6 +1,5 @@
 package runbook;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.InputStream;
 import java.net.URI;
 import java.time.Duration;
@@ -20,10 +19,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import java.util.TreeSet;
-import java.util.concurrent.CompletableFuture;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.Http.Answer;
@@ -36,7 +31,7 @@ import runbook.LogReader.Facts;
 import runbook.LogReader.Failure;
 import runbook.LogReader.Minute;
 import runbook.LogReader.Rate;
-import runbook.Prometheus.Result;
+import runbook.Prometheus.AppErrors;
 import runbook.Screen.Check;
 import runbook.Screen.Check.Outcome;
 import runbook.Text.Durations;
@@ -58,8 +53,6 @@ public final class OurSide {
     static final String SERVER_ERROR = "(?i)5\\d\\d|5xx|0+|.*time.?out.*";
     /** A refusal without a branch of its own in the decision tree. */
     static final String OTHER_REFUSAL = "(?!400|401|403|409|410|429)4\\d\\d|4xx";
-    /** No trouble: a 409 says that the profile is there already, and 2xx or 3xx are no errors at all. */
-    private static final Pattern HARMLESS = Pattern.compile("409|[123]\\d\\d|[23]xx");
 
     private OurSide() { }
 
@@ -91,136 +84,6 @@ public final class OurSide {
     }
 
     // ---- the errors that it gets
-
-    private static boolean harmless(Map<String, Long> byStatus) {
-        return byStatus.keySet().stream().allMatch(status -> HARMLESS.matcher(status).matches());
-    }
-
-    /** {@code 401 × 12, no answer × 3}, or the statuses alone where nobody counted. */
-    private static String words(Map<String, Long> byStatus) {
-        return byStatus.entrySet().stream().map(one -> (one.getKey().matches("0+") ? "no answer" : one.getKey())
-                + (one.getValue() > 0 ? " × " + one.getValue() : "")).collect(Collectors.joining(", "));
-    }
-
-    /**
-     * The errors that our application gets from Klaviyo, counted by Prometheus or told by somebody ({@code
-     * --observed}): those that still come, by status, and the same in words with the time that they were counted over;
-     * a count is 0 where only the status was told. The check's state is {@code counted}, {@code told} where no data is
-     * there, or {@code unavailable} where Prometheus could not be asked.
-     */
-    public record AppErrors(Check check, Map<String, Long> byStatus, String words) {
-        /** The window of the default query, and a short one that tells whether the errors still come. */
-        private static final String WINDOW = "[15m]";
-        private static final String LATELY = "[2m]";
-        private static final Duration LENGTH = Duration.ofMinutes(15);
-        private static final String UNLABELLED = "unlabelled";
-        private static final Pattern RANGE = Pattern.compile("\\[((?:\\d{1,5}[smhd])+)]");
-        private static final Pattern GROUPED_BY = Pattern.compile("\\bby\\s*\\(\\s*(\\w+)");
-        private static final String LABELS = "status status_code code http_status";
-
-        /** What somebody told, without asking Prometheus. */
-        static AppErrors told(Settings settings) {
-            Map<String, Long> told = new TreeMap<>();
-            settings.app().observed().forEach(status -> told.put(status.toString(), 0L));
-            return !told.isEmpty() ? known("told", told, Map.of(), "", "", null)
-                    : new AppErrors(Check.skipped("app-errors", "unknown: give --prometheus, --log FILE, or --observed"
-                            + " with the statuses in the application's log"), told, "");
-        }
-
-        static AppErrors look(Asking asking) {
-            AppErrors told = told(asking.settings());
-            URI address = asking.settings().target().prometheus();
-            if (address == null) {
-                return told;
-            }
-            String query = asking.settings().app().query();
-            Prometheus prometheus = new Prometheus(asking.http(), address, asking.deadline().left());
-            CompletableFuture<Map<String, Long>> lately = !query.contains(WINDOW)
-                    ? CompletableFuture.completedFuture(Map.of()) : CompletableFuture.supplyAsync(() ->
-                            count(prometheus.instant(query.replace(WINDOW, LATELY)), query));
-            Result result = prometheus.instant(query);
-            Map<String, Long> counted = count(result, query);
-            if (!result.ok()) {
-                return told.unavailable(result, "metrics unavailable: " + Redactor.strict().text(result.trouble())
-                        + "; the direct probes above still hold");
-            } else if (counted.keySet().equals(Set.of(UNLABELLED))) {
-                Set<String> there = new TreeSet<>();
-                result.series().forEach(series -> there.addAll(series.labels().keySet()));
-                return told.unavailable(result, "the query's series have no label that holds a status, but "
-                        + (there.isEmpty() ? "none at all" : Text.safe(String.join(", ", there), 80))
-                        + ": write sum by (LABEL) (…) in --errors-query");
-            }
-            // A status missing in the last minute proves nothing, for a scrape a minute gives no increase; one that
-            // stands at 0 is over.
-            Map<String, Long> still = new TreeMap<>(told.byStatus);
-            Map<String, Long> over = new TreeMap<>();
-            counted.entrySet().stream().filter(one -> one.getValue() > 0).forEach(one -> {
-                boolean passed = lately.join().getOrDefault(one.getKey(), 1L) == 0;
-                (passed ? over : still).put(one.getKey(), one.getValue());
-            });
-            return known(counted.isEmpty() ? "told" : "counted", still, over, window(query), " in the last 2 minutes",
-                    result.answer());
-        }
-
-        private static String window(String query) {
-            Matcher range = RANGE.matcher(query);
-            return range.find() ? " in " + Durations.words(Durations.parse(range.group(1))) : "";
-        }
-
-        /** The same counted from a time on: what came before is over, and said to be. */
-        AppErrors since(Instant at, Asking asking) {
-            String query = asking.settings().app().query();
-            Duration passed = Duration.between(at, Instant.now());
-            boolean within = query.contains(WINDOW) && passed.compareTo(LENGTH) < 0;
-            if (!within || byStatus.values().stream().noneMatch(count -> count > 0)) {
-                return this;
-            }
-            String sinceThen = query.replace(WINDOW, "[" + Math.max(1, passed.toSeconds()) + "s]");
-            Result result = new Prometheus(asking.http(), asking.settings().target().prometheus(),
-                    asking.deadline().left()).instant(sinceThen);
-            Map<String, Long> counted = count(result, query);
-            Map<String, Long> still = new TreeMap<>(byStatus);
-            Map<String, Long> over = new TreeMap<>(byStatus);
-            still.keySet().removeIf(status -> byStatus.get(status) > 0 && counted.getOrDefault(status, 0L) == 0);
-            still.replaceAll((status, count) -> counted.getOrDefault(status, count));
-            over.keySet().removeAll(still.keySet());
-            String since = " since " + Verdict.minute(at).substring(11);
-            return result.ok() ? known("counted", still, over, since, since, result.answer()) : this;
-        }
-
-        // By what the query groups by, else by what exporters commonly call a status.
-        private static Map<String, Long> count(Result result, String query) {
-            Matcher by = GROUPED_BY.matcher(query);
-            List<String> names = List.of(((by.find() ? by.group(1) + " " : "") + LABELS).split(" "));
-            Map<String, Long> counts = new TreeMap<>();
-            for (Prometheus.Series series : result.series()) {
-                String status = names.stream().map(series.labels()::get).filter(Objects::nonNull).findFirst()
-                        .orElse(UNLABELLED);
-                // increase() extrapolates: half an error is none.
-                counts.merge(Text.safe(status, 20), Math.round(series.last()), Long::sum);
-            }
-            return counts;
-        }
-
-        private static AppErrors known(String state, Map<String, Long> still, Map<String, Long> over, String window,
-                String lately, Answer answer) {
-            // What somebody told was counted over no time.
-            String within = still.values().stream().anyMatch(count -> count > 0) ? window : "";
-            String words = still.isEmpty() ? "" : "the application gets " + OurSide.words(still) + within;
-            String none = "the application counts no errors from Klaviyo" + (over.isEmpty() ? window : lately);
-            String past = over.isEmpty() ? "" : "; over, in 15 min: " + OurSide.words(over);
-            Outcome fine = over.isEmpty() ? Outcome.OK : Outcome.WARN;
-            Check check = new Check("app-errors", harmless(still) ? fine : Outcome.FAIL,
-                    (words.isEmpty() ? none : words) + past, answer == null ? 0 : answer.millis(),
-                    answer == null ? null : answer.http(), Json.of(Map.of("byStatus", still, "over", over)), state);
-            return new AppErrors(check, still, words);
-        }
-
-        private AppErrors unavailable(Result result, String why) {
-            return new AppErrors(new Check("app-errors", Outcome.WARN, why, result.answer().millis(),
-                    result.answer().http(), Json.of(Map.of("byStatus", byStatus)), "unavailable"), byStatus, words);
-        }
-    }
 
     /**
      * What the application's log says of its calls to Klaviyo ({@code --log}).
@@ -323,7 +186,7 @@ public final class OurSide {
             Optional<Instant> since = byStatus.keySet().stream().max(Comparator.comparing(byStatus::get))
                     .flatMap(loudest -> since(Integer.parseInt(loudest)));
             String words = byStatus.isEmpty() ? ""
-                    : OurSide.words(byStatus) + " of " + count(calls, "call") + window() + loudest(byStatus);
+                    : AppErrors.words(byStatus) + " of " + count(calls, "call") + window() + loudest(byStatus);
             Map<String, Object> detail = new LinkedHashMap<>();
             detail.put("byStatus", byStatus);
             detail.put("statuses", facts.statuses());
@@ -334,7 +197,7 @@ public final class OurSide {
             detail.put("loop", loop.orElse(null));
             boolean passed = byStatus.isEmpty() && facts.last() != null || facts.minutes().isEmpty();
             Outcome fine = passed || stale ? Outcome.WARN : Outcome.OK;
-            Check check = new Check("app-log", harmless(byStatus) && loop.isEmpty() ? fine : Outcome.FAIL,
+            Check check = new Check("app-log", AppErrors.harmless(byStatus) && loop.isEmpty() ? fine : Outcome.FAIL,
                     summary(words, since, loop), Duration.between(now, Instant.now()).toMillis(), null,
                     Json.of(detail), stale || calls == 0 ? "old" : "recent");
             return new AppLog(check, byStatus, nearlyAll, words, facts.statuses(), since, loop);
@@ -462,7 +325,7 @@ public final class OurSide {
 
         // The day only where it is another than today.
         private static String clock(Instant at) {
-            String minute = Verdict.minute(at);
+            String minute = Text.minute(at);
             return minute.substring(Instant.now().toString().startsWith(minute.substring(0, 10)) ? 11 : 0);
         }
 
@@ -484,79 +347,5 @@ public final class OurSide {
             return Endpoint.KNOWN.stream().filter(endpoint -> rate.endpoint().endsWith(" " + endpoint.path()))
                     .mapToLong(Endpoint::steady).findFirst().orElse(Long.MAX_VALUE);
         }
-    }
-
-    // ---- the route that Klaviyo delivers to: the state is whether webhooks arrive
-
-    static Check webhook(Asking asking) {
-        URI route = asking.settings().target().webhook();
-        if (route == null) {
-            return Check.skipped("webhook", "no route given: --webhook-url or KLAVIYO_WEBHOOK_URL");
-        }
-        long start = System.nanoTime();
-        CompletableFuture<Answer> asked = CompletableFuture.supplyAsync(() -> ask(route, asking));
-        NetworkPath path = NetworkPath.to(route, asking);
-        Answer answer = path.fault().isPresent() ? path.fault().get() : asked.join();
-        String soon = path.expiresSoon() ? "yes, but the certificate ends soon" : "yes";
-        String state = answer instanceof Reply reply && isLive(reply) ? soon : "no: route";
-        if (answer instanceof Fault fault && fault.kind().tls() && fault.kind() != Http.Kind.TLS) {
-            state = "no: certificate";
-        }
-        boolean doubtful = !state.equals("yes") || answer instanceof Reply reply && isPage(reply);
-        Outcome live = doubtful ? Outcome.WARN : Outcome.OK;
-        return new Check("webhook", state.startsWith("no") ? Outcome.FAIL : live, says(answer) + path.expiry(),
-                Duration.ofNanos(System.nanoTime() - start).toMillis(), answer.http(), Json.of(path.detail()), state);
-    }
-
-    // GET first, since it changes nothing anywhere. Only where GET has no route, or is sent elsewhere, is an empty POST
-    // worth it.
-    private static Answer ask(URI route, Asking asking) {
-        Answer answer = asking.http().once("GET", route, Map.of(), null, asking.deadline().left());
-        return answer instanceof Reply reply && (reply.status() == 404 || reply.redirects())
-                ? asking.http().once("POST", route, Map.of("Content-Type", "application/json"), new byte[0],
-                        asking.deadline().left()) : answer;
-    }
-
-    // A redirect is no delivery: nothing says that Klaviyo would follow one.
-    private static boolean isLive(Reply reply) {
-        return reply.status() < 500 && !reply.redirects() && reply.status() != 404 && reply.status() != 410;
-    }
-
-    private static boolean isPage(Reply reply) {
-        return reply.status() == 200 && reply.html();
-    }
-
-    private static String says(Answer answer) {
-        if (answer instanceof Fault fault) {
-            return fault.words();
-        }
-        Reply reply = (Reply) answer;
-        String live = isPage(reply) ? " with a web page: is that the route, or the site's page for everything?"
-                : " to an unsigned request: the route is live";
-        String dead = reply.redirects() ? ", a redirect, which no delivery is known to follow"
-                : ": the route is not there or fails";
-        return "HTTP " + reply.status() + (isLive(reply) ? live : dead);
-    }
-
-    /** The same, with what {@code GET /api/webhooks} told of it. Klaviyo cuts the address down to its host. */
-    static Check listed(Check route, List<ApiChecks.Probe> probes, URI ours) {
-        Optional<Reply> listing = probes.stream().filter(probe -> probe.endpoint().is(Endpoint.WEBHOOKS)).findFirst()
-                .flatMap(ApiChecks.Probe::success);
-        if (route.outcome() == Outcome.SKIPPED || listing.isEmpty()) {
-            return route;
-        }
-        String host = "(?i)\\w+://" + Pattern.quote(ours.getHost()) + "([:/?#].*)?";
-        Set<Boolean> enabled = new TreeSet<>();
-        for (JsonNode webhook : listing.get().json().path("data")) {
-            if (webhook.at("/attributes/endpoint_url").asText().matches(host)) {
-                enabled.add(webhook.at("/attributes/enabled").asBoolean());
-            }
-        }
-        boolean disabled = enabled.equals(Set.of(false));
-        String known = disabled ? "; disabled at Klaviyo" : "; enabled at Klaviyo";
-        String summary = route.summary() + (enabled.isEmpty() ? "; Klaviyo lists no webhook of this host" : known);
-        Outcome unsure = enabled.isEmpty() && route.outcome() == Outcome.OK ? Outcome.WARN : route.outcome();
-        return new Check(route.name(), disabled ? Outcome.FAIL : unsure, summary, route.millis(), route.http(),
-                route.detail(), disabled && route.state().startsWith("yes") ? "no: route" : route.state());
     }
 }

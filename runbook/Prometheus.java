@@ -10,13 +10,25 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalDouble;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.concurrent.CompletableFuture;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import runbook.Http.Answer;
+import runbook.Http.Asking;
 import runbook.Http.Fault;
 import runbook.Http.Kind;
 import runbook.Http.Reply;
+import runbook.Screen.Check;
+import runbook.Screen.Check.Outcome;
+import runbook.Text.Durations;
+import runbook.Text.Json;
+import runbook.redact.Redactor;
 
 /**
  * Asks Prometheus, or what speaks its HTTP API (https://prometheus.io/docs/prometheus/latest/querying/api). Never
@@ -188,6 +200,140 @@ public final class Prometheus {
         }
         if (result.size() > MOST_SERIES) {
             notes.add("truncated: " + result.size() + " series, of which " + MOST_SERIES + " are kept");
+        }
+    }
+
+    // ---- our application's errors
+
+    /**
+     * The errors that our application gets from Klaviyo, counted by Prometheus or told by somebody ({@code
+     * --observed}): those that still come, by status, and the same in words with the time that they were counted over;
+     * a count is 0 where only the status was told. The check's state is {@code counted}, {@code told} where no data is
+     * there, or {@code unavailable} where Prometheus could not be asked.
+     */
+    public record AppErrors(Check check, Map<String, Long> byStatus, String words) {
+        /** The window of the default query, and a short one that tells whether the errors still come. */
+        private static final String WINDOW = "[15m]";
+        private static final String LATELY = "[2m]";
+        private static final Duration LENGTH = Duration.ofMinutes(15);
+        private static final String UNLABELLED = "unlabelled";
+        /** No trouble: a 409 says that the profile is there already, and 2xx or 3xx are no errors at all. */
+        private static final Pattern HARMLESS = Pattern.compile("409|[123]\\d\\d|[23]xx");
+        private static final Pattern RANGE = Pattern.compile("\\[((?:\\d{1,5}[smhd])+)]");
+        private static final Pattern GROUPED_BY = Pattern.compile("\\bby\\s*\\(\\s*(\\w+)");
+        private static final String LABELS = "status status_code code http_status";
+
+        static boolean harmless(Map<String, Long> byStatus) {
+            return byStatus.keySet().stream().allMatch(status -> HARMLESS.matcher(status).matches());
+        }
+
+        /** {@code 401 × 12, no answer × 3}, or the statuses alone where nobody counted. */
+        static String words(Map<String, Long> byStatus) {
+            return byStatus.entrySet().stream().map(one -> (one.getKey().matches("0+") ? "no answer" : one.getKey())
+                    + (one.getValue() > 0 ? " × " + one.getValue() : "")).collect(Collectors.joining(", "));
+        }
+
+        /** What somebody told, without asking Prometheus. */
+        static AppErrors told(Settings settings) {
+            Map<String, Long> told = new TreeMap<>();
+            settings.app().observed().forEach(status -> told.put(status.toString(), 0L));
+            return !told.isEmpty() ? known("told", told, Map.of(), "", "", null)
+                    : new AppErrors(Check.skipped("app-errors", "unknown: give --prometheus, --log FILE, or --observed"
+                            + " with the statuses in the application's log"), told, "");
+        }
+
+        static AppErrors look(Asking asking) {
+            AppErrors told = told(asking.settings());
+            URI address = asking.settings().target().prometheus();
+            if (address == null) {
+                return told;
+            }
+            String query = asking.settings().app().query();
+            Prometheus prometheus = new Prometheus(asking.http(), address, asking.deadline().left());
+            CompletableFuture<Map<String, Long>> lately = !query.contains(WINDOW)
+                    ? CompletableFuture.completedFuture(Map.of()) : CompletableFuture.supplyAsync(() ->
+                            count(prometheus.instant(query.replace(WINDOW, LATELY)), query));
+            Result result = prometheus.instant(query);
+            Map<String, Long> counted = count(result, query);
+            if (!result.ok()) {
+                return told.unavailable(result, "metrics unavailable: " + Redactor.strict().text(result.trouble())
+                        + "; the direct probes above still hold");
+            } else if (counted.keySet().equals(Set.of(UNLABELLED))) {
+                Set<String> there = new TreeSet<>();
+                result.series().forEach(series -> there.addAll(series.labels().keySet()));
+                return told.unavailable(result, "the query's series have no label that holds a status, but "
+                        + (there.isEmpty() ? "none at all" : Text.safe(String.join(", ", there), 80))
+                        + ": write sum by (LABEL) (…) in --errors-query");
+            }
+            // A status missing in the last minute proves nothing, for a scrape a minute gives no increase; one that
+            // stands at 0 is over.
+            Map<String, Long> still = new TreeMap<>(told.byStatus);
+            Map<String, Long> over = new TreeMap<>();
+            counted.entrySet().stream().filter(one -> one.getValue() > 0).forEach(one -> {
+                boolean passed = lately.join().getOrDefault(one.getKey(), 1L) == 0;
+                (passed ? over : still).put(one.getKey(), one.getValue());
+            });
+            return known(counted.isEmpty() ? "told" : "counted", still, over, window(query), " in the last 2 minutes",
+                    result.answer());
+        }
+
+        private static String window(String query) {
+            Matcher range = RANGE.matcher(query);
+            return range.find() ? " in " + Durations.words(Durations.parse(range.group(1))) : "";
+        }
+
+        /** The same counted from a time on: what came before is over, and said to be. */
+        AppErrors since(Instant at, Asking asking) {
+            String query = asking.settings().app().query();
+            Duration passed = Duration.between(at, Instant.now());
+            boolean within = query.contains(WINDOW) && passed.compareTo(LENGTH) < 0;
+            if (!within || byStatus.values().stream().noneMatch(count -> count > 0)) {
+                return this;
+            }
+            String sinceThen = query.replace(WINDOW, "[" + Math.max(1, passed.toSeconds()) + "s]");
+            Result result = new Prometheus(asking.http(), asking.settings().target().prometheus(),
+                    asking.deadline().left()).instant(sinceThen);
+            Map<String, Long> counted = count(result, query);
+            Map<String, Long> still = new TreeMap<>(byStatus);
+            Map<String, Long> over = new TreeMap<>(byStatus);
+            still.keySet().removeIf(status -> byStatus.get(status) > 0 && counted.getOrDefault(status, 0L) == 0);
+            still.replaceAll((status, count) -> counted.getOrDefault(status, count));
+            over.keySet().removeAll(still.keySet());
+            String since = " since " + Text.minute(at).substring(11);
+            return result.ok() ? known("counted", still, over, since, since, result.answer()) : this;
+        }
+
+        // By what the query groups by, else by what exporters commonly call a status.
+        private static Map<String, Long> count(Result result, String query) {
+            Matcher by = GROUPED_BY.matcher(query);
+            List<String> names = List.of(((by.find() ? by.group(1) + " " : "") + LABELS).split(" "));
+            Map<String, Long> counts = new TreeMap<>();
+            for (Prometheus.Series series : result.series()) {
+                String status = names.stream().map(series.labels()::get).filter(Objects::nonNull).findFirst()
+                        .orElse(UNLABELLED);
+                // increase() extrapolates: half an error is none.
+                counts.merge(Text.safe(status, 20), Math.round(series.last()), Long::sum);
+            }
+            return counts;
+        }
+
+        private static AppErrors known(String state, Map<String, Long> still, Map<String, Long> over, String window,
+                String lately, Answer answer) {
+            // What somebody told was counted over no time.
+            String within = still.values().stream().anyMatch(count -> count > 0) ? window : "";
+            String words = still.isEmpty() ? "" : "the application gets " + words(still) + within;
+            String none = "the application counts no errors from Klaviyo" + (over.isEmpty() ? window : lately);
+            String past = over.isEmpty() ? "" : "; over, in 15 min: " + words(over);
+            Outcome fine = over.isEmpty() ? Outcome.OK : Outcome.WARN;
+            Check check = new Check("app-errors", harmless(still) ? fine : Outcome.FAIL,
+                    (words.isEmpty() ? none : words) + past, answer == null ? 0 : answer.millis(),
+                    answer == null ? null : answer.http(), Json.of(Map.of("byStatus", still, "over", over)), state);
+            return new AppErrors(check, still, words);
+        }
+
+        private AppErrors unavailable(Result result, String why) {
+            return new AppErrors(new Check("app-errors", Outcome.WARN, why, result.answer().millis(),
+                    result.answer().http(), Json.of(Map.of("byStatus", byStatus)), "unavailable"), byStatus, words);
         }
     }
 }

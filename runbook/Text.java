@@ -31,6 +31,7 @@ import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.time.format.ResolverStyle;
+import java.time.temporal.ChronoUnit;
 import java.util.AbstractMap;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -72,6 +73,11 @@ public final class Text {
         String head = text.length() > 4L * max + 256 ? text.substring(0, 4 * max + 256) : text;
         String line = Key.mask(UNSAFE.matcher(head).replaceAll(" ").strip());
         return line.length() <= max ? line : line.substring(0, Math.max(0, max - 1)).stripTrailing() + "…";
+    }
+
+    /** A minute in UTC: {@code 2026-11-23T03:04Z}. */
+    public static String minute(Instant at) {
+        return at.truncatedTo(ChronoUnit.MINUTES).toString().replace(":00Z", "Z");
     }
 
     /** {@code 1 request}, {@code 3 requests}. */

@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.regex.MatchResult;
@@ -88,6 +89,37 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         }
     }
 
+    /** What is told together: checks that came to the same, or one alone. */
+    public record Group(List<String> names, Check.Outcome outcome, String text) {
+        /** A check by itself, with the time that it took. */
+        public static Group of(Check check) {
+            String time = check.millis() > 0 ? " [" + check.millis() + " ms]" : "";
+            return new Group(List.of(check.name()), check.outcome(), check.summary() + time);
+        }
+
+        /** Checks in their order, those together that tell the same. Answers that differ in their ray alone do. */
+        public static List<Group> of(List<Check> checks, Function<Check, String> told) {
+            Map<String, Group> groups = new LinkedHashMap<>();
+            for (Check check : checks) {
+                // Each answer has a ray of its own: what differs in nothing else is told once, with the first one's.
+                Map<String, String> parts = new LinkedHashMap<>();
+                for (String part : told.apply(check).split("; ")) {
+                    parts.putIfAbsent(part.replaceAll(" ?\\(?cf-ray [\\w-]+\\)?", ""), part);
+                }
+                Group group = new Group(new ArrayList<>(), check.outcome(), String.join("; ", parts.values()));
+                groups.computeIfAbsent(check.outcome() + new TreeSet<>(parts.keySet()).toString(), key -> group).names
+                        .add(check.name().replace("endpoint:", ""));
+            }
+            return List.copyOf(groups.values());
+        }
+
+        /** {@code profiles, lists and 3 more}. */
+        public String name() {
+            return names.size() <= 3 ? String.join(", ", names)
+                    : names.get(0) + ", " + names.get(1) + " and " + (names.size() - 2) + " more";
+        }
+    }
+
     /** The verdict in the words that the settings' templates have for it. */
     public static Verdict of(Findings findings) {
         return of(findings, Wording.all(findings.settings().templates()));
@@ -104,11 +136,6 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         }
         List<Case> worstFirst = holding.values().stream().sorted(Comparator.comparingInt(Case::rank)).toList();
         return new Verdict(findings, findings.at(), worstFirst, wording);
-    }
-
-    /** A minute in UTC: {@code 2026-11-23T03:04Z}. */
-    static String minute(Instant at) {
-        return at.truncatedTo(ChronoUnit.MINUTES).toString().replace(":00Z", "Z");
     }
 
     /** The same verdict, with a time that somebody was paged at. */
@@ -328,8 +355,8 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         values.put("authError", findings.auth().samples().stream().map(Symptom::describe).findFirst()
                 .orElse("HTTP 401"));
         values.put("owner", good.map(Key.LastGood::organisation).orElse(""));
-        values.put("lastGood", good.map(one -> minute(one.at())).orElse(""));
-        values.put("replacedAt", findings.before().replacedAt().map(Verdict::minute).orElse(""));
+        values.put("lastGood", good.map(one -> Text.minute(one.at())).orElse(""));
+        values.put("replacedAt", findings.before().replacedAt().map(Text::minute).orElse(""));
         values.put("forbidden", String.join(", ", forbidden));
         values.put("needs", forbidden.stream().map(Endpoint::named).flatMap(Optional::stream).map(Endpoint::scope)
                 .collect(Collectors.joining(",")));
