@@ -43,32 +43,20 @@
 //RUNTIME_OPTIONS -XX:+UseSerialGC -Xmn16m -Xlog:disable
 //CDS
 
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import com.fasterxml.jackson.dataformat.csv.CsvMapper;
-import com.fasterxml.jackson.dataformat.csv.CsvParser;
-import com.fasterxml.jackson.dataformat.csv.CsvSchema;
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
-import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
@@ -81,6 +69,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import runbook.Checks;
 import runbook.Checks.Findings;
+import runbook.Checks.Group;
 import runbook.Cli;
 import runbook.DecisionTree.Diagnosis;
 import runbook.Http;
@@ -88,10 +77,12 @@ import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.Key;
 import runbook.Klaviyo;
+import runbook.Klaviyo.Account;
 import runbook.Klaviyo.Endpoint;
 import runbook.Message;
 import runbook.Message.Slack;
 import runbook.Message.Wording;
+import runbook.OurSide;
 import runbook.OurSide.AppLog;
 import runbook.Screen;
 import runbook.Screen.Check;
@@ -103,7 +94,6 @@ import runbook.Text;
 import runbook.Text.Json;
 import runbook.Tool;
 import runbook.Verdict;
-import runbook.Verdict.Group;
 
 @Command(name = "triage", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         showDefaultValues = false,
@@ -114,7 +104,6 @@ import runbook.Verdict.Group;
                   "  jbang triage --app-url https://shop.example/health --log app.log"})
 class Triage implements Callable<Integer> {
     private static final int MOST_FINDINGS = 4;
-    private static final int SHORTEST_FINDING = 110;
     private static final int MOST_COMMANDS = 3;
     private static final int ACCOUNTS_AT_ONCE = 20;
     // P1 first, then P2 and P3, then what could not be told, then P4, then healthy.
@@ -154,7 +143,7 @@ class Triage implements Callable<Integer> {
     String errorsQuery;
 
     @Option(names = "--accounts", paramLabel = "FILE", order = 46,
-            description = "triage many accounts: CSV or JSON with name, and where the key is: env, file or command")
+            description = "triage many accounts: CSV with name, and where the key is: env, file or command")
     Path accounts;
 
     @Option(names = "--paged-at", paramLabel = "TIME", order = 47,
@@ -236,26 +225,16 @@ class Triage implements Callable<Integer> {
         Settings settings = shared.settings();
         Settings.Probing all = settings.probing();
         List<Endpoint> chosen = endpoints.isEmpty() ? all.endpoints()
-                : endpoints.stream().map(Triage::endpoint).toList();
+                : endpoints.stream().map(Endpoint::given).toList();
         String query = errorsQuery == null ? settings.app().query() : errorsQuery;
         return settings.withProbing(new Settings.Probing(all.timeout(), all.samples(), all.slow(), chosen))
                 .withApp(new Settings.AppErrors(observed, query));
     }
 
-    private static Endpoint endpoint(String name) {
-        if (name.matches("/api/[A-Za-z0-9/_-]+")) {
-            // Its limits are not known here: as few requests as for the smallest tier.
-            return new Endpoint(name.substring("/api/".length()), name, "", "", 1, 15);
-        }
-        return Endpoint.named(name).orElseThrow(() -> new Problem("--endpoint " + Text.safe(name, 40)
-                + " is neither a known endpoint nor a path such as /api/segments"
-                + Text.Nearest.hint(name, Endpoint.KNOWN.stream().map(Endpoint::name).toList())));
-    }
-
     private Verdict look(Settings settings) {
-        try (InputStream file = openLog(); Checks checks = new Checks(settings)) {
-            if (file != null) {
-                checks.reading(file, logWritten());
+        try (Checks checks = new Checks(settings)) {
+            if (log != null) {
+                checks.reading(AppLog.open(shared.host(), log));
             }
             Supplier<Findings> asked = checks.start(Checks.CHOICES);
             // While the answers are awaited: what is known from before, and the words.
@@ -265,29 +244,8 @@ class Triage implements Callable<Integer> {
             Findings found = checks.knowing(known, asked.get());
             // A drill brings a log of its own, to be looked at where something is wrong.
             return Verdict.of(log != null || shared.sandbox().isEmpty() || !found.apiFails() ? found
-                    : found.with(drillsLog()), wording);
-        } catch (IOException e) {
-            throw new Problem("--log " + Text.safe(log, 80) + " cannot be read: " + Text.safe(Incident.why(e), 120));
+                    : found.with(AppLog.of(shared.sandbox().get().applicationLog())), wording);
         }
-    }
-
-    private AppLog drillsLog() {
-        byte[] lines = shared.sandbox().orElseThrow().applicationLog().getBytes(StandardCharsets.UTF_8);
-        return AppLog.look(new ByteArrayInputStream(lines), Optional.empty());
-    }
-
-    private Optional<Instant> logWritten() throws IOException {
-        return log.equals("-") ? Optional.empty()
-                : Optional.of(Files.getLastModifiedTime(shared.host().path(log)).toInstant());
-    }
-
-    private InputStream openLog() throws IOException {
-        if (log == null || log.equals("-")) {
-            return log == null ? null : shared.host().in();
-        } else if (Files.isDirectory(shared.host().path(log))) {
-            throw new Problem("--log " + Text.safe(log, 80) + " is a folder: name the file in it");
-        }
-        return Files.newInputStream(shared.host().path(log));
     }
 
     // ---- what is left behind
@@ -316,34 +274,18 @@ class Triage implements Callable<Integer> {
             shared.incidents().beside().ifPresent(other -> warn("another incident is open, and not joined (an older "
                     + "one, or the name was mistyped): --incident " + other + " joins it"));
             Incident folder = incident.orElseGet(() -> shared.incidents().opened(verdict.findings().at()));
-            Instant at = verdict.findings().at().truncatedTo(ChronoUnit.MILLIS);
-            JsonNode data = Json.of(verdict.journalData());
             opened = !Files.exists(folder.journal().file());
-            // A page is on record also where watch, or an earlier triage, has opened the incident.
-            if (wrong && (opened || paged.isPresent())) {
-                Instant since = opened ? verdict.since() : paged.get();
-                folder.append(new Event(since.truncatedTo(ChronoUnit.MILLIS), "triage", Event.DETECTED,
-                        (paged.isEmpty() ? "" : "paged; ") + "triage found " + verdict.diagnosis().id(), data));
+            for (Event event : verdict.events(opened, paged, Optional.ofNullable(lead))) {
+                folder.append(event);
             }
-            if (lead != null) {
-                String name = Text.safe(lead, 60);
-                append(folder, Event.ACKNOWLEDGED, name + " leads the incident", Map.of("by", name));
-            }
-            folder.append(new Event(at, "triage", wrong ? Event.DIAGNOSED : Event.NOTE, headline(verdict), data));
             incident = Optional.of(folder);
-            String stamp = at.truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[:-]", "");
+            String stamp = verdict.findings().at().truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[:-]", "");
             folder.write("triage-" + stamp + ".json", Json.pretty(json(verdict)).getBytes(StandardCharsets.UTF_8));
             journal = folder.journal().read().events();
         } catch (IOException e) {
             notWritten(e);
         }
         return verdict;
-    }
-
-    private void append(Incident folder, String event, String summary, Map<String, Object> data) throws IOException {
-        Map<String, Object> all = new TreeMap<>(data);
-        shared.drill().ifPresent(scenario -> all.put("drill", scenario));
-        folder.append(Event.now("triage", event, summary, all));
     }
 
     private void notWritten(IOException why) {
@@ -444,7 +386,7 @@ class Triage implements Callable<Integer> {
         screen.indented(2, found.account().map(account -> Text.safe(account.toString(), 34) + ", ").orElse("")
                 + Text.count(found.requestsSpent(), "request") + " spent; not checked: " + notChecked(found));
         // Beside a log that was given, what the vendor announces and errors of before are worth a line on a good day.
-        showChecks(told(found).stream().filter(group -> group.name().matches("app-log|status-page|app-errors"))
+        Group.show(screen, told(found).stream().filter(group -> group.name().matches("app-log|status-page|app-errors"))
                 .toList(), 1);
         if (incident.isPresent()) {
             boolean over = Message.State.of(journal) == Message.State.RESOLVED;
@@ -463,7 +405,7 @@ class Triage implements Callable<Integer> {
         String also = verdict.also().stream().map(Diagnosis::id).limit(3).collect(Collectors.joining(", "));
         if (!rest.isEmpty()) {
             screen.line();
-            showChecks(rest, MOST_FINDINGS);
+            Group.show(screen, rest, MOST_FINDINGS);
         }
         if (!also.isEmpty()) {
             screen.indented(2, "Also: " + also);
@@ -472,7 +414,7 @@ class Triage implements Callable<Integer> {
 
     private void showEverything(Verdict verdict) {
         screen.line();
-        showChecks(verdict.findings().checks().stream().map(Group::of).toList(), Integer.MAX_VALUE);
+        Group.show(screen, verdict.findings().checks().stream().map(Group::of).toList(), Integer.MAX_VALUE);
         screen.line();
         verdict.path().forEach(step -> screen.indented(2, step.question() + " " + screen.either("→", "->") + " "
                 + step.answer()));
@@ -486,20 +428,6 @@ class Triage implements Callable<Integer> {
         Stream<Group> read = Stream.of(found.log().check()).filter(any -> log != null).map(Group::of);
         return Stream.concat(read, found.groups().stream()
                 .filter(group -> log == null || !group.name().equals("app-log"))).toList();
-    }
-
-    /** Each in a few lines, or whole and aligned where all are shown. */
-    private void showChecks(List<Group> checks, int most) {
-        boolean all = most == Integer.MAX_VALUE;
-        int width = checks.stream().mapToInt(check -> check.name().length()).max().orElse(0);
-        checks.stream().limit(most).forEach(check -> {
-            Mark mark = check.outcome() == Outcome.SKIPPED ? Mark.SKIP : Mark.valueOf(check.outcome().name());
-            String text = Text.safe(check.text(), Math.max(SHORTEST_FINDING, 2 * screen.width() - 70));
-            screen.marked(mark, check.name(), all ? width : 0, all ? check.text() : text);
-        });
-        if (checks.size() > most) {
-            screen.indented(2, "and " + Text.count(checks.size() - most, "more finding"));
-        }
     }
 
     private void showNext(List<Verdict.Action> actions) {
@@ -575,8 +503,9 @@ class Triage implements Callable<Integer> {
         if (posted.accepted() && incident.isPresent()) {
             String state = message.state().word();
             try {
-                append(incident.get(), Event.ANNOUNCED, "internal message posted to Slack: " + state,
-                        Map.of("audience", "internal", "state", state, "text", message.internal(shared.templates())));
+                incident.get().append(Event.now("triage", Event.ANNOUNCED, "internal message posted to Slack: " + state,
+                        Map.of("audience", "internal", "state", state, "text", message.internal(shared.templates()),
+                                "drill", shared.drill().orElse(""))));
             } catch (IOException e) {
                 warn("posted, but not journalled: " + Text.safe(Incident.why(e), 200));
             }
@@ -585,18 +514,6 @@ class Triage implements Callable<Integer> {
 
     // ---- many accounts
 
-    /** One account by its name, and where its private key is: a variable, a file, or a command; null for the others. */
-    record Account(String name, String env, String file, String command) {
-        private boolean complete() {
-            return name != null && Stream.of(env, file, command).filter(Objects::nonNull).count() == 1;
-        }
-
-        private Optional<Key> key(Screen.Host host) {
-            return env == null ? Key.read(host, "--accounts, " + name + ", key", file, command, "")
-                    : Optional.of(host.env(env).map(Key::of).orElseThrow(() -> new Problem(env + " is not set")));
-        }
-    }
-
     private record Result(String name, Verdict verdict, String reason) { }
 
     /** What does not depend on the account is looked at once; then all keys side by side, each with its own limits. */
@@ -604,7 +521,7 @@ class Triage implements Callable<Integer> {
         if (shared.drill().isPresent()) {
             throw new Problem("--accounts and --drill exclude each other: the sandbox has one account");
         }
-        List<Account> all = readAccounts();
+        List<Account> all = Account.all(accounts);
         Map<String, Wording> wording = Wording.all(shared.templates());
         ExecutorService pool = Executors.newFixedThreadPool(ACCOUNTS_AT_ONCE);
         try (Checks checks = new Checks(settings)) {
@@ -632,16 +549,13 @@ class Triage implements Callable<Integer> {
         Verdict verdict = Verdict.of(checks.again(once, key), wording);
         boolean keyless = verdict.diagnosis() == Diagnosis.KEY_MISSING;
         String reason = keyless ? trouble : verdict.reason() + (key.isPresent() ? "" : "; " + trouble);
-        return new Result(account.name, verdict, reason);
+        return new Result(account.name(), verdict, reason);
     }
 
     private void show(List<Result> worstFirst) {
-        int width = worstFirst.stream().mapToInt(result -> result.verdict.name().length()).max().orElse(0);
-        worstFirst.forEach(result -> {
-            boolean well = result.verdict.healthy();
-            screen.marked(well ? Mark.OK : Mark.FAIL, result.verdict.name(), width,
-                    result.name + (well ? "" : ": " + result.reason));
-        });
+        Group.show(screen, worstFirst.stream().map(one -> new Group(List.of(one.verdict.name()),
+                one.verdict.healthy() ? Outcome.OK : Outcome.FAIL, one.name
+                + (one.verdict.healthy() ? "" : ": " + one.reason))).toList(), Integer.MAX_VALUE);
         long wrong = worstFirst.stream().filter(result -> !result.verdict.healthy()).count();
         screen.line();
         screen.line(wrong == 0 ? "All healthy" : wrong + " of " + worstFirst.size() + " not healthy, the worst first");
@@ -652,60 +566,12 @@ class Triage implements Callable<Integer> {
         }
     }
 
-    /** CSV with a header line, or a JSON array of objects; a key itself has no place in it. */
-    private List<Account> readAccounts() {
-        List<Account> all;
-        try {
-            // Spreadsheets begin a file with a byte order mark.
-            String text = Files.readString(accounts).replaceFirst("^\ufeff", "").strip();
-            CsvMapper csv = CsvMapper.builder().enable(CsvParser.Feature.EMPTY_STRING_AS_NULL,
-                    CsvParser.Feature.TRIM_SPACES).build();
-            ObjectReader reader = text.startsWith("[") ? new ObjectMapper().readerFor(Account.class)
-                    : csv.readerFor(Account.class).with(CsvSchema.emptySchema().withHeader().withComments());
-            all = reader.without(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES).<Account>readValues(text)
-                    .readAll();
-        } catch (IOException e) {
-            throw new Problem("--accounts " + Text.safe(accounts.toString(), 100) + " cannot be read as CSV or JSON: "
-                    + Text.safe(Incident.why(e), 120));
-        }
-        Set<String> names = new HashSet<>();
-        for (Account account : all) {
-            if (!account.complete() || !names.add(account.name)) {
-                throw new Problem("--accounts: entry " + (all.indexOf(account) + 1) + (account.complete()
-                        ? ": " + Text.safe(account.name, 60) + " is there twice"
-                        : " needs a name, and one of env, file and command"));
-            }
-        }
-        if (all.isEmpty()) {
-            throw new Problem("--accounts: no account in it");
-        }
-        return all;
-    }
-
     // ---- in peacetime
 
-    /** Whether all is there that an incident will need: the checks, and what the other steps stand on. */
     private int preflight(Verdict verdict) {
-        Findings found = verdict.findings();
-        List<Check> all = new ArrayList<>(found.checks());
-        // Whether the application's log is there is asked of what collects it, below.
-        all.remove(found.log().check());
-        all.add(need("scopes", !found.scopes().isEmpty(), "seen to work: " + String.join(", ", found.scopes())
-                + "; what writes is not tried, rotate-key --needs is", "none was seen to work: see the key above"));
-        all.add(need("slack", Slack.webhook(shared.host().environment()).isPresent(), Slack.VARIABLE + " is set;"
-                + " nothing was posted", "set " + Slack.VARIABLE + ", or --post cannot tell anybody"));
-        if (found.settings().target().prometheus() != null) {
-            boolean counted = found.errors().check().state().equals("counted");
-            all.add(need("metrics", counted, "the errors' query has data", "the errors' query has no data: nobody would"
-                    + " see an error; give one that has with --errors-query"));
-        }
-        for (String step : List.of("rotate-key", "watch", "debug-bundle", "postmortem")) {
-            all.add(step(step, step, " --version", "fetched and built"));
-        }
-        all.add(planned("stores", "rotate-key", "rotate-key.to"));
-        all.add(planned("logs", "debug-bundle", "debug-bundle.log"));
+        List<Check> all = OurSide.preflight(verdict.findings(), shared.host(), launcher);
         List<Group> lines = Group.of(all, Check::summary);
-        showChecks(lines, Integer.MAX_VALUE);
+        Group.show(screen, lines, Integer.MAX_VALUE);
         long open = lines.stream().filter(line -> line.outcome() != Outcome.OK).count();
         screen.line();
         screen.verdict(open == 0 ? Mark.OK : Mark.WARN, (open == 0 ? "All is there that an incident will need"
@@ -715,36 +581,6 @@ class Triage implements Callable<Integer> {
                     .toList())));
         }
         return verdict.exitCode() == 0 && open > 0 ? 14 : verdict.exitCode();
-    }
-
-    private static Check need(String name, boolean fine, String good, String bad) {
-        return new Check(name, fine ? Outcome.OK : Outcome.WARN, fine ? good : bad, 0, null, Json.object());
-    }
-
-    // A dry run looks at stores, restart targets and logs as the team has set them, and changes nothing.
-    private Check planned(String name, String step, String setting) {
-        return shared.setting(setting).isEmpty()
-                ? Check.skipped(name, "not known: set " + setting + " in a team.properties")
-                : step(name, step, " --dry-run", "found as the team has set them");
-    }
-
-    private Check step(String name, String step, String option, String good) {
-        String command = launcher.command(step) + option;
-        if (command.contains("CATALOG")) {
-            return Check.skipped(name, "not known where the steps come from: set KLAVIYO_RUNBOOK_CATALOG");
-        }
-        try {
-            Tool tool = Tool.of(shared.host(), Duration.ofMinutes(2));
-            Tool.Output output = tool.run(tool.shell(command));
-            // What a step marks as wrong, and what a bundle would lack.
-            String wrong = Stream.of(output.out(), output.err()).flatMap(String::lines)
-                    .filter(one -> one.matches("(✗|x|error:) .*|.* left out: .*")).limit(3)
-                    .collect(Collectors.joining("; "));
-            String said = wrong.isEmpty() ? "ended with " + output.exit() : wrong;
-            return need(name, output.ok() && wrong.isEmpty(), good, Text.safe(said, 240) + " (" + command + ")");
-        } catch (Tool.Failure e) {
-            return need(name, false, "", command + ": " + Text.safe(e.getMessage(), 160));
-        }
     }
 
     // ---- the checks as curl commands

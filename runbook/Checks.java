@@ -1,6 +1,5 @@
 package runbook;
 
-import java.io.InputStream;
 import java.time.Instant;
 import java.time.LocalDate;
 import java.time.ZoneOffset;
@@ -107,10 +106,9 @@ public final class Checks implements AutoCloseable {
         }
     }
 
-    /** The same, with the application's log, which is read once, as {@link AppLog#look} reads it. */
-    public Checks reading(InputStream applicationLog, Optional<Instant> written) {
-        log = () -> AppLog.look(applicationLog, written);
-        return this;
+    /** Reads the application's log too, once. */
+    public void reading(Supplier<AppLog> applicationLog) {
+        log = applicationLog;
     }
 
     /** The HTTP client of these checks. */
@@ -224,6 +222,54 @@ public final class Checks implements AutoCloseable {
         }
     }
 
+    /** What is told together: checks that came to the same, or one alone. */
+    public record Group(List<String> names, Check.Outcome outcome, String text) {
+        private static final int SHORTEST = 110;
+
+        /** A check by itself, with the time that it took. */
+        public static Group of(Check check) {
+            String time = check.millis() > 0 ? " [" + check.millis() + " ms]" : "";
+            return new Group(List.of(check.name()), check.outcome(), check.summary() + time);
+        }
+
+        /** Checks in their order, those together that tell the same. Answers that differ in their ray alone do. */
+        public static List<Group> of(List<Check> checks, Function<Check, String> told) {
+            Map<String, Group> groups = new LinkedHashMap<>();
+            for (Check check : checks) {
+                // Each answer has a ray of its own: what differs in nothing else is told once, with the first one's.
+                Map<String, String> parts = new LinkedHashMap<>();
+                for (String part : told.apply(check).split("; ")) {
+                    parts.putIfAbsent(part.replaceAll(" ?\\(?cf-ray [\\w-]+\\)?", ""), part);
+                }
+                Group group = new Group(new ArrayList<>(), check.outcome(), String.join("; ", parts.values()));
+                groups.computeIfAbsent(check.outcome() + new TreeSet<>(parts.keySet()).toString(), key -> group).names
+                        .add(check.name().replace("endpoint:", ""));
+            }
+            return List.copyOf(groups.values());
+        }
+
+        /** {@code profiles, lists and 3 more}. */
+        public String name() {
+            return names.size() <= 3 ? String.join(", ", names)
+                    : names.get(0) + ", " + names.get(1) + " and " + (names.size() - 2) + " more";
+        }
+
+        /** Each in a few lines, so many of them; or whole and aligned where all are shown. */
+        public static void show(Screen screen, List<Group> groups, int most) {
+            boolean all = most == Integer.MAX_VALUE;
+            int width = groups.stream().mapToInt(group -> group.name().length()).max().orElse(0);
+            groups.stream().limit(most).forEach(group -> {
+                Screen.Mark mark = group.outcome == Check.Outcome.SKIPPED ? Screen.Mark.SKIP
+                        : Screen.Mark.valueOf(group.outcome.name());
+                String few = Text.safe(group.text, Math.max(SHORTEST, 2 * screen.width() - 70));
+                screen.marked(mark, group.name(), all ? width : 0, all ? group.text : few);
+            });
+            if (groups.size() > most) {
+                screen.indented(2, "and " + Text.count(groups.size() - most, "more finding"));
+            }
+        }
+    }
+
     /**
      * Everything that the checks found: the vendor's page, the path to the API, the key, the endpoints in the order
      * asked, our application (its health, its errors as counted or told, its log, the route that Klaviyo delivers to),
@@ -241,11 +287,11 @@ public final class Checks implements AutoCloseable {
         }
 
         /** What is not well, equal findings together: those that failed first. */
-        public List<Verdict.Group> groups() {
+        public List<Group> groups() {
             List<Check> unwell = Stream.of(Check.Outcome.FAIL, Check.Outcome.WARN)
                     .flatMap(outcome -> checks().stream().filter(check -> check.outcome() == outcome)).toList();
             boolean refused = keyFaults().isEmpty() && auth.fails();
-            return Verdict.Group.of(unwell, check -> refused && check == auth.check()
+            return Group.of(unwell, check -> refused && check == auth.check()
                     ? Symptom.describe(auth.samples().get(0))
                     : check.summary().replaceFirst("^(\\d+) of \\1 failed: ", ""));
         }

@@ -26,8 +26,8 @@ public final class DecisionTree {
     public enum Diagnosis {
         KLAVIYO_OUTAGE, SILENT_OUTAGE, UNCONFIRMED_OUTAGE, LOAD_SHED, NETWORK, TOKEN_EXPIRED, KEY_REPLACED, KEY_OTHER,
         REFUSED_ELSEWHERE, KEY_INVALID, KEY_MALFORMED, STALE_APP_KEY, REVISION_RETIRED, CDN_BLOCKED, RUNAWAY_LOOP,
-        RATE_LIMITED, SERVER_ERROR, KLAVIYO_DEGRADED, KLAVIYO_SLOW, SCOPE_MISSING, PAYLOAD_INVALID, PARTIAL, APP_UNHEALTHY,
-        WEBHOOK_DOWN, WEBHOOK_CERTIFICATE, REVISION_FALLING_FORWARD, QUOTA_LOW, REVISION_DEPRECATED, MONITORING_GAP,
+        RATE_LIMITED, SERVER_ERROR, KLAVIYO_DEGRADED, KLAVIYO_SLOW, SCOPE_MISSING, PAYLOAD_INVALID, PARTIAL,
+        APP_UNHEALTHY, WEBHOOK_DOWN, WEBHOOK_CERTIFICATE, REVISION_FALLING_FORWARD, QUOTA_LOW, REVISION_DEPRECATED, MONITORING_GAP,
         KEY_MISSING, INDETERMINATE, HEALTHY;
 
         /** The name that JSON, journal and templates use: {@code klaviyo-outage}. */
@@ -278,7 +278,7 @@ public final class DecisionTree {
     private Object answer(String question) {
         return switch (question) {
             case "Is Klaviyo API returning errors?" -> apiReturnsErrors();
-            case "Can we reach anything?" -> onlyTheApplicationReachesIt() ? "our application can" : somethingIsReached();
+            case "Can we reach anything?" -> onlyOurAppReachesIt() ? "our application can" : somethingIsReached();
             case "What status code?" -> statusCodes();
             case "Which calls are refused?" -> refusedCalls();
             case "Does status.klaviyo.com show an incident?" -> page();
@@ -318,8 +318,8 @@ public final class DecisionTree {
                 || found.status().seen() || found.status().check().http() != null);
     }
 
-    /** Whether nothing of Klaviyo's own answers here, while the application's calls go well and the page says so too. */
-    boolean onlyTheApplicationReachesIt() {
+    /** Whether nothing of Klaviyo's answers here, while the application's calls go well and the page is green. */
+    boolean onlyOurAppReachesIt() {
         boolean theirs = found.symptoms().keySet().stream().anyMatch(symptom ->
                 symptom != Symptom.NO_ANSWER && symptom != Symptom.CDN_BLOCK && symptom != Symptom.FOREIGN);
         return !theirs && found.app().state().equals("yes") && found.errors().check().state().equals("counted")

@@ -1,16 +1,28 @@
 package runbook;
 
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.dataformat.csv.CsvMapper;
+import com.fasterxml.jackson.dataformat.csv.CsvParser;
+import com.fasterxml.jackson.dataformat.csv.CsvSchema;
+import java.io.IOException;
 import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.DateTimeException;
 import java.time.LocalDate;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import runbook.Settings.Problem;
 
 /**
  * Klaviyo's API as it is published: its endpoints with what each needs and may cost, the life of its revisions, the
@@ -93,6 +105,17 @@ public final class Klaviyo {
                     : KNOWN.stream().filter(endpoint -> endpoint.name.equals(name)).findFirst();
         }
 
+        /** The endpoint that somebody wrote: a known name, or a path; a {@link Settings.Problem} says what there is. */
+        public static Endpoint given(String name) {
+            if (name.matches("/api/[A-Za-z0-9/_-]+")) {
+                // Its limits are not known here: as few requests as for the smallest tier.
+                return new Endpoint(name.substring("/api/".length()), name, "", "", 1, 15);
+            }
+            return named(name).orElseThrow(() -> new Settings.Problem("--endpoint " + Text.safe(name, 40)
+                    + " is neither a known endpoint nor a path such as /api/segments"
+                    + Text.Nearest.hint(name, KNOWN.stream().map(Endpoint::name).toList())));
+        }
+
         /** Whether it is that one. A record's own equals takes 20 ms when it is first called. */
         boolean is(Endpoint other) {
             return path.equals(other.path);
@@ -101,6 +124,49 @@ public final class Klaviyo {
         /** Path and query, to be appended to the API's base address. */
         public String target() {
             return query.isEmpty() ? path : path + "?" + query;
+        }
+    }
+
+    /**
+     * One of many accounts by its name, and where its private key is: a variable, a file, or a command; null for the
+     * others.
+     */
+    public record Account(String name, String env, String file, String command) {
+        /** Those in a CSV with a header line, as spreadsheets write it; a key itself has no place in it. */
+        public static List<Account> all(Path csv) {
+            List<Account> all;
+            try {
+                CsvMapper mapper = CsvMapper.builder().enable(CsvParser.Feature.EMPTY_STRING_AS_NULL,
+                        CsvParser.Feature.TRIM_SPACES).build();
+                all = mapper.readerFor(Account.class).with(CsvSchema.emptySchema().withHeader().withComments())
+                        .without(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+                        .<Account>readValues(Files.readString(csv).replaceFirst("^\ufeff", "").strip()).readAll();
+            } catch (IOException e) {
+                throw new Problem("--accounts " + Text.safe(csv.toString(), 100) + " cannot be read as CSV: "
+                        + Text.safe(Incident.why(e), 120));
+            }
+            refuseUnless(!all.isEmpty(), "no account in it");
+            Set<String> names = new HashSet<>();
+            for (Account one : all) {
+                String entry = "entry " + (all.indexOf(one) + 1);
+                long places = Stream.of(one.env, one.file, one.command).filter(Objects::nonNull).count();
+                refuseUnless(one.name != null && places == 1, entry
+                        + " needs a name, and one of env, file and command");
+                refuseUnless(names.add(one.name), entry + ": " + Text.safe(one.name, 60) + " is there twice");
+            }
+            return all;
+        }
+
+        private static void refuseUnless(boolean right, String message) {
+            if (!right) {
+                throw new Problem("--accounts: " + message);
+            }
+        }
+
+        /** Its key; a {@link Problem} where there is none. */
+        public Optional<Key> key(Screen.Host host) {
+            return env == null ? Key.read(host, "--accounts, " + name + ", key", file, command, "")
+                    : Optional.of(host.env(env).map(Key::of).orElseThrow(() -> new Problem(env + " is not set")));
         }
     }
 

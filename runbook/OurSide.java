@@ -1,7 +1,11 @@
 package runbook;
 
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
 import java.io.InputStream;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneId;
@@ -19,6 +23,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.Http.Answer;
@@ -31,9 +36,11 @@ import runbook.LogReader.Facts;
 import runbook.LogReader.Failure;
 import runbook.LogReader.Minute;
 import runbook.LogReader.Rate;
+import runbook.Message.Slack;
 import runbook.Prometheus.AppErrors;
 import runbook.Screen.Check;
 import runbook.Screen.Check.Outcome;
+import runbook.Settings.Problem;
 import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.redact.Redactor;
@@ -101,8 +108,30 @@ public final class OurSide {
         static final AppLog UNREAD = new AppLog(Check.skipped("app-log", "not read: --log FILE reads the application's"
                 + " log"), Map.of(), Set.of(), "", Map.of(), Optional.empty(), Optional.empty());
 
-        /** Reads it to its end; {@code written} is when the file last was, empty for a pipe. */
-        public static AppLog look(InputStream log, Optional<Instant> written) {
+        /** The log of that name, - for standard input: opened now, and read when it is asked for. */
+        public static Supplier<AppLog> open(Screen.Host host, String name) {
+            String told = "--log " + Text.safe(name, 80);
+            if (name.equals("-")) {
+                return () -> look(host.in(), Optional.empty());
+            } else if (Files.isDirectory(host.path(name))) {
+                throw new Problem(told + " is a folder: name the file in it");
+            }
+            try {
+                Instant written = Files.getLastModifiedTime(host.path(name)).toInstant();
+                InputStream file = Files.newInputStream(host.path(name));
+                return () -> look(file, Optional.of(written));
+            } catch (IOException e) {
+                throw new Problem(told + " cannot be read: " + Text.safe(Incident.why(e), 120));
+            }
+        }
+
+        /** What these lines say. */
+        public static AppLog of(String lines) {
+            return look(new ByteArrayInputStream(lines.getBytes(StandardCharsets.UTF_8)), Optional.empty());
+        }
+
+        // To its end. A pipe has no time at which it was written.
+        private static AppLog look(InputStream log, Optional<Instant> written) {
             Instant now = Instant.now();
             LogReader local = new LogReader(ZoneId.systemDefault(), null, now, Redactor.strict()::text);
             LogReader utc = new LogReader(ZoneOffset.UTC, null, now, Redactor.strict()::text);
@@ -346,6 +375,59 @@ public final class OurSide {
         private static long limit(Rate rate) {
             return Endpoint.KNOWN.stream().filter(endpoint -> rate.endpoint().endsWith(" " + endpoint.path()))
                     .mapToLong(Endpoint::steady).findFirst().orElse(Long.MAX_VALUE);
+        }
+    }
+
+    // ---- in peacetime: whether all is there that an incident will need
+
+    /** The checks, and what the other steps stand on: each as the team has set it. */
+    public static List<Check> preflight(Checks.Findings found, Screen.Host host, Screen.Launcher launcher) {
+        List<Check> all = new ArrayList<>(found.checks());
+        // Whether the application's log is there is asked of what collects it, below.
+        all.remove(found.log().check());
+        all.add(need("scopes", !found.scopes().isEmpty(), "seen to work: " + String.join(", ", found.scopes())
+                + "; what writes is not tried, rotate-key --needs is", "none was seen to work: see the key above"));
+        all.add(need("slack", Slack.webhook(host.environment()).isPresent(), Slack.VARIABLE + " is set; nothing was"
+                + " posted", "set " + Slack.VARIABLE + ", or --post cannot tell anybody"));
+        if (found.settings().target().prometheus() != null) {
+            boolean counted = found.errors().check().state().equals("counted");
+            all.add(need("metrics", counted, "the errors' query has data", "the errors' query has no data: nobody would"
+                    + " see an error; give one that has with --errors-query"));
+        }
+        for (String step : List.of("rotate-key", "watch", "debug-bundle", "postmortem")) {
+            all.add(step(step, launcher.command(step) + " --version", "fetched and built", host));
+        }
+        all.add(planned("stores", "rotate-key", ".to", host, launcher));
+        all.add(planned("logs", "debug-bundle", ".log", host, launcher));
+        return all;
+    }
+
+    private static Check need(String name, boolean fine, String good, String bad) {
+        return new Check(name, fine ? Outcome.OK : Outcome.WARN, fine ? good : bad, 0, null, Json.object());
+    }
+
+    // A dry run looks at stores, restart targets and logs as the team has set them, and changes nothing.
+    private static Check planned(String name, String step, String setting, Screen.Host host, Screen.Launcher launcher) {
+        return launcher.set().apply(step + setting).isEmpty()
+                ? Check.skipped(name, "not known: set " + step + setting + " in a team.properties")
+                : step(name, launcher.command(step) + " --dry-run", "found as the team has set them", host);
+    }
+
+    private static Check step(String name, String command, String good, Screen.Host host) {
+        if (command.contains("CATALOG")) {
+            return Check.skipped(name, "not known where the steps come from: set KLAVIYO_RUNBOOK_CATALOG");
+        }
+        try {
+            Tool tool = Tool.of(host, Duration.ofMinutes(2));
+            Tool.Output output = tool.run(tool.shell(command));
+            // What a step marks as wrong, and what a bundle would lack.
+            String wrong = Stream.of(output.out(), output.err()).flatMap(String::lines)
+                    .filter(one -> one.matches("(✗|x|error:) .*|.* left out: .*")).limit(3)
+                    .collect(Collectors.joining("; "));
+            String said = wrong.isEmpty() ? "ended with " + output.exit() : wrong;
+            return need(name, output.ok() && wrong.isEmpty(), good, Text.safe(said, 240) + " (" + command + ")");
+        } catch (Tool.Failure e) {
+            return need(name, false, "", command + ": " + Text.safe(e.getMessage(), 160));
         }
     }
 }

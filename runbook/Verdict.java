@@ -17,7 +17,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.regex.MatchResult;
@@ -86,37 +85,6 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
     public record Action(String text, String command) {
         JsonNode json() {
             return Text.Json.object().put("text", text).put("command", command);
-        }
-    }
-
-    /** What is told together: checks that came to the same, or one alone. */
-    public record Group(List<String> names, Check.Outcome outcome, String text) {
-        /** A check by itself, with the time that it took. */
-        public static Group of(Check check) {
-            String time = check.millis() > 0 ? " [" + check.millis() + " ms]" : "";
-            return new Group(List.of(check.name()), check.outcome(), check.summary() + time);
-        }
-
-        /** Checks in their order, those together that tell the same. Answers that differ in their ray alone do. */
-        public static List<Group> of(List<Check> checks, Function<Check, String> told) {
-            Map<String, Group> groups = new LinkedHashMap<>();
-            for (Check check : checks) {
-                // Each answer has a ray of its own: what differs in nothing else is told once, with the first one's.
-                Map<String, String> parts = new LinkedHashMap<>();
-                for (String part : told.apply(check).split("; ")) {
-                    parts.putIfAbsent(part.replaceAll(" ?\\(?cf-ray [\\w-]+\\)?", ""), part);
-                }
-                Group group = new Group(new ArrayList<>(), check.outcome(), String.join("; ", parts.values()));
-                groups.computeIfAbsent(check.outcome() + new TreeSet<>(parts.keySet()).toString(), key -> group).names
-                        .add(check.name().replace("endpoint:", ""));
-            }
-            return List.copyOf(groups.values());
-        }
-
-        /** {@code profiles, lists and 3 more}. */
-        public String name() {
-            return names.size() <= 3 ? String.join(", ", names)
-                    : names.get(0) + ", " + names.get(1) + " and " + (names.size() - 2) + " more";
         }
     }
 
@@ -276,8 +244,34 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         };
     }
 
+    /**
+     * What a journal has to say of it.
+     *
+     * @param opened whether the incident begins with it
+     * @param paged  when somebody was: that is on record also where watch, or an earlier triage, opened the incident
+     * @param lead   who leads from now on
+     */
+    public List<Incident.Event> events(boolean opened, Optional<Instant> paged, Optional<String> lead) {
+        boolean wrong = severity().isPresent();
+        List<Incident.Event> events = new ArrayList<>();
+        if (wrong && (opened || paged.isPresent())) {
+            events.add(event(opened ? since : paged.get(), Incident.Event.DETECTED, (paged.isEmpty() ? "" : "paged; ")
+                    + "triage found " + diagnosis().id(), journalData()));
+        }
+        lead.map(name -> Text.safe(name, 60)).ifPresent(name -> events.add(event(Instant.now(),
+                Incident.Event.ACKNOWLEDGED, name + " leads the incident",
+                Map.of("by", name, "drill", findings.settings().drill().orElse("")))));
+        events.add(event(findings.at(), wrong ? Incident.Event.DIAGNOSED : Incident.Event.NOTE, name() + ": " + title(),
+                journalData()));
+        return events;
+    }
+
+    private static Incident.Event event(Instant at, String kind, String summary, Map<String, Object> data) {
+        return new Incident.Event(at.truncatedTo(ChronoUnit.MILLIS), "triage", kind, summary, Text.Json.of(data));
+    }
+
     /** What the journal's {@code diagnosed} event carries. */
-    public Map<String, Object> journalData() {
+    private Map<String, Object> journalData() {
         Map<String, Object> data = new LinkedHashMap<>();
         data.put("severity", severity().orElse(null));
         data.put("diagnosis", diagnosis().id());
@@ -330,7 +324,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         values.put("failing", named(Probe::fails, probe -> ""));
         values.put("network", findings.network().fault().map(Http.Fault::words).or(() ->
                 findings.all().map(Symptom::describe).findFirst()).orElse(findings.network().check().summary()));
-        values.put("appWorks", tree.onlyTheApplicationReachesIt());
+        values.put("appWorks", tree.onlyOurAppReachesIt());
         values.put("issuer", findings.network().interceptedBy().orElse(""));
         values.put("invalid", String.join(", ", findings.showing(Symptom.INVALID::equals)));
         values.put("revisionOn", String.join(", ", findings.showing(Symptom.REVISION::equals)));
@@ -398,7 +392,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
                 "webhookAuthority", route == null ? "HOST:443" : Text.word(Http.hostPort(route)));
     }
 
-    /** A team's restart target ({@code k8s:shop/deployment/web}) as the command that stores.json has for it, or empty. */
+    /** A team's restart target, {@code k8s:shop/deployment/web}, as the command that stores.json has for it. */
     private static String restart(Settings.Templates templates, String target) {
         try {
             for (JsonNode row : Text.Json.read(templates.text("stores.json"))) {
