@@ -222,9 +222,9 @@ public final class Redactor {
                 + "[\\w\"' $().#/-]{1,60}+(?:[,;\\t|][\\w\"' $().#/-]{1,60}+)++\\|?\r?");
         // What follows a name in a statement that lists columns, and a value there.
         private static final Pattern INSERTED =
-                Pattern.compile("[\\w\"'`, .\\[\\]\\r\\n-]{0,1024}+\\)\\s{0,9}(?i:values)\\s{0,9}\\(");
+                Pattern.compile("[\\w\"'`, .\\[\\]\\r\\n-]{0,1024}+\\)(?:\\s{0,9}(?i:values)\\s{0,9}|=)\\(");
         private static final Pattern LITERAL = Pattern.compile("\\s*+(?:[NEnexX]?'([^'\\\\]*+(?:(?:''|\\\\.)"
-                + "[^'\\\\]*+){0,64}+)'|([^,()'\\s]*+)(?:\\([^()]*+\\))?)[^,()']*+(,|\\)(?:\\s*+,\\s*+\\()?)");
+                + "[^'\\\\]*+){0,64}+)'|([^,()'\\n]*+)(?:\\([^()]*+\\))?)[^,()']*+(,|\\)(?:\\s*+,\\s*+\\()?)");
         // Rules below a header, and what goes over several lines.
         private static final int OTHER_LINES = 3;
         private static final int LONGEST_HEADER = 1_024;

@@ -54,23 +54,14 @@ public final class Rules {
 
     /** Arithmetic that tells real numbers from others that look like them; the number is the form's group {@code n}. */
     public enum Check {
-        LUHN, IBAN, IP;
+        LUHN, IBAN;
 
         boolean passes(String written) {
             String number = written.replace(" ", "").replace("-", "");
             return switch (this) {
                 case LUHN -> luhn(number);
                 case IBAN -> iban(number);
-                case IP -> ip(number);
             };
-        }
-
-        private static boolean ip(String number) {
-            int part = 0;
-            for (int i = 0; i < number.length() && part <= 255; i++) {
-                part = number.charAt(i) == '.' ? 0 : part * 10 + number.charAt(i) - '0';
-            }
-            return part <= 255;
         }
 
         private static boolean luhn(String digits) {
