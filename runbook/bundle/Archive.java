@@ -328,7 +328,8 @@ final class Archive implements Closeable {
                 crc.reset();
                 unpack(new CheckedOutputStream(new DigestOutputStream(OutputStream.nullOutputStream(), digest), crc));
             }
-            return sum = sum == null ? HexFormat.of().formatHex(digest.digest()) : sum;
+            sum = sum == null ? HexFormat.of().formatHex(digest.digest()) : sum;
+            return sum;
         }
 
         /** Writes what it holds, unpacked. */

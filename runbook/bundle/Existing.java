@@ -165,9 +165,10 @@ public final class Existing implements Closeable {
                 leaks("the name ", name, judge.judge(new Piece(data, data.length, 0, data.length)));
                 String listed = seen.add(name) ? sums.remove(name) : null;
                 String sum = lookedThrough(name, unpacked, judge);
-                if (!name.equals(Summary.MANIFEST)) {
-                    wrong("", name, listed == null ? "is not in the manifest" : listed.equals(sum) ? ""
-                            : "is not what the manifest says: its SHA-256 differs");
+                if (listed != null) {
+                    wrong("", name, listed.equals(sum) ? "" : "is not what the manifest says: its SHA-256 differs");
+                } else if (!name.equals(Summary.MANIFEST)) {
+                    wrong("", name, "is not in the manifest");
                 }
             }, (name, why) -> wrong("", name, "cannot be read: " + why));
         }

@@ -112,19 +112,24 @@ final class Summary {
 
     /** In which zone the log's times were read, where the log does not say; empty where it does. */
     String assumedZone() {
-        return facts.minutes().isEmpty() || facts.zoneNamed() || head.zoneGiven ? ""
-                : facts.zone() + ", which the log does not name; --log-zone reads them in another";
+        return facts.zoneNamed() || head.zoneGiven ? "" : zone();
+    }
+
+    private String zone() {
+        String assumed = ", which the log does not name; --log-zone reads them in another";
+        String zone = facts.zone() + (facts.zoneNamed() || head.zoneGiven ? "" : assumed);
+        return facts.minutes().isEmpty() ? "" : zone;
     }
 
     /** What to make of two counts of the same that are far apart; empty where they are not. */
     private String apart() {
         long logged = facts.minutes().stream().mapToLong(LogReader.Minute::failed).sum();
-        if (counted <= 2 * logged && logged <= 2 * counted || facts.minutes().isEmpty()) {
-            return "";
-        }
-        return counted > logged ? "more than these logs tell of: it counts every instance all the time; trust it for "
-                + "how many, and the logs for when and whom"
-                : "fewer than these logs tell of: it may lack instances, or a call stands in several lines";
+        String more = "more than these logs tell of: it counts every instance all the time; trust it for how many, "
+                + "and the logs for when and whom";
+        String fewer = "fewer than these logs tell of: it may lack instances, or a call stands in several lines";
+        boolean alike = counted <= 2 * logged && logged <= 2 * counted || facts.minutes().isEmpty();
+        String words = counted > logged ? more : fewer;
+        return alike ? "" : words;
     }
 
     private String markdown(Templates templates) {
@@ -148,7 +153,7 @@ final class Summary {
         values.put("first", failure(facts.first()));
         values.put("last", failure(facts.last()));
         values.put("customers", facts.customers());
-        values.put("zone", facts.minutes().isEmpty() ? "" : assumedZone().isEmpty() ? facts.zone() : assumedZone());
+        values.put("zone", zone());
         values.put("counted", counted == 0 ? "" : counted);
         values.put("apart", apart());
         values.put("endpoints", facts.endpoints().stream().limit(10).toList());

@@ -70,8 +70,8 @@ final class Systems {
     /**
      * A command that prints logs, a row of {@code templates/logs.json}, split into words before it is filled in: {@code
      * {}} is what was given, {@code {in}} an address or a namespace given with it, {@code {from}} and {@code {to}} the
-     * window in ISO 8601, with {@code -s} in seconds and {@code -ms} in milliseconds since 1970. {@code merged} is what
-     * the tool logs to standard error too, and {@code whole} what is wanted as it is, and tells of no calls.
+     * window in ISO 8601, with {@code -s} in seconds and {@code -ms} in milliseconds since 1970. A {@code merged} tool
+     * logs to standard error too; what a {@code whole} one prints is all wanted, and tells of no calls.
      */
     private record Row(String command, boolean merged, boolean whole) { }
 
@@ -153,8 +153,8 @@ final class Systems {
     }
 
     private static void body(String name, Reply reply, Sink sink) throws IOException {
-        String kind = reply.html() ? ".html.txt" : reply.json().isMissingNode() ? ".txt" : ".json";
-        sink.text(name + "-" + reply.status() + kind, reply.text());
+        String kind = reply.json().isMissingNode() ? ".txt" : ".json";
+        sink.text(name + "-" + reply.status() + (reply.html() ? ".html.txt" : kind), reply.text());
     }
 
     // The page is often late and backdates: a day before the window counts as touching it.
