@@ -150,6 +150,7 @@ public final class DecisionTree {
         ├── 401, and the key is fine here → P1 stale-app-key: the app holds an old key: restart it
         ├── 401, and no key was judged here → P1 key-invalid: key revoked or rotated: verify and rotate
         ├── 403 → P3 scope-missing: check the key's scopes
+        ├── 403 on nearly all calls → P1 scope-missing: check the key's scopes
         ├── 403, and the app has another key than here → P3 stale-app-key: the app holds an old key: restart it
         ├── 429 → see THE LIMIT
         ├── no 429 yet, and one caller runs away → P3 runaway-loop: stop that caller
@@ -158,6 +159,8 @@ public final class DecisionTree {
         ├── 410 on some calls only → P2 revision-retired: part of the app pins a retired revision
         ├── 410 on fewer calls than another error → P3 revision-retired: part of the app pins a retired revision
         ├── other 4xx → P3 payload-invalid: what the app sends or asks for is refused
+        ├── 5xx, though app and probes are well → P3 server-error: over, or few: watch, retry with backoff
+        ├── 5xx on nearly all calls → P1 server-error: this application's calls fail: queue, retry with backoff
         └── 5xx → P2 server-error: likely intermittent: retry with backoff
         Are webhooks arriving?
         ├── no: certificate → P3 webhook-certificate: renew the certificate
@@ -464,7 +467,8 @@ public final class DecisionTree {
         // A 403 tells the application nothing about who sent it: where our probes are stopped or shed, so is it.
         if (found.appSees("403") && !gets(Symptom.CDN_BLOCK) && !shedsLoad()) {
             boolean stale = found.keyIsAccepted() && !gets(Symptom.FORBIDDEN) && found.applicationHasOtherKey();
-            answers.add(stale ? "403, and the app has another key than here" : "403");
+            String share = found.log().nearlyAll().contains("403") ? "403 on nearly all calls" : "403";
+            answers.add(stale ? "403, and the app has another key than here" : share);
         }
         if (found.log().loop().isPresent() && !found.appSees("429")) {
             answers.add("no 429 yet, and one caller runs away");
@@ -475,9 +479,18 @@ public final class DecisionTree {
         // Where the probes fail as well, the application's 5xx are no news; where nothing was reached, they are.
         boolean known = failingShare() > 0 && somethingIsReached() || found.status().admitsTrouble();
         if (found.appSees(OurSide.SERVER_ERROR) && !known) {
-            answers.add("5xx");
+            answers.add(serverErrors());
         }
         return answers;
+    }
+
+    // A counter tells of minutes ago: where all that is looked at now is well, that weighs more.
+    private String serverErrors() {
+        boolean logged = found.log().byStatus().keySet().stream().anyMatch(one -> one.matches(OurSide.SERVER_ERROR));
+        boolean well = found.app().state().equals("yes") && found.symptoms().keySet().equals(Set.of(Symptom.NONE));
+        boolean past = well && !logged && found.errors().check().state().equals("counted");
+        String now = found.log().nearlyAll().contains(OurSide.SERVER_ERROR) ? "5xx on nearly all calls" : "5xx";
+        return past ? "5xx, though app and probes are well" : now;
     }
 
     // What few calls get leads nowhere while many more get something else.

@@ -1,5 +1,6 @@
 package runbook;
 
+import java.io.BufferedInputStream;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -26,6 +27,7 @@ import java.util.TreeMap;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import java.util.zip.GZIPInputStream;
 import runbook.Http.Answer;
 import runbook.Http.Asking;
 import runbook.Http.Fault;
@@ -96,7 +98,7 @@ public final class OurSide {
      * What the application's log says of its calls to Klaviyo ({@code --log}).
      *
      * @param byStatus     errors that still come, by status
-     * @param nearlyAll    those of them that nearly all calls get
+     * @param nearlyAll    those of them that nearly all calls get by now, {@link #SERVER_ERROR} for any of these
      * @param words        the errors in words, of how many calls, in which time; empty without any
      * @param statuses     all calls in it by their status, 0 for those without an answer
      * @param failingSince when the failures began that the log ends with: in what is one trouble, no half hour passes
@@ -111,18 +113,26 @@ public final class OurSide {
         /** The log of that name, - for standard input: opened now, and read when it is asked for. */
         public static Supplier<AppLog> open(Screen.Host host, String name) {
             String told = "--log " + Text.safe(name, 80);
-            if (name.equals("-")) {
-                return () -> look(host.in(), Optional.empty());
-            } else if (Files.isDirectory(host.path(name))) {
+            if (Files.isDirectory(host.path(name))) {
                 throw new Problem(told + " is a folder: name the file in it");
             }
             try {
-                Instant written = Files.getLastModifiedTime(host.path(name)).toInstant();
-                InputStream file = Files.newInputStream(host.path(name));
-                return () -> look(file, Optional.of(written));
+                boolean pipe = name.equals("-");
+                Optional<Instant> written = pipe ? Optional.empty()
+                        : Optional.of(Files.getLastModifiedTime(host.path(name)).toInstant());
+                InputStream file = plain(pipe ? host.in() : Files.newInputStream(host.path(name)));
+                return () -> look(file, written);
             } catch (IOException e) {
                 throw new Problem(told + " cannot be read: " + Text.safe(Incident.why(e), 120));
             }
+        }
+
+        private static InputStream plain(InputStream file) throws IOException {
+            BufferedInputStream log = new BufferedInputStream(file, 1 << 16);
+            log.mark(2);
+            boolean packed = log.read() == 0x1f && log.read() == 0x8b;
+            log.reset();
+            return packed ? new GZIPInputStream(log, 1 << 16) : log;
         }
 
         /** What these lines say. */
@@ -207,8 +217,8 @@ public final class OurSide {
 
         AppLog judge() {
             Map<String, Long> byStatus = stale ? Map.of() : still();
-            Set<String> nearlyAll = byStatus.keySet().stream()
-                    .filter(status -> byStatus.get(status) >= NEARLY_ALL * calls).collect(Collectors.toSet());
+            Set<String> nearlyAll = Stream.concat(byStatus.keySet().stream(), Stream.of(SERVER_ERROR))
+                    .filter(status -> newest(status) >= NEARLY_ALL).collect(Collectors.toSet());
             Optional<String> loop = endpoints().findFirst().filter(rate -> !stale
                     && rate.share() >= NEARLY_ALL && rate.perMinute() > limit(rate)
                     && !rate.peakAt().isBefore(end.minus(LATELY))).map(rate -> words(rate) + caller());
@@ -230,6 +240,24 @@ public final class OurSide {
                     summary(words, since, loop), Duration.between(now, Instant.now()).toMillis(), null,
                     Json.of(detail), stale || calls == 0 ? "old" : "recent");
             return new AppLog(check, byStatus, nearlyAll, words, facts.statuses(), since, loop);
+        }
+
+        // The share of some statuses in the newest minutes, of enough calls: what has just begun on all of them is a
+        // small share of a quarter of an hour.
+        private double newest(String statuses) {
+            long all = 0;
+            long these = 0;
+            Instant at = null;
+            for (Minute minute : recent) {
+                if (all >= ENOUGH && !Objects.equals(at, minute.at())) {
+                    break;
+                }
+                at = minute.at();
+                all += minute.calls();
+                these += minute.statuses().entrySet().stream().filter(one -> one.getKey().toString().matches(statuses))
+                        .mapToLong(Map.Entry::getValue).sum();
+            }
+            return these / (double) Math.max(1, all);
         }
 
         // The errors that still come, by status.
@@ -310,7 +338,7 @@ public final class OurSide {
             String lines = count(facts.lines(), "line");
             if (facts.minutes().isEmpty()) {
                 return future().map(until -> "the calls to Klaviyo in its " + lines + ahead(until))
-                        .orElse("no call to Klaviyo in its " + lines);
+                        .orElse("no call to Klaviyo in its " + lines + ": is it the application's log?");
             }
             long failed = facts.minutes().stream().mapToLong(Minute::failed).sum();
             boolean timed = failed > 0 && facts.last().at() != null;

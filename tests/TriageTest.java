@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -19,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.regex.Pattern;
+import java.util.zip.GZIPOutputStream;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -145,6 +148,9 @@ class TriageTest {
         20:202 20:400*2 20:429                      | key-missing - exit 20    | 3 failed calls, the first on POST /api/events, the last 20 min ago; it ends
         12:401*30 1:202*30                          | key-missing - exit 20    | the last 12 min ago; too few, or over by now
         4:401*200 3:202*60 1:202*60                 | key-missing - exit 20    | the last 4 min ago; too few, or over by now
+        8:202*300 1:401*150                         | key-invalid P1 exit 11   | the application gets 401 × 150 of 450 calls
+        8:202*300 1:403*150                         | scope-missing P1 exit 11 | the application gets 403 × 150 of 450 calls
+        8:202*300 1:502*70 1:503*80                 | server-error P1 exit 11  | the application gets 502 × 70, 503 × 80 of 450 calls
         1:202*30 1:401*10                           | stale-app-key P2 exit 12 | the application gets 401 × 10 of 40 calls in the log's last 15 min, since
         60:202*900 1:401*40                         | key-invalid P1 exit 11   | the application gets 401 × 40 of 40 calls in the log's last 15 min
         1:202*30 1:429*10                           | rate-limited P2 exit 12  | the application gets 429 × 10 of 40 calls in the log's last 15 min
@@ -159,7 +165,10 @@ class TriageTest {
             String line = Instant.now().minusSeconds(60 * Long.parseLong(part[0])) + " INFO klaviyo POST /api/events -> " + part[1] + "\n";
             log.append(line.repeat(part.length > 2 ? Integer.parseInt(part[2]) : 1));
         }
-        Path file = Files.writeString(Tree.temporary("log").resolve("app.log"), log);
+        Path file = Tree.temporary("log").resolve("app.log.gz");
+        try (OutputStream packed = new GZIPOutputStream(Files.newOutputStream(file))) {
+            packed.write(log.toString().getBytes(StandardCharsets.UTF_8));
+        }
         try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
             for (String from : List.of(file.toString(), "-")) {
                 TriageRun run = TriageRun.of(against(sandbox).env("KLAVIYO_PRIVATE_KEY", "").args("--log", from).stdin(log.toString()));
@@ -384,7 +393,7 @@ class TriageTest {
     }
 
     @ParameterizedTest(name = "{0}, and {1}: {3}")
-    @CsvSource({"revoked-key, rotated, refused-elsewhere - exit 20, healthy - exit 0", "recovering, recovered, server-error P2 exit 12, healthy - exit 0"})
+    @CsvSource({"revoked-key, rotated, refused-elsewhere - exit 20, healthy - exit 0", "recovering, recovered, server-error P3 exit 13, healthy - exit 0"})
     void errorsOfBeforeItWasMendedAreNoRelapse(String scenario, String event, String unknown, String verdict) throws IOException {
         try (ControlledSandbox sandbox = ControlledSandbox.start(scenario, Duration.ZERO, 1)) {
             sandbox.enabled(sandbox.key(), true);
