@@ -115,6 +115,7 @@ class DebugBundle implements Callable<Integer> {
     private static final int REFUSED = 42;
     private static final int NOT_WANTED = 130;
     private static final int LABEL = 32;
+    private static final int MOST_MISSING = 12;
     private static final Map<State, Mark> MARKS =
             Map.of(State.OK, Mark.OK, State.FAILED, Mark.FAIL, State.SKIPPED, Mark.SKIP);
     private static final DateTimeFormatter STAMP = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'")
@@ -237,7 +238,8 @@ class DebugBundle implements Callable<Integer> {
         screen.line();
         long redacted = made.redacted().values().stream().mapToLong(Long::longValue).sum();
         screen.line("Triage says " + made.headline());
-        screen.line(redacted + " secrets and personal data replaced: " + Existing.counts(made.redacted()));
+        screen.line(redacted + " secrets and personal data replaced" + (redacted == 0 ? "" : ": ")
+                + Existing.counts(made.redacted()));
         if (!made.assumedZone().isEmpty()) {
             screen.marked(Mark.WARN, "log times read as", LABEL, made.assumedZone());
         }
@@ -246,7 +248,10 @@ class DebugBundle implements Callable<Integer> {
         }
         if (!made.missing().isEmpty()) {
             screen.heading("Missing");
-            made.missing().forEach(missing -> screen.indented(2, missing));
+            made.missing().stream().limit(MOST_MISSING).forEach(missing -> screen.indented(2, missing));
+        }
+        if (made.missing().size() > MOST_MISSING) {
+            screen.indented(2, "and " + (made.missing().size() - MOST_MISSING) + " more, in its summary.md");
         }
         screen.verdict(made.complete() ? Mark.OK : Mark.WARN, made.file() + " (" + made.size() + ")" + (made.complete()
                 ? "" : ", incomplete"));

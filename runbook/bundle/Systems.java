@@ -245,22 +245,24 @@ final class Systems {
         // The part before the first special character is where to start looking.
         int slash = given.split(SPECIAL, 2)[0].lastIndexOf('/');
         boolean pattern = given.matches(".*" + SPECIAL + ".*");
-        String root = !pattern ? given : slash < 0 ? "." : given.substring(0, Math.max(1, slash));
+        String above = slash < 0 ? "." : given.substring(0, Math.max(1, slash));
+        String root = pattern ? above : given;
         Path start = options.shared.host().path(root).normalize();
         PathMatcher glob = pattern ? FileSystems.getDefault().getPathMatcher("glob:" + given.substring(slash + 1))
                 : any -> true;
         List<Path> files = Existing.files(start, file -> glob.matches(start.relativize(file)), note);
+        int all = files.size();
+        files.removeIf(file -> file.toFile().lastModified() < window.from().toEpochMilli());
+        if (files.size() < all) {
+            note.accept(Text.count(all - files.size(), "file") + " left out: last changed before the window");
+        }
         files.sort(Comparator.comparing((Path file) -> file.toFile().lastModified()).thenComparing(file -> file));
-        return files.stream().filter(file -> {
-            boolean old = file.toFile().lastModified() < window.from().toEpochMilli();
+        files.removeIf(file -> {
             Optional<Path> same = taken.stream().filter(other -> same(other, file)).findFirst();
-            if (old) {
-                note.accept(file + " left out: last changed before the window");
-            } else if (same.isPresent()) {
-                note.accept(file + SAME + same.get());
-            }
-            return !old && same.isEmpty() && taken.add(file);
-        }).toList();
+            same.ifPresent(other -> note.accept(file + SAME + other));
+            return same.isPresent() || !taken.add(file);
+        });
+        return files;
     }
 
     private static boolean same(Path file, Path other) {
