@@ -352,9 +352,9 @@ class RedactTest {
             Scan cleaner = new Scan(STRICT, new Tally());
             int seen = 0;
             for (Piece piece = pieces.next(); piece != null; piece = pieces.next()) {
-                cleaner.blankPrivateKeys(piece.data(), piece.length());
+                cleaner.blankPrivateKeys(piece);
                 piece.blankWhatCannotBeJudged();
-                cleaner.clean(piece.data(), piece.length(), piece.from(), piece.to(), out);
+                out.writeBytes(cleaner.clean(piece));
                 assertTrue(seen++ == 0 || piece.from() >= expectedMargin, "a piece shows too little of its neighbour");
             }
         }

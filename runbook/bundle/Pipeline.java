@@ -222,12 +222,9 @@ final class Pipeline implements Closeable {
                 return new Block(NOTHING, NOTHING, 0);
             }
             Scan scan = new Scan(by, tally);
-            scan.blankPrivateKeys(piece.data(), piece.length());
+            scan.blankPrivateKeys(piece);
             int unjudged = piece.blankWhatCannotBeJudged();
-            Piece chosen = wanted.chosen(piece);
-            ByteArrayOutputStream clean = new ByteArrayOutputStream(chosen.to() - chosen.from() + 1_024);
-            scan.clean(chosen.data(), chosen.length(), chosen.from(), chosen.to(), clean);
-            byte[] plain = clean.toByteArray();
+            byte[] plain = scan.clean(wanted.chosen(piece));
             Tally left = new Tally();
             search.count(new Piece(plain, plain.length, 0, plain.length), left);
             Unsafe.unlessNone(left.counts());

@@ -48,16 +48,12 @@ final class Encoded {
     // What a character of base64, of URLs too, stands for; elsewhere -1.
     private static final byte[] SIX = new byte[256];
     private static final boolean[] ESCAPES = new boolean[256];
-    private static final boolean[] HEX = new boolean[256];
 
     static {
         String alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         Arrays.fill(SIX, (byte) -1);
         for (int c = 0; c < 128; c++) {
             SIX[c] = (byte) alphabet.indexOf(c == '-' ? '+' : c == '_' ? '/' : c);
-        }
-        for (char c : "0123456789abcdefABCDEF".toCharArray()) {
-            HEX[c] = true;
         }
         for (char c : "%\\&\u001b^#\u00c2\u00e2".toCharArray()) {
             ESCAPES[c] = true;
@@ -283,7 +279,7 @@ final class Encoded {
 
     private int hexEnd(int from, int end) {
         int at = from;
-        while (at < end && HEX[data[at] & 0xff]) {
+        while (at < end && HexFormat.isHexDigit(data[at])) {
             at++;
         }
         return at;
@@ -320,12 +316,7 @@ final class Encoded {
      * beginning, loses the lines that look like its body.
      */
     static void privateKeys(String text, Runs found) {
-        // A rare letter is found faster than a word.
-        int rare = text.indexOf('V');
-        while (rare >= 0 && !text.startsWith("PRIVATE KEY", rare - 3)) {
-            rare = text.indexOf('V', rare + 1);
-        }
-        if (rare < 0) {
+        if (!text.contains("PRIVATE KEY")) {
             return;
         }
         Matcher end = KEY_END.matcher(text);
@@ -367,11 +358,8 @@ final class Encoded {
     }
 
     private static void body(String text, int from, int to, Runs found) {
-        for (int i = from; i < to; i++) {
-            if ("\n\r*\"".indexOf(text.charAt(i)) < 0) {
-                found.found(from, to, "private-key");
-                return;
-            }
+        if (text.substring(from, to).chars().anyMatch(c -> "\n\r*\"".indexOf(c) < 0)) {
+            found.found(from, to, "private-key");
         }
     }
 

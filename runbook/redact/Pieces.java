@@ -5,9 +5,6 @@ import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
-import java.nio.ByteOrder;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
@@ -21,7 +18,6 @@ public final class Pieces {
     public static final int MARGIN = 16_384;
     private static final int SIZE = 1 << 19;
     private static final int LONGEST_HEADER = 4_096;
-    private static final VarHandle LONGS = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
 
     private final InputStream input;
     private byte[] buffer = new byte[SIZE + 2 * MARGIN];
@@ -93,21 +89,13 @@ public final class Pieces {
 
     // UTF-16 that came without saying so reads as ASCII once its zeroes are gone, and no secret hides behind them.
     private int withoutZeroes(int start, int count) {
-        int end = start + count;
-        int at = start;
-        while (at + 8 <= end && !zeroWithin((long) LONGS.get(buffer, at))) {
-            at += 8;
-        }
-        int kept = at;
-        for (; at < end; at++) {
+        int zero = new String(buffer, start, count, StandardCharsets.ISO_8859_1).indexOf('\0');
+        int kept = zero < 0 ? start + count : start + zero;
+        for (int at = kept; at < start + count; at++) {
             buffer[kept] = buffer[at];
             kept += buffer[at] != 0 ? 1 : 0;
         }
         return kept - start;
-    }
-
-    private static boolean zeroWithin(long bytes) {
-        return (bytes - 0x0101010101010101L & ~bytes & 0x8080808080808080L) != 0;
     }
 
     private int cut() {

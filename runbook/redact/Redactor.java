@@ -46,11 +46,7 @@ public final class Redactor {
     private final StandIn[] cache = new StandIn[CACHED];
 
     /** @param owner the row that takes the value, or the id of what needs none */
-    private record StandIn(Object owner, int hash, String value, byte[] bytes) {
-        boolean is(Object otherOwner, int otherHash, String otherValue) {
-            return hash == otherHash && owner.equals(otherOwner) && value.equals(otherValue);
-        }
-    }
+    private record StandIn(Object owner, int hash, String value, byte[] bytes) { }
 
     /** A redactor by this policy. */
     public Redactor(Policy policy) {
@@ -677,7 +673,8 @@ public final class Redactor {
 
         private StandIn known(Object owner, String value) {
             StandIn cached = redactor.cache[place(owner, value)];
-            return cached != null && cached.is(owner, value.hashCode(), value) ? cached : null;
+            boolean is = cached != null && cached.hash == value.hashCode() && cached.owner.equals(owner);
+            return is && cached.value.equals(value) ? cached : null;
         }
 
         private StandIn made(Object owner, String id, String meant, String value) {

@@ -1,6 +1,5 @@
 package runbook.redact;
 
-import java.io.ByteArrayOutputStream;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -33,49 +32,36 @@ public final class Scan {
     }
 
     /**
-     * Writes {@code data[from, to)} cleaned. What lies around it, up to {@code length}, is looked at so that what
-     * straddles the borders is found; a find is written where it begins. What was written has been looked through
-     * again: a pass that found nothing ended it, so that nothing but the known values has to be looked for in the
-     * finished archive.
+     * A piece cleaned. What lies around it is looked at so that what straddles the borders is found; a find is written
+     * where it begins. What comes out has been looked through again: a pass that found nothing ended it, so that
+     * nothing but the known values has to be looked for in the finished archive.
      */
-    public void clean(byte[] data, int length, int from, int to, ByteArrayOutputStream out) {
+    public byte[] clean(Piece piece) {
         Map<String, Long> counts = new HashMap<>();
-        out.writeBytes(finder.clean(data, length, from, to, counts));
+        byte[] clean = finder.clean(piece.data(), piece.length(), piece.from(), piece.to(), counts);
         tally.add(counts);
+        return clean;
     }
 
-    /**
-     * How many secrets begin in the piece itself, for a stream that is to be judged; stand-ins for redacted ones are
-     * none.
-     */
-    public int remaining(Piece piece) {
-        int found = blankPrivateKeys(piece.data().clone(), piece.length());
+    /** Counts secrets that begin in a piece of what is to be judged; stand-ins for redacted ones are none. */
+    public void remaining(Piece piece) {
         for (Span span : finder.find(piece.data(), piece.length(), true)) {
-            if (span.start() >= piece.from() && span.start() < piece.to()) {
-                tally.add(span.id(), 1);
-                found++;
-            }
+            tally.add(span.id(), span.start() >= piece.from() && span.start() < piece.to() ? 1 : 0);
         }
-        return found;
     }
 
-    /**
-     * Overwrites the bodies of private keys in place, line ends kept: to be done before lines are chosen and looked at
-     * one by one. Tells how many there were that had not been before.
-     */
-    public int blankPrivateKeys(byte[] data, int length) {
-        if (PRIVATE_KEY.find(data, 0, length) < 0) {
-            return 0;
+    /** Overwrites the bodies of private keys, line ends kept: before lines are chosen and looked at one by one. */
+    public void blankPrivateKeys(Piece piece) {
+        byte[] data = piece.data();
+        if (PRIVATE_KEY.find(data, 0, piece.length()) < 0) {
+            return;
         }
-        int[] blanked = {0};
-        Encoded.privateKeys(new String(data, 0, length, StandardCharsets.ISO_8859_1), (start, end, id) -> {
+        Encoded.privateKeys(new String(data, 0, piece.length(), StandardCharsets.ISO_8859_1), (start, end, id) -> {
             for (int i = start; i < end; i++) {
                 data[i] = data[i] == '\n' || data[i] == '\r' || data[i] == '"' ? data[i] : Encoded.BLANK;
             }
-            blanked[0]++;
+            tally.add(id, 1);
         });
-        tally.add("private-key", blanked[0]);
-        return blanked[0];
     }
 
     /**
