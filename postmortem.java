@@ -226,8 +226,9 @@ class Postmortem extends PostmortemCommand {
                 say(Mark.WARN, "", "that is more than an hour before the incident began: --at reads UTC, and it is "
                         + now.toString().substring(11, 16) + " now");
             }
+            JsonNode next = Cli.advice("never", "it is on record", null);
             return done(Json.object().put("at", when.toString()).put("event", kind.name()).put("summary", said)
-                    .put("incident", incident).put("closed", notebook.closed().isPresent()));
+                    .put("incident", incident).put("closed", notebook.closed().isPresent()).set("advice", next));
         }
     }
 
@@ -250,10 +251,8 @@ class Postmortem extends PostmortemCommand {
         public Integer call() throws IOException {
             if (file.toString().endsWith(".zip")) {
                 Notebook.Carried brought = Notebook.bring(file, shared.incidents().base());
-                carried("imported", brought);
                 Launcher there = shared.launcher().with("incident", brought.to().toString());
-                shared.screen().command(2, there.line("postmortem", "handover"));
-                return 0;
+                return carried("imported", brought, "See where it stands", there.line("postmortem", "handover"));
             }
             Notebook notebook = notebook();
             Instant first = from == null ? Instant.MIN : Moment.past("--from", from, now, notebook.began());
@@ -262,8 +261,9 @@ class Postmortem extends PostmortemCommand {
             say(Mark.OK, "imported", taken.added() + " of " + Text.count(taken.events(), "event") + " into "
                     + notebook.incident());
             taken.problems().stream().limit(20).forEach(problem -> say(Mark.WARN, "note", problem));
+            JsonNode next = Cli.advice("now", "Write it up", shared.launcher().line("postmortem", ""));
             return done(Json.object().put("read", taken.events()).put("added", taken.added())
-                    .set("problems", Json.of(taken.problems())));
+                    .<ObjectNode>set("problems", Json.of(taken.problems())).set("advice", next));
         }
     }
 
@@ -276,7 +276,8 @@ class Postmortem extends PostmortemCommand {
 
         @Override
         public Integer call() throws IOException {
-            return carried("exported", Notebook.of(incident(), shared.drill()).export(file));
+            String there = shared.launcher().command("postmortem") + " import " + Text.word(file.toString());
+            return carried("exported", Notebook.of(incident(), shared.drill()).export(file), "Elsewhere", there);
         }
     }
 
@@ -450,11 +451,13 @@ abstract class PostmortemCommand implements Callable<Integer> {
                 : Text.count(places.size(), "place") + " in " + file + " to finish";
     }
 
-    int carried(String what, Notebook.Carried carried) {
+    int carried(String what, Notebook.Carried carried, String next, String command) {
         say(Mark.OK, what, Text.count(carried.files(), "file") + ": " + carried.to());
         carried.notes().forEach(note -> say(Mark.WARN, "note", note));
+        shared.screen().line(next + ":");
+        shared.screen().command(2, command);
         return done(Json.object().put("to", carried.to().toString()).put("files", carried.files())
-                .set("notes", Json.of(carried.notes())));
+                .<ObjectNode>set("notes", Json.of(carried.notes())).set("advice", Cli.advice("now", next, command)));
     }
 
     /** The same of a document, with its unfinished places and what comes next. */

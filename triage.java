@@ -560,9 +560,10 @@ class Triage implements Callable<Integer> {
         screen.line();
         screen.line(wrong == 0 ? "All healthy" : wrong + " of " + worstFirst.size() + " not healthy, the worst first");
         if (shared.json()) {
-            shared.print(Json.of(Map.of("schema", 1, "at", Instant.now().truncatedTo(ChronoUnit.MILLIS), "accounts",
-                    worstFirst.stream().map(result -> ((ObjectNode) result.verdict.json(launcher, null))
-                            .put("name", result.name).put("reason", result.reason)).toList())));
+            List<ObjectNode> all = worstFirst.stream().map(result -> ((ObjectNode) result.verdict.json(launcher, null))
+                    .put("name", result.name).put("reason", result.reason)).toList();
+            shared.print(Json.of(Map.of("schema", 1, "at", Instant.now().truncatedTo(ChronoUnit.MILLIS),
+                    "accounts", all, "advice", all.get(0).path("advice"))));
         }
     }
 
@@ -574,11 +575,12 @@ class Triage implements Callable<Integer> {
         Group.show(screen, lines, Integer.MAX_VALUE);
         long open = lines.stream().filter(line -> line.outcome() != Outcome.OK).count();
         screen.line();
-        screen.verdict(open == 0 ? Mark.OK : Mark.WARN, (open == 0 ? "All is there that an incident will need"
-                : open + " of " + lines.size() + " would be missed in an incident") + drillWords());
+        String words = open == 0 ? "All is there that an incident will need"
+                : open + " of " + lines.size() + " would be missed in an incident";
+        screen.verdict(open == 0 ? Mark.OK : Mark.WARN, words + drillWords());
         if (shared.json()) {
             shared.print(Json.of(Map.of("schema", 1, "ready", open == 0, "checks", all.stream().map(Check::json)
-                    .toList())));
+                    .toList(), "advice", Cli.advice(open == 0 ? "never" : "now", words, null))));
         }
         return verdict.exitCode() == 0 && open > 0 ? 14 : verdict.exitCode();
     }

@@ -3,6 +3,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -45,5 +46,28 @@ class JsonTest {
         assertEquals(when, advice.path("when").asText());
         assertEquals(command == null, advice.path("command").isNull(), advice.toString());
         assertTrue(command == null || advice.path("command").asText().contains(command), advice.toString());
+    }
+
+    @ParameterizedTest(name = "{0} {1}: {2}")
+    @CsvSource(nullValues = "-", value = {
+        "postmortem, --check,                            postmortem-check,    51",
+        "postmortem, event said --kind note,             postmortem-event,    0",
+        "postmortem, handover,                           postmortem-handover, 0",
+        "postmortem, export out.zip,                     postmortem-transfer, 0",
+        "postmortem, close,                              postmortem-check,    51",
+        "triage,     --preflight,                        triage-preflight,    11",
+        "triage,     --accounts accounts.csv,            triage-accounts,     20"})
+    void whatAnOptionOrACommandOfAStepPrintsHasASchemaToo(String step, String arguments, String schema, int exit)
+            throws IOException {
+        if (step.equals("postmortem")) {
+            List.of("triage", "postmortem").forEach(one -> Run.script(one).args("--drill", "outage").cwd(folder).run());
+        }
+        Files.writeString(folder.resolve("accounts.csv"), "name,env\nshop,NO_SUCH_KEY\n");
+        Run run = Run.script(step).args((arguments + " --json").split(" ")).cwd(folder);
+        boolean fleet = schema.equals("triage-accounts");
+        Run.Result result = (fleet ? run.args("--api-url", "http://127.0.0.1:1", "--status-url", "http://127.0.0.1:1")
+                : run.args("--drill", "outage")).run();
+        assertEquals(exit, result.exit(), result.toString());
+        Schemas.check(schema, Json.read(result.out()));
     }
 }
