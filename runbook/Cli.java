@@ -147,7 +147,7 @@ public final class Cli {
             prepare(all, host, arguments);
             return line.execute(arguments);
         } catch (Problem problem) {
-            return failure(problem, host, asked(arguments));
+            return failure(problem, host, List.of(arguments).contains("--json"));
         } finally {
             all.forEach(one -> mixin(one).filter(cli -> cli.sandbox != null).ifPresent(cli -> cli.sandbox.close()));
             host.out().flush();
@@ -200,7 +200,7 @@ public final class Cli {
                 .registerConverter(Duration.class, Durations::parse).registerConverter(Path.class, host::path)
                 .registerConverter(URI.class, Settings::address).registerConverter(Revision.class, Revision::parse)
                 .setOut(new PrintWriter(host.out(), true)).setErr(new PrintWriter(host.err(), true))
-                .setParameterExceptionHandler((e, given) -> usage(e, host, values, asked(given)))
+                .setParameterExceptionHandler((e, given) -> usage(e, host, values, List.of(given).contains("--json")))
                 .setExecutionExceptionHandler((e, one, parsed) -> failure(e, host,
                         mixin(one).filter(cli -> cli.json && !cli.printed).isPresent()));
         if (!host.terminal() || host.environment().containsKey("NO_COLOR")) {
@@ -295,10 +295,6 @@ public final class Cli {
         return refused(BUG, what + " (KLAVIYO_DEBUG=1 shows where)", host, asJson);
     }
 
-    private static boolean asked(String... arguments) {
-        return List.of(arguments).contains("--json");
-    }
-
     /** Says why nothing came of a run, to people and, where it did not say so itself, to whoever reads JSON. */
     private static int refused(int exit, String message, Host host, boolean asJson) {
         String said = Text.safe(message, 600);
@@ -370,7 +366,7 @@ public final class Cli {
 
     /** What follows the drill's scenario after a colon, as in {@code revoked-key:restart}. */
     public Optional<String> variant() {
-        return drill().filter(name -> name.contains(":")).map(name -> name.split(":", 2)[1]);
+        return drill().filter(name -> name.contains(":")).map(name -> name.replaceFirst(".*?:", ""));
     }
 
     /** The time allowed for each check. */

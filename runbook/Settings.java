@@ -210,20 +210,18 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             return BUILT_IN;
         }
 
-        /** A team's folder over the built-in ones; none of its files may have nearly the name of a template. */
-        public static Templates over(Path folder) {
+        /** A team's folder, set at {@code source}; none of its files may have nearly the name of a template. */
+        public static Templates over(Path folder, String source) {
             try (Stream<Path> files = Files.list(folder)) {
-                for (String name : files.map(file -> file.getFileName().toString()).toList()) {
-                    Optional<String> near = Nearest.to(name, NAMES).filter(any -> !NAMES.contains(name));
-                    if (near.isPresent()) {
-                        throw new Problem(folder.resolve(name) + " is no template's name, did you mean " + near.get()
-                                + "?");
-                    }
-                }
+                files.map(file -> file.getFileName().toString()).filter(name -> !NAMES.contains(name)).forEach(name ->
+                        Nearest.to(name, NAMES).ifPresent(near -> {
+                            throw new Problem(folder.resolve(name) + " is no template's name, did you mean " + near
+                                    + "?");
+                        }));
                 return new Templates(folder);
             } catch (IOException e) {
-                throw new Problem("--templates " + folder + " cannot be read: " + Incident.why(e)
-                        + ". Give a folder (triage --export-templates DIR makes one)");
+                throw new Problem(source + ": the folder of templates cannot be read (" + Incident.why(e) + "): give"
+                        + " another (triage --export-templates DIR makes one), or unset it if its sandbox has ended");
             }
         }
 
@@ -327,8 +325,8 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             // A game day says where its key is stored: an exercise must never find the store of whoever takes part.
             boolean practice = host.env(Cli.GAME_DAY).isPresent();
             addOwn(!practice);
-            templates = folder.or(() -> of("templates").map(Value::text)).map(host::path).map(Templates::over)
-                    .orElse(Templates.builtIn());
+            templates = folder.map(given -> new Value(given, "--templates")).or(() -> of("templates"))
+                    .map(set -> Templates.over(host.path(set.text), set.source)).orElse(Templates.builtIn());
             if (templates.carries(TEAM)) {
                 add(templates.origin(TEAM), templates.text(TEAM));
             }

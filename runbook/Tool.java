@@ -113,12 +113,10 @@ public final class Tool {
      */
     public static List<String> split(String option, String line) {
         String between = WORD.matcher(line).replaceAll("").strip();
-        if (!between.isEmpty()) {
-            throw new Problem(option + ": a " + between.charAt(0) + " is never closed");
-        }
         List<String> words = WORD.matcher(line).results().map(word -> bare(word.group())).toList();
-        if (words.isEmpty()) {
-            throw new Problem(option + ": there is no command in it");
+        if (!between.isEmpty() || words.isEmpty()) {
+            throw new Problem(option + (between.isEmpty() ? ": there is no command in it"
+                    : ": a " + between.charAt(0) + " is never closed"));
         }
         return words;
     }
@@ -320,10 +318,9 @@ public final class Tool {
         }
     }
 
+    // Its methods are synchronized.
     private static String text(ByteArrayOutputStream bytes) {
-        synchronized (bytes) {
-            return bytes.toString(UTF_8);
-        }
+        return bytes.toString(UTF_8);
     }
 
     /** Is told of every child as it starts. */
@@ -361,17 +358,17 @@ public final class Tool {
             return Optional.of(program);
         }
         String endings = windows ? ";" + variable("PATHEXT", ".COM;.EXE;.BAT;.CMD") : "";
-        Stream<Path> places = Stream.of(variable("PATH", "").split(windows ? ";" : ":"))
-                .map(place -> folder.resolve(place.isEmpty() ? "." : place));
-        return places.flatMap(place -> Stream.of(endings.split(";")).map(ending -> place.resolve(program + ending)))
+        return Stream.of(variable("PATH", "").split(windows ? ";" : ":"))
+                .map(place -> folder.resolve(place.isEmpty() ? "." : place))
+                .flatMap(place -> Stream.of(endings.split(";")).map(ending -> place.resolve(program + ending)))
                 .filter(file -> Files.isRegularFile(file) && (windows || Files.isExecutable(file)))
                 .map(Path::toString).findFirst();
     }
 
     // Windows calls it Path, and takes any case.
     private String variable(String name, String otherwise) {
-        return environment.entrySet().stream().filter(one -> windows ? one.getKey().equalsIgnoreCase(name)
-                : one.getKey().equals(name)).map(Map.Entry::getValue).findFirst().orElse(otherwise);
+        return environment.keySet().stream().filter(windows ? name::equalsIgnoreCase : name::equals).findFirst()
+                .map(environment::get).orElse(otherwise);
     }
 
     // ---- what nobody may see

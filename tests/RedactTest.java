@@ -195,11 +195,11 @@ class RedactTest {
                 {"order-no": {"kind": "personal", "starts": ["ord-"], "form": "ORD-\\\\d{6,}",
                         "takes": ["see «ORD-123456»"], "spares": ["ORD-x"]}}
                 """);
-        Redactor redactor = new Redactor(Policy.strict().by(Rules.of(Templates.over(folder))));
+        Redactor redactor = new Redactor(Policy.strict().by(Rules.of(Templates.over(folder, "--templates"))));
         assertTrue(redactor.text("ORD-98765432 of jo@shop.example")
                 .matches("order-no-[0-9a-f]{6} of email-[0-9a-f]{6}"));
         Files.writeString(file, Files.readString(file).replace("see «", "«see "));
-        String wrong = assertThrows(Problem.class, () -> Rules.of(Templates.over(folder))).getMessage();
+        String wrong = assertThrows(Problem.class, () -> Rules.of(Templates.over(folder, "--templates"))).getMessage();
         assertTrue(wrong.contains("redaction.json, order-no: does not take"), wrong);
     }
 

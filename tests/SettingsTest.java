@@ -115,7 +115,7 @@ class SettingsTest {
         "KLAVIYO_TIMEOUT    | soon            | KLAVIYO_TIMEOUT: --timeout: 'soon' is no duration",
         "KLAVIYO_API_URL    | ftp://x         | KLAVIYO_API_URL: --api-url: 'ftp://x' is no address",
         "KLAVIYO_STATUS_URL | https://x:99999 | KLAVIYO_STATUS_URL: --status-url: 'https://x:99999' is no address",
-        "KLAVIYO_TEMPLATES  | nowhere         | nowhere cannot be read",
+        "KLAVIYO_TEMPLATES  | nowhere         | KLAVIYO_TEMPLATES: the folder of templates cannot be read (no such file or folder",
         "option | --timeout 0      | --timeout: '0' is no duration of more than 0",
         "option | --revision 2026‑10‑15 | --revision: '2026‑10‑15' is no revision: write YYYY-MM-DD",
         "option | --app-url http://h:99999/x | --app-url: 'http://h:99999/x' is no address",
