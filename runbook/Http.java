@@ -151,12 +151,11 @@ public final class Http {
 
         /** The same without the beginning of the body: {@code HTML where JSON should be}. */
         public String wrongForm() {
-            if (!html()) {
-                return (body.length == 0 ? "an empty body" : "no valid JSON") + " where JSON should be";
-            }
             // A page that asks for a login: of a network that wants one, or of another server than was meant.
             Pattern login = Pattern.compile("(?is)type=[\"']?password|<title[^>]*>[^<]*(log|sign)[ -]?(in|on)\\b");
-            return (login.matcher(text()).find() ? "a login page" : "HTML") + " where JSON should be";
+            String page = login.matcher(text()).find() ? "a login page" : "HTML";
+            String other = body.length == 0 ? "an empty body" : "no valid JSON";
+            return (html() ? page : other) + " where JSON should be";
         }
     }
 

@@ -167,8 +167,8 @@ public final class Text {
     }
 
     /**
-     * JSON read into trees, written, and trees made from plain maps. Jackson's ObjectMapper can do that and much more: it
-     * would take a tenth of a script's start, to load what nobody here needs.
+     * JSON read into trees, written, and trees made from plain maps. Jackson's ObjectMapper could do that and much
+     * more, and takes a fifth of a script's first run to load what nobody here needs.
      */
     public static final class Json {
         private static final JsonFactory FACTORY = new JsonFactory();
@@ -323,7 +323,7 @@ public final class Text {
                 throw new Problem(origin + " has to be an object: rows by id");
             }
             Set<Map.Entry<String, T>> rows = new LinkedHashSet<>();
-            table.properties().forEach(row -> rows.add(new Row<>(origin, row.getKey(), row.getValue(), team, type)));
+            table.properties().forEach(row -> rows.add(new Row<>(origin, row, team, type)));
             rows.stream().filter(row -> team).forEach(Map.Entry::getValue);
             return new AbstractMap<>() {
                 @Override
@@ -335,40 +335,31 @@ public final class Text {
     }
 
     /** One row of a table: its id, and the record that it is read into when somebody first asks for it. */
-    private static final class Row<T extends Record> implements Map.Entry<String, T> {
+    private static final class Row<T extends Record> extends AbstractMap.SimpleEntry<String, T> {
+        private static final long serialVersionUID = 1;
+        private final transient JsonNode row;
         private final String origin;
-        private final String id;
-        private final JsonNode row;
         private final boolean team;
         private final Class<T> type;
-        private T read;
 
-        Row(String origin, String id, JsonNode row, boolean team, Class<T> type) {
+        Row(String origin, Map.Entry<String, JsonNode> row, boolean team, Class<T> type) {
+            super(row.getKey(), null);
             this.origin = origin;
-            this.id = id;
-            this.row = row;
+            this.row = row.getValue();
             this.team = team;
             this.type = type;
         }
 
         @Override
-        public String getKey() {
-            return id;
-        }
-
-        @Override
         public synchronized T getValue() {
-            read = read == null ? type.cast(record("", row, type)) : read;
-            return read;
-        }
-
-        @Override
-        public T setValue(T value) {
-            throw new UnsupportedOperationException();
+            if (super.getValue() == null) {
+                setValue(type.cast(record("", row, type)));
+            }
+            return super.getValue();
         }
 
         private String place(String field) {
-            return origin + ", " + safe(id, 60) + ": " + field;
+            return origin + ", " + safe(getKey(), 60) + ": " + field;
         }
 
         /** Refuses a field that is not as it has to be, in a sentence that names it. */
@@ -391,7 +382,7 @@ public final class Text {
             for (int i = 0; i < values.length; i++) {
                 String name = known.get(i);
                 boolean rowsId = name.equals("id") && field.isEmpty() && !node.has("id");
-                values[i] = rowsId ? id : value(prefix + name, node.path(name), components[i].getGenericType());
+                values[i] = rowsId ? getKey() : value(prefix + name, node.path(name), components[i].getGenericType());
                 types[i] = components[i].getType();
             }
             try {
@@ -482,11 +473,8 @@ public final class Text {
         private static final Pattern UNIT =
                 Pattern.compile("\\s*(?:(d)ays?|(h)(?:ou)?rs?|(m)in(?:ute)?s?|(s)ec(?:ond)?s?|(?=[dhms]))");
         private static final Pattern CLOCK = Pattern.compile("(?i)(\\d{1,2}:\\d{2}(?::\\d{2})?)\\s*(?:Z|UTC)?");
-        private static final Instant EARLIEST = Instant.parse("2012-01-01T00:00:00Z");
         private static final Duration BEFORE_THE_INCIDENT = Duration.ofHours(12);
         private static final Duration LONG_AGO = Duration.ofDays(2);
-        private static final String FORMS =
-                "write 10:12, \"10 min ago\", \"2026-11-23 10:12\" or 2026-11-23T10:12:00Z (UTC)";
         // Strict: otherwise 30 February is the 28th.
         private static final DateTimeFormatter LOCAL =
                 DateTimeFormatter.ofPattern("uuuu-MM-dd H:mm[:ss]").withResolverStyle(ResolverStyle.STRICT);
@@ -494,9 +482,9 @@ public final class Text {
         private Moment() { }
 
         /**
-         * Reads a time that somebody gave for an {@code option}; none in the future, or before Klaviyo existed. Where
-         * it is known when the incident began, a bare {@code 23:50} said after midnight is yesterday's, and one said
-         * days later is of the day on which the incident began.
+         * Reads a time that somebody gave for an {@code option}; none in the future. Where it is known when the incident
+         * began, a bare {@code 23:50} said after midnight is yesterday's, and one said days later is of the day on which
+         * the incident began.
          */
         public static Instant past(String option, String text, Instant now, Optional<Instant> began) {
             String given = option + " \"" + safe(text, 40) + "\" ";
@@ -504,13 +492,12 @@ public final class Text {
             try {
                 at = read(text.strip(), now, began);
             } catch (DateTimeException | ArithmeticException | IllegalArgumentException e) {
-                throw new Problem(given + "is no time: " + FORMS);
+                throw new Problem(given + "is no time: write 10:12, \"10 min ago\", \"2026-11-23 10:12\" or"
+                        + " 2026-11-23T10:12:00Z (UTC)");
             }
             if (at.isAfter(now)) {
                 String today = now.toString().substring(0, 16);
                 throw new Problem(given + "is in the future: it is " + today + "Z now (times are UTC)");
-            } else if (at.isBefore(EARLIEST)) {
-                throw new Problem(given + "is before Klaviyo existed: " + FORMS);
             }
             return at;
         }
