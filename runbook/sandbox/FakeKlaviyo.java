@@ -53,9 +53,10 @@ final class FakeKlaviyo {
     /**
      * A collection that can be read: requests allowed per second and per minute; resources that {@code page[size]} may
      * ask for, 0 where there is no such parameter; fields that {@code fields[type]} may name (a dot: and what is inside
-     * of one), and those that come only when {@code additional-fields[type]} does; parameters taken with any value.
+     * of one), and those that come only when {@code additional-fields[type]} does. What else the real one can be asked
+     * is refused: the toolkit asks nothing of it.
      */
-    private record Collection(String type, int burst, int steady, int most, String fields, String extra, String any) {
+    private record Collection(String type, int burst, int steady, int most, String fields, String extra) {
         private String path() {
             return "/api/" + type + "s";
         }
@@ -63,8 +64,6 @@ final class FakeKlaviyo {
         private boolean takes(String parameter, String value) {
             if (parameter.equals("page[size]")) {
                 return value.matches("[1-9]\\d{0,3}") && Integer.parseInt(value) <= most;
-            } else if (List.of(any.split(" ")).contains(parameter)) {
-                return true;
             }
             Map<String, String> offered =
                     Map.of("fields[" + type + "]", fields, "additional-fields[" + type + "]", extra);
@@ -75,25 +74,17 @@ final class FakeKlaviyo {
     }
 
     private static final Collection KEYS =
-            new Collection("api-key", 1, 15, 0, "created id name redacted_key scopes status", "redacted_key", "");
+            new Collection("api-key", 1, 15, 0, "created id name redacted_key scopes status", "redacted_key");
     private static final List<Collection> COLLECTIONS = List.of(KEYS,
-            new Collection("account", 1, 15, 0, "contact_information contact_information. id industry locale "
-                    + "preferred_currency public_api_key test_account timezone", "", ""),
-            new Collection("profile", 75, 750, 100, "created email external_id first_name id image last_event_date "
-                    + "last_name locale location location. organization phone_number predictive_analytics "
-                    + "predictive_analytics. properties subscriptions subscriptions. title updated",
-                    "predictive_analytics subscriptions",
-                    "filter include sort page[cursor] fields[conversation] fields[push-token]"),
-            new Collection("list", 75, 750, 10, "created id name opt_in_process updated", "",
-                    "filter include sort page[cursor] fields[flow] fields[tag]"),
-            new Collection("metric", 10, 150, 0, "created id integration name updated", "",
-                    "filter include page[cursor] fields[flow]"),
-            new Collection("event", 350, 3500, 1000, "datetime event_properties id timestamp uuid", "",
-                    "filter include sort page[cursor] fields[attribution] fields[metric] fields[profile]"),
-            new Collection("webhook", 1, 15, 0, "created_at description enabled endpoint_url id name updated_at", "",
-                    "include fields[webhook-topic]"));
+            new Collection("account", 1, 15, 0, "contact_information contact_information. id locale "
+                    + "preferred_currency public_api_key test_account timezone", ""),
+            new Collection("profile", 75, 750, 100, "created email subscriptions subscriptions.", "subscriptions"),
+            new Collection("list", 75, 750, 10, "created id name updated", ""),
+            new Collection("metric", 10, 150, 0, "created id name updated", ""),
+            new Collection("event", 350, 3500, 1000, "datetime event_properties id timestamp uuid", ""),
+            new Collection("webhook", 1, 15, 0, "description enabled endpoint_url id name", ""));
     /** What is not served has limits in the middle, and is empty. */
-    private static final Collection OTHER = new Collection("other", 10, 150, 0, "id", "", "");
+    private static final Collection OTHER = new Collection("other", 10, 150, 0, "id", "");
     /** Scopes by the beginning of a path: {@code profile-import-jobs} needs those of profiles. */
     private static final List<String> FAMILIES = List.of(("accounts metrics subscriptions coupon-codes data-privacy "
             + "push-tokens web-feeds webhooks events profiles lists segments templates tags coupons campaigns catalogs "
@@ -301,8 +292,6 @@ final class FakeKlaviyo {
 
         /** Counts it in its second (burst) and its minute (steady), which all keys of an account share. */
         private void throttle(boolean drained) {
-            // What costs Klaviyo more has the limits of a smaller tier.
-            Collection limits = parameters.toString().contains("predictive_analytics") ? OTHER : collection;
             synchronized (counted) {
                 long now = sandbox.millis();
                 if (now / 60_000 != minute) {
@@ -311,10 +300,10 @@ final class FakeKlaviyo {
                 }
                 String inMinute = caller.account.id() + (caller.oauth() ? " app " : " ") + method + path;
                 String inSecond = inMinute + " " + now / 1_000;
-                int used = counted.merge(inMinute, drained ? limits.steady : 0, Integer::sum);
+                int used = counted.merge(inMinute, drained ? collection.steady : 0, Integer::sum);
                 long left = (60_999 - now % 60_000) / 1_000;
-                if (used >= limits.steady || counted.getOrDefault(inSecond, 0) >= limits.burst) {
-                    long wait = used >= limits.steady ? left : 1;
+                if (used >= collection.steady || counted.getOrDefault(inSecond, 0) >= collection.burst) {
+                    long wait = used >= collection.steady ? left : 1;
                     // It tells no limits (klaviyo-api-python issue 15).
                     answered.set("Retry-After", "" + wait);
                     throw error("throttled", "Request was throttled. Expected available in " + wait
@@ -322,8 +311,8 @@ final class FakeKlaviyo {
                 }
                 counted.merge(inMinute, 1, Integer::sum);
                 counted.merge(inSecond, 1, Integer::sum);
-                answered.set("RateLimit-Limit", "" + limits.steady);
-                answered.set("RateLimit-Remaining", "" + (limits.steady - used - 1));
+                answered.set("RateLimit-Limit", "" + collection.steady);
+                answered.set("RateLimit-Remaining", "" + (collection.steady - used - 1));
                 answered.set("RateLimit-Reset", "" + left);
             }
         }
