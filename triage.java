@@ -350,7 +350,7 @@ class Triage implements Callable<Integer> {
             default -> Mark.FAIL;
         };
         boolean good = isWell(verdict) && !screen.quiet();
-        screen.verdict(mark, headline(verdict) + (good ? ", " + screen.time(verdict.findings().at()) : "")
+        screen.verdict(mark, verdict.headline() + (good ? ", " + screen.time(verdict.findings().at()) : "")
                 + drillWords());
         if (!verdict.healthy()) {
             screen.indented(2, shown(verdict.reason()));
@@ -371,10 +371,6 @@ class Triage implements Callable<Integer> {
         Duration late = Duration.between(by, Instant.now());
         return late.isNegative() ? "Respond by " + screen.time(by)
                 : "A response was due by " + screen.time(by) + ", " + Text.Durations.words(late) + " ago";
-    }
-
-    private static String headline(Verdict verdict) {
-        return verdict.name() + ": " + verdict.title();
     }
 
     private String drillWords() {
@@ -514,7 +510,12 @@ class Triage implements Callable<Integer> {
 
     // ---- many accounts
 
-    private record Result(String name, Verdict verdict, String reason) { }
+    private record Result(String name, Verdict verdict) {
+        private String reason() {
+            Check auth = verdict.findings().auth().check();
+            return verdict.reason() + (auth.outcome() == Outcome.SKIPPED ? "; " + auth.summary() : "");
+        }
+    }
 
     /** What does not depend on the account is looked at once; then all keys side by side, each with its own limits. */
     private int fleet(Settings settings) {
@@ -527,7 +528,8 @@ class Triage implements Callable<Integer> {
         try (Checks checks = new Checks(settings)) {
             Findings once = checks.run(Set.of("status-page", "network"));
             List<CompletableFuture<Result>> running = all.stream().map(account -> CompletableFuture.supplyAsync(() ->
-                    look(checks, once, account, wording), pool)).toList();
+                    new Result(account.name(), Verdict.of(checks.again(once, account, shared.host()), wording)), pool))
+                    .toList();
             List<Result> worstFirst = running.stream().map(CompletableFuture::join)
                     .sorted(Comparator.comparing(result -> WORST_FIRST.indexOf(result.verdict.exitCode()))).toList();
             show(worstFirst);
@@ -537,31 +539,16 @@ class Triage implements Callable<Integer> {
         }
     }
 
-    // A key that cannot be read costs its account the probes, not the others.
-    private Result look(Checks checks, Findings once, Account account, Map<String, Wording> wording) {
-        Optional<Key> key = Optional.empty();
-        String trouble = "its key is empty";
-        try {
-            key = account.key(shared.host());
-        } catch (Problem problem) {
-            trouble = problem.getMessage();
-        }
-        Verdict verdict = Verdict.of(checks.again(once, key), wording);
-        boolean keyless = verdict.diagnosis() == Diagnosis.KEY_MISSING;
-        String reason = keyless ? trouble : verdict.reason() + (key.isPresent() ? "" : "; " + trouble);
-        return new Result(account.name(), verdict, reason);
-    }
-
     private void show(List<Result> worstFirst) {
         Group.show(screen, worstFirst.stream().map(one -> new Group(List.of(one.verdict.name()),
                 one.verdict.healthy() ? Outcome.OK : Outcome.FAIL, one.name
-                + (one.verdict.healthy() ? "" : ": " + one.reason))).toList(), Integer.MAX_VALUE);
+                + (one.verdict.healthy() ? "" : ": " + one.reason()))).toList(), Integer.MAX_VALUE);
         long wrong = worstFirst.stream().filter(result -> !result.verdict.healthy()).count();
         screen.line();
         screen.line(wrong == 0 ? "All healthy" : wrong + " of " + worstFirst.size() + " not healthy, the worst first");
         if (shared.json()) {
             List<ObjectNode> all = worstFirst.stream().map(result -> ((ObjectNode) result.verdict.json(launcher, null))
-                    .put("name", result.name).put("reason", result.reason)).toList();
+                    .put("name", result.name).put("reason", result.reason())).toList();
             shared.print(Json.of(Map.of("schema", 1, "at", Instant.now().truncatedTo(ChronoUnit.MILLIS),
                     "accounts", all, "advice", all.get(0).path("advice"))));
         }

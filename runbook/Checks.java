@@ -164,12 +164,21 @@ public final class Checks implements AutoCloseable {
                 .orElse(found.errors));
     }
 
-    /** The probes that need a key, once, with another key or none; everything else as {@code shared} has it. */
-    public Findings again(Findings shared, Optional<Key> key) {
+    /** The probes that need a key once more, with that of one of many accounts; all else as {@code shared} has it. */
+    public Findings again(Findings shared, Klaviyo.Account account, Screen.Host host) {
+        Optional<Key> key = Optional.empty();
+        String trouble = "its key is empty";
+        try {
+            key = account.key(host);
+        } catch (Settings.Problem problem) {
+            // A key that cannot be read costs its account the probes, not the others.
+            trouble = problem.getMessage();
+        }
         Settings other = settings.withKey(key);
         Asking asking = new Asking(other, http.withKey(key), Http.Deadline.in(settings.probing().timeout()));
         Probes probes = ask(CHOICES, asking).get();
-        return new Findings(shared.at, other, shared.status, shared.network, probes.auth, probes.endpoints, shared.app,
+        Probe auth = key.isPresent() ? probes.auth : Probe.skipped("auth", Endpoint.ACCOUNTS, trouble);
+        return new Findings(shared.at, other, shared.status, shared.network, auth, probes.endpoints, shared.app,
                 shared.errors, shared.log, shared.webhook, shared.before);
     }
 

@@ -174,6 +174,11 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         return severity().map(severity -> severity + " ").orElse("") + diagnosis().id();
     }
 
+    /** {@code P1 key-invalid: Klaviyo refuses the private key}. */
+    public String headline() {
+        return name() + ": " + title();
+    }
+
     /** By when somebody has to respond; empty without a severity. */
     public Optional<Instant> respondBy() {
         return severity().map(level -> level.respondBy(since).truncatedTo(ChronoUnit.SECONDS));
@@ -261,7 +266,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         lead.map(name -> Text.safe(name, 60)).ifPresent(name -> events.add(event(Instant.now(),
                 Incident.Event.ACKNOWLEDGED, name + " leads the incident",
                 Map.of("by", name, "drill", findings.settings().drill().orElse("")))));
-        events.add(event(findings.at(), wrong ? Incident.Event.DIAGNOSED : Incident.Event.NOTE, name() + ": " + title(),
+        events.add(event(findings.at(), wrong ? Incident.Event.DIAGNOSED : Incident.Event.NOTE, headline(),
                 journalData()));
         return events;
     }
