@@ -53,6 +53,7 @@ public final class LogReader {
     private static final int LONGEST_LINE = 4_000;
     private static final int LONGEST_PLAIN = 200;
     private static final byte ESCAPE = 27;
+    private static final Pattern COLOUR = Pattern.compile("\u001b[^m\u001b]*+m?");
     private static final int MOST_CELLS = 60_000;
     private static final int MOST_KINDS = 5_000;
     private static final int MOST_CUSTOMERS = 50_000;
@@ -203,16 +204,9 @@ public final class LogReader {
         if (first == length || line[first] != ESCAPE) {
             return length;
         }
-        int kept = first;
-        boolean within = false;
-        for (int i = first; i < length; i++) {
-            boolean begins = line[i] == ESCAPE;
-            if (!within && !begins) {
-                line[kept++] = line[i];
-            }
-            within = begins || within && line[i] != 'm';
-        }
-        return kept;
+        String plain = COLOUR.matcher(text(line, 0, length)).replaceAll("");
+        System.arraycopy(plain.getBytes(StandardCharsets.ISO_8859_1), 0, line, 0, plain.length());
+        return plain.length();
     }
 
     // In lower case.
