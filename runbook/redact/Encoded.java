@@ -464,10 +464,7 @@ final class Encoded {
 
         private static int afterBreak(byte[] data, int from, int length) {
             int at = from;
-            while (at < length && at < from + 2 && (data[at] == '\\' || data[at] == '\r')) {
-                at++;
-            }
-            while (at < length && (at > from && data[at] == ' ' || data[at] == '\t' || data[at] == '\n')) {
+            while (at < length && (at == from ? "\\\r\n" : "\\\r\n\t ").indexOf(data[at]) >= 0) {
                 at++;
             }
             return at;

@@ -225,7 +225,7 @@ public final class Rules {
     static final Pattern SCHEME = compiled("{scheme}");
     /** What is no value, whatever the field is called. */
     private static final Pattern NOTHING = compiled("{nothing}");
-    private static Rules builtIn;
+    private static final Rules BUILT_IN = new Rules(TABLE.values());
 
     private final List<Rule> all;
     final Triggers triggers;
@@ -245,11 +245,8 @@ public final class Rules {
     }
 
     /** The built-in rules. */
-    public static synchronized Rules builtIn() {
-        if (builtIn == null) {
-            builtIn = new Rules(TABLE.values());
-        }
-        return builtIn;
+    public static Rules builtIn() {
+        return BUILT_IN;
     }
 
     /**
@@ -258,11 +255,11 @@ public final class Rules {
      * @throws Problem for a rule that is malformed, or that fails one of its own samples
      */
     public static Rules of(Templates templates) {
+        if (templates.origin(FILE).equals(Templates.builtIn().origin(FILE))) {
+            return BUILT_IN;
+        }
         Map<String, Rule> rows = new LinkedHashMap<>(TABLE);
         Map<String, Rule> own = templates.table(FILE, Rule.class);
-        if (templates.origin(FILE).equals(Templates.builtIn().origin(FILE))) {
-            return builtIn();
-        }
         rows.putAll(own);
         Rules rules = new Rules(rows.values());
         for (String problem : rules.failures(own.values())) {
@@ -350,8 +347,8 @@ public final class Rules {
         private static final long AFTER_SECRET = AFTER_NAME | set("_ahkvc");
         private static final Pattern SIGN = Pattern.compile("(\\[[^\\]]+\\]|.)(…?)");
         private static final int START = 1;
-        // Four times as many as the built-in rules have.
-        private static final int MOST_STATES = 8_192;
+        // Three times as many as the built-in rules have.
+        private static final int MOST_STATES = 16_384;
 
         /** The places that the last bytes may have led to, and the triggers that end there, in the table's order. */
         private record State(BitSet places, List<Trigger> ends) { }
@@ -390,7 +387,7 @@ public final class Rules {
             boolean whole = name.endsWith("^");
             String word = name.substring(start, name.length() - (whole ? 1 : 0));
             long after = row.rule.value.get() == Value.SECRET ? AFTER_SECRET : AFTER_NAME;
-            for (String blank : word.contains(" ") ? List.of("", "_", "-", " ") : List.of("")) {
+            for (String blank : word.contains(" ") ? List.of("", "[_ -]") : List.of("")) {
                 add(row, word.replace(" ", blank), whole ? after & ~LETTER : after, whole, before);
             }
         }
