@@ -482,9 +482,9 @@ public final class Text {
         private Moment() { }
 
         /**
-         * Reads a time that somebody gave for an {@code option}; none in the future. Where it is known when the incident
-         * began, a bare {@code 23:50} said after midnight is yesterday's, and one said days later is of the day on which
-         * the incident began.
+         * Reads a time that somebody gave for an {@code option}; none in the future. Where it is known when the
+         * incident began, a bare {@code 23:50} said after midnight is yesterday's, and one said days later is of the
+         * day on which the incident began.
          */
         public static Instant past(String option, String text, Instant now, Optional<Instant> began) {
             String given = option + " \"" + safe(text, 40) + "\" ";
