@@ -111,7 +111,7 @@ class PostmortemEvidenceTest extends PostmortemJournals {
     // ---- cases as text
 
     static Stream<Arguments> cases() {
-        return cases("postmortem-cases.txt");
+        return Session.cases("postmortem-cases.txt");
     }
 
     @ParameterizedTest(name = "{0}")

@@ -8,8 +8,6 @@ import java.time.Instant;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.BinaryOperator;
-import java.util.stream.Stream;
-import org.junit.jupiter.params.provider.Arguments;
 import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.Settings.Templates;
@@ -73,12 +71,6 @@ abstract class PostmortemJournals {
                 .replace("Owner: [name] - Due: [date]", "Owner: Ana - Due: 2126-01-15")
                 .replace("[Technical explanation: how and what, not who]", "A clean-up deleted the key.")
                 .replace("[...]", "see the facts").replaceAll("\\[unknown: [^\\]]*\\]", "nobody can say");
-    }
-
-    /** The cases of such a file, each a name and lines. */
-    static Stream<Arguments> cases(String file) {
-        return Stream.of(read(Repository.file("tests/" + file)).split("(?m)^== ")).skip(1)
-                .map(text -> Arguments.of(text.lines().findFirst().orElseThrow(), text.lines().skip(1).toList()));
     }
 
     /** A text holds all of these. */

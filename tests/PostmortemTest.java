@@ -10,9 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
@@ -28,78 +26,27 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import runbook.Incident;
 import runbook.Settings.Problem;
-import runbook.Text.Json;
 import runbook.Text.Moment;
-import runbook.Tool;
 
 /** The script as people run it. Its status page is a port that refuses, so that nothing leaves the machine. */
 class PostmortemTest extends PostmortemJournals {
-    private static final Map<String, String> NOWHERE = Map.of("KLAVIYO_STATUS_URL", "http://127.0.0.1:1");
+    private static final String NOWHERE = "http://127.0.0.1:1";
     private final Path work = Tree.temporary("postmortem");
 
     static Stream<Arguments> runs() {
-        return cases("postmortem-runs.txt");
+        return Session.cases("postmortem-runs.txt");
     }
 
     @ParameterizedTest(name = "{0}")
     @MethodSource("runs")
     void itGoesAsTheCaseSays(String name, List<String> lines) throws IOException {
-        String base = work + "/klaviyo-incidents";
-        Incident incident = Incident.at(Path.of(base, "20261120T030405Z"));
-        incident.create();
-        Files.copy(recorded("revoked-key").journal().file(), incident.journal().file());
-        Map<String, String> names = Map.of("{work}", work.toString(), "{base}", base, "{incident}", incident.toString(),
-                "{copy}", work + "/elsewhere/klaviyo-incidents/20261120T030405Z", "{now}", Instant.now().toString(),
-                "{key}", "pk_0123456789abcdef0123456789abcdef01", "{templates}",
-                Repository.file("templates").toString());
-        Map<String, String> environment = new HashMap<>(NOWHERE);
-        Path in = work;
-        String typed = null;
-        Run.Result last = null;
-        for (String written : lines) {
-            String line = written;
-            for (Map.Entry<String, String> one : names.entrySet()) {
-                line = line.replace(one.getKey(), one.getValue());
-            }
-            String[] words = line.split(" ", 3);
-            String rest = line.replaceFirst("\\S* ?", "");
-            String screen = last == null ? "" : (last.out() + last.err()).replaceAll("\\s+", " ");
-            switch (words[0]) {
-                case "sh" -> assertEquals(0, Run.command("sh", "-c", rest).cwd(work).run().exit(), line);
-                case "file" -> Tree.write(work.resolve(words[1]), unescaped(words[2]));
-                case "filled" -> Tree.write(work.resolve(rest), filledIn(read(work.resolve(rest))));
-                case "env" -> environment.put(words[1], words[2]);
-                case "in" -> in = Files.createDirectories(work.resolve(rest)).normalize();
-                case "type" -> typed = unescaped(rest);
-                case "run" -> {
-                    last = ran(words[2], in, environment, typed);
-                    assertEquals(Integer.parseInt(words[1]), last.exit(), line + "\n" + last);
-                    Tree.write(work.resolve("screen"), last.out() + last.err());
-                }
-                case "says" -> assertTrue(screen.matches(".*\\Q" + rest.replace(" .. ", "\\E.*\\Q") + "\\E.*"),
-                        line + "\n--- not in\n" + last);
-                case "silent" -> assertFalse(screen.contains(rest), line + "\n--- in\n" + last);
-                case "holds" -> assertSays(read(work.resolve(words[1])), words[2]);
-                case "lacks" -> assertFalse(read(work.resolve(words[1])).contains(words[2]), line);
-                case "json" -> assertEquals(words[2], Json.read(last.out()).at(words[1]).asText(), line);
-                default -> assertEquals("", line);
-            }
+        try (Session session = new Session()) {
+            session.environment.put("KLAVIYO_STATUS_URL", NOWHERE);
+            session.incident.create();
+            Files.copy(recorded("revoked-key").journal().file(), session.incident.journal().file());
+            session.play(lines);
         }
-    }
-
-    /** Of a script and its words; at a terminal where somebody types. */
-    private static Run.Result ran(String words, Path in, Map<String, String> environment, String typed) {
-        List<String> all = Tool.split("case", words);
-        Run run = Run.script(all.get(0)).cwd(in).args(all.subList(1, all.size()).toArray(String[]::new));
-        environment.forEach(run::env);
-        return typed == null ? run.run() : run.terminal(100).stdin(typed).run();
-    }
-
-    private static String unescaped(String text) {
-        return text.replaceAll("(?<!\\\\)\\\\n", "\n").replace("\\\\n", "\\n").replace("\\r", "\r")
-                .replace("\\uFEFF", "\uFEFF");
     }
 
     // ---- times as people say them
@@ -131,7 +78,7 @@ class PostmortemTest extends PostmortemJournals {
             zip.putNextEntry(new ZipEntry(name));
             zip.write("{}".getBytes(StandardCharsets.UTF_8));
         }
-        Run.Result refused = ran("postmortem import x.zip", elsewhere, NOWHERE, null);
+        Run.Result refused = Run.script("postmortem").cwd(elsewhere).args("import", "x.zip").run();
         assertSays(refused.exit() + " " + refused.err(), "2 error: ", "x.zip is not taken in: it holds ");
         try (Stream<Path> left = Files.walk(elsewhere)) {
             assertEquals(List.of("klaviyo-incidents", "x.zip"),
@@ -160,7 +107,7 @@ class PostmortemTest extends PostmortemJournals {
             Files.writeString(journal.resolve("journal.jsonl"), IntStream.range(0, events)
                     .mapToObj(i -> String.format(line, BEGAN.plusMillis(300L * i), i)).collect(Collectors.joining()));
         }
-        Run.Running running = Run.process("postmortem").cwd(work).env("KLAVIYO_STATUS_URL", "http://127.0.0.1:1")
+        Run.Running running = Run.process("postmortem").cwd(work).env("KLAVIYO_STATUS_URL", NOWHERE)
                 .args("--incident", journal.toString()).start();
         long mostMemory = 0;
         long millis = 0;

@@ -7,7 +7,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -22,7 +21,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.parallel.Execution;
 import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Screen;
 import runbook.Incident;
@@ -96,16 +96,6 @@ class WatchTest {
         return incident.journal().read().events();
     }
 
-    /** What happened, in order; without gaps and blips, which a busy machine has as well, and what was told. */
-    private static String kinds(List<Event> events) {
-        return events.stream().map(WatchTest::kind).filter(kind -> !kind.matches("gap|blip|told|ran"))
-                .collect(Collectors.joining(" "));
-    }
-
-    private static String kind(Event event) {
-        return event.data().path("kind").asText(event.event());
-    }
-
     private static List<JsonNode> json(Run.Result result, String type) {
         return result.out().lines().map(WatchTest::json).filter(line -> line.path("type").asText().equals(type))
                 .toList();
@@ -128,6 +118,18 @@ class WatchTest {
         return Instant.parse(data.path(field).asText());
     }
 
+    static Stream<Arguments> runs() {
+        return Session.cases("watch-runs.txt");
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("runs")
+    void itGoesAsTheCaseSays(String name, List<String> lines) throws IOException {
+        try (Session session = new Session()) {
+            session.play(lines);
+        }
+    }
+
     // ---- recovered, and not before
 
     @Test
@@ -143,7 +145,7 @@ class WatchTest {
             running.awaitOut("not-told +slack: Slack refused it: HTTP 500").awaitOut("draft +\\S+-external.md");
             result = heals(running);
         }
-        assertEquals("diagnosed degraded recovering recovered", kinds(journal()).replace("note ", ""));
+        assertEquals("diagnosed degraded recovering recovered", Session.kinds(journal()).replace("note ", ""));
         assertEquals("Kim", Incident.lead(journal()), "on record");
         assertTrue(Pattern.compile("Next: .*\\n  .*debug-bundle@CATALOG.*\\n  .*postmortem@CATALOG").matcher(result.out())
                 .find(), "Slack was told: " + result.out());
@@ -192,7 +194,7 @@ class WatchTest {
                 "--interval", "200ms");
         Run.Result result = ends(31, drill);
         List<Event> events = drilled("outage");
-        assertEquals("detected status-page status-page diagnosed degraded not-recovered", kinds(events),
+        assertEquals("detected status-page status-page diagnosed degraded not-recovered", Session.kinds(events),
                 "the first failure opens an incident");
         assertEquals("klaviyo-outage", events.get(3).data().path("diagnosis").asText(), "as triage would call it");
         assertTrue(events.stream().allMatch(event -> event.drill().equals("outage")), events.toString());
@@ -215,54 +217,25 @@ class WatchTest {
     @Test
     void whatWasNoticedBeforeWatchOpenedAnIncidentIsInItsJournalOnceAndInOrder() throws Exception {
         Files.writeString(folder.resolve("scenarios.json"), """
-                {"late": {"description": "one failed look, a good one, and then no more", "api": [{"from": 0, "answers":
-                  ["unavailable", "ok"BAD]}],
+                {"late": {"description": "two failed looks among good ones, then two in a row", "api": [{"from": 0, "answers":
+                  ["unavailable", "ok", "unavailable", "ok", "unavailable", "unavailable"GOOD]}],
                   "page": {"name": "API errors", "impact": "major", "components": ["Klaviyo API"], "updates": [
                     {"at": -300, "status": "investigating", "components": "major_outage", "body": "We look."},
-                    {"at": -60, "status": "identified", "components": "major_outage", "body": "We know."}]}}}""".replace("BAD", ", \"unavailable\"".repeat(30)));
-        ends(31, Run.script("watch").cwd(folder).args("--drill", "late", "--templates", folder.toString(), "--check",
-                "endpoint:events", "--interval", "200ms", "--max", "3s"));
+                    {"at": -60, "status": "identified", "components": "major_outage", "body": "We know."},
+                    {"at": 2, "status": "monitoring", "components": "major_outage", "body": "Better."}]}}}"""
+                .replace("GOOD", ", \"ok\"".repeat(60)));
+        ends(0, Run.script("watch").cwd(folder).args("--drill", "late", "--templates", folder.toString(), "--check",
+                "endpoint:events", "--interval", "200ms", "--for", "500ms"));
         List<Event> events = drilled("late");
-        assertEquals("detected status-page status-page blip diagnosed degraded not-recovered",
-                events.stream().map(WatchTest::kind).collect(Collectors.joining(" ")));
+        String kinds = events.stream().map(Session::kind).collect(Collectors.joining(" "));
+        // A busy machine has gaps as well, and may miss one of the failed looks.
+        assertTrue(kinds.matches("detected status-page status-page .*blip .*diagnosed degraded .*"), kinds);
         Instant first = time(events.get(1).data(), "vendorAt");
         Instant second = time(events.get(2).data(), "vendorAt");
         assertTrue(first.isBefore(second) && second.isBefore(events.get(0).at()), "the vendor's own times: " + events);
-        assertTrue(time(events.get(3).data(), "since").isBefore(time(events.get(5).data(), "since")), "when it was bad");
-    }
-
-    @Test
-    void goodProbesAreNotRecoveredWhileTheStatusPageIsWorseThanMonitoringAndEachUpdateIsToldOnce() throws Exception {
-        begin("healthy");
-        sandbox.statusPage("API errors", "major", "identified", "partial_outage", "Working on it.");
-        Run.Result result = ends(31, "--max", "1500ms");
-        assertTrue(result.out().contains("API errors is identified (wanted: monitoring or better)"), result.out());
-        assertTrue(time(journal().get(0).data(), "vendorAt").isBefore(journal().get(0).at()), "the vendor's own time");
-        sandbox.statusPage("API errors", "major", "monitoring", "partial_outage", "A fix is in.");
-        ends(0);
-        assertEquals("status-page not-recovered status-page recovered", kinds(journal()));
-    }
-
-    @ParameterizedTest(name = "{0}")
-    @CsvSource({"--status-url, status page unreachable: ", "--prometheus, retry backlog unknown: Prometheus: "})
-    void whatCannotBeAskedProvesNothingAndIsSaid(String option, String said) {
-        begin("healthy");
-        Run.Result result = ends(31, "--max", "2s", option, "http://127.0.0.1:9");
-        assertTrue(result.out().contains(said), result.out());
-    }
-
-    @Test
-    void goodProbesAreNotRecoveredWhileMoreCallsWaitThanBeforeTheIncident() {
-        begin("outage");
-        try (Run.Running running = process(NO_PAGE, "--prometheus", sandbox.target().prometheus().toString(), "--json")
-                .start()) {
-            running.awaitErr(" degraded ");
-            sandbox.enter("healthy");
-            running.awaitOut("3 of 3 good rounds in a row, good for.*retry backlog \\d{3,}, 3 before the incident");
-            assertFalse(running.err().contains(" recovered "), running.err());
-            sandbox.advance(Duration.ofMinutes(1));
-            assertTrue(heals(running).out().contains("retry backlog 3, 3 before the incident"));
-        }
+        List<Instant> bad = events.stream().filter(event -> Session.kind(event).matches("blip|degraded"))
+                .map(event -> time(event.data(), "since")).toList();
+        assertEquals(bad.stream().sorted().toList(), bad, "when it was bad");
     }
 
     @ParameterizedTest
@@ -282,38 +255,7 @@ class WatchTest {
         }
     }
 
-    @Test
-    void recoveryIsDeclaredAsSoonAsAnotherCheckProvesTheSlowOneAndSaysSo() {
-        begin("outage");
-        try (Run.Running running = process(NO_PAGE, "--check", "auth,endpoint:events").start()) {
-            Run.Result result = heals(running.awaitOut(" degraded "));
-            assertTrue(result.millis() < 30_000, "auth may only be asked again after a minute: " + result.millis());
-            assertTrue(result.out().contains("; auth is proven by endpoint:events"), result.out());
-        }
-    }
-
     // ---- what an earlier watch left, and time in which nobody looked
-
-    @Test
-    void killedAndStartedAgainItGoesOnWithNothingTwiceAndNoMessageAndNoRecoveryLost() throws Exception {
-        begin("outage");
-        sandbox.refusePosts(1_000);
-        try (Run.Running running = posting(NO_PAGE).start()) {
-            running.awaitOut("not-told ").kill();
-        }
-        sandbox.refusePosts(0);
-        try (Run.Running running = posting(NO_PAGE).start()) {
-            running.awaitOut("goes-on +the journal says degraded since").awaitOut(" told ");
-            Run.Result second = ends(31, NO_PAGE, "--max", "1s");
-            assertTrue(second.out().contains("another watch keeps this incident's journal"), second.out());
-            assertEquals(List.of(1L, 1), List.of(announced(), sandbox.posts().size()), "posted by the next, once");
-            sandbox.enter("healthy");
-            running.awaitOut(" recovering ").kill();
-        }
-        ends(0, NO_PAGE);
-        ends(0, NO_PAGE);
-        assertEquals("diagnosed degraded recovering recovered", kinds(journal()), "also when somebody looks again");
-    }
 
     @Test
     void timeInWhichNobodyWatchedIsAGapAndNotHealthy() throws Exception {
@@ -325,7 +267,7 @@ class WatchTest {
                 Json.of(Map.of("kind", "recovering"))));
         Instant started = Instant.now();
         Run.Result result = ends(0, NO_PAGE, "--json");
-        assertEquals("degraded recovering recovered", kinds(journal()));
+        assertEquals("degraded recovering recovered", Session.kinds(journal()));
         String gap = event(result, "gap").path("summary").asText();
         assertTrue(gap.startsWith("nothing was observed for 59 min"), gap);
         assertFalse(time(event(result, "recovered").path("data"), "goodSince").isBefore(started), "only since then");
@@ -388,20 +330,10 @@ class WatchTest {
         String refusal = json(lines.get(lines.size() - 1)).path("error").asText();
         assertTrue(refusal.matches("this shell's key was replaced at [-0-9]{10}T\\d\\d:\\d\\d:00Z, so it tells nothing: load the "
                 + "new one and start watch again") && result.err().contains("error: " + refusal), result.toString());
-        assertFalse(Incident.open(journal()) && kinds(journal()).contains("degraded"), "no outage: " + journal());
+        assertFalse(Incident.open(journal()) && Session.kinds(journal()).contains("degraded"), "no outage: " + journal());
     }
 
     // ---- quotas
-
-    @Test
-    void a429IsLeftAloneForAsLongAsItsRetryAfterSays() {
-        begin("rate-limited");
-        Run.Result result = ends(31, NO_PAGE, "--max", "4s", "--json");
-        assertEquals(1, sandbox.requests().get("GET /api/events"), "Retry-After is most of a minute");
-        JsonNode round = json(result, "round").get(0);
-        assertTrue(round.path("nextRoundMillis").asLong() > 10_000, round.toString());
-        assertTrue(round.path("checks").get(0).path("summary").asText().contains("429"), round.toString());
-    }
 
     @Test
     void noIntervalMakesItSpendMoreThanATenthOfAQuotaAndWhatHasNoneIsAskedEveryTime() {
@@ -421,18 +353,6 @@ class WatchTest {
     // ---- output and usage
 
     @Test
-    void aHealthyWatchLeavesNothingAndAFolderThatCannotBeUsedStopsNone() throws Exception {
-        begin("healthy");
-        ends(0, Run.script("watch").cwd(folder).env("KLAVIYO_PRIVATE_KEY", sandbox.key()).args("--api-url",
-                sandbox.target().api().toString(), "--status-url", sandbox.target().status().toString(), "--check",
-                "endpoint:events", "--interval", "200ms", "--for", "500ms"));
-        assertFalse(Files.exists(folder.resolve(Incident.BASE)));
-        Path file = Files.writeString(folder.resolve("file"), "where a folder should be");
-        assertEquals(1, ends(0, NO_PAGE, "--incident", file.toString()).out().lines()
-                .filter(line -> line.contains("cannot be used")).count(), "one line, and the watch goes on");
-    }
-
-    @Test
     void withJsonEachRoundAndEachEventIsOneObjectAndPeoplesTextIsElsewhere() {
         begin("healthy");
         Run.Result result = ends(0, NO_PAGE, "--json");
@@ -443,30 +363,6 @@ class WatchTest {
         assertEquals(List.of(rounds.size(), rounds.size()),
                 List.of(last.path("requestsSpent").asInt(), sandbox.requests().get("GET /api/events")));
         assertTrue(result.err().contains("recovered"), result.err());
-    }
-
-    @Test
-    void interruptedItEndsWith130AndTheChartIsThereAllTheSame() throws Exception {
-        begin("outage");
-        try (Run.Running running = process(NO_PAGE, "--chart", "c.svg").start()) {
-            running.awaitOut(" degraded ").interrupt();
-            assertEquals(130, running.await().exit());
-        }
-        String picture = Files.readString(folder.resolve("c.svg"));
-        assertTrue(picture.contains("endpoint:events") && picture.endsWith("</svg>\n"), picture);
-    }
-
-    @Test
-    void wrongUsageIsSaidBeforeAnythingIsAsked() {
-        begin("healthy");
-        for (String wrong : List.of("--until 0", "--interval 50ms", "--check nonsense", "--check app", "--chart c.png",
-                "--exec 'open", "--post", "--for 2minutes")) {
-            Run.Result result = ends(2, wrong.split(" "));
-            assertTrue(result.err().startsWith("error: " + wrong.split(" ")[0]), wrong + " " + result.err());
-        }
-        // Without a key it could not see whether it works.
-        ends(2, watch(Run.script("watch")).env("KLAVIYO_PRIVATE_KEY", null));
-        assertEquals(Map.of(), sandbox.requests());
     }
 
     @Test

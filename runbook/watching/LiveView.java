@@ -196,7 +196,7 @@ public final class LiveView implements Watching.Face {
             return List.of();
         }
         String when = due.isNegative() ? "OVERDUE by " + words(due.negated()) : "DUE in " + words(due);
-        return List.of(new Line(Mark.WARN, "MESSAGE TO PEOPLE " + when + "; once it is sent, say so:"),
+        return List.of(new Line(Mark.WARN, "MESSAGE TO PEOPLE " + when + "; once sent, say so:"),
                 new Line(null, record.get()));
     }
 

@@ -38,7 +38,7 @@ public final class Watching implements AutoCloseable {
     public static final int NOT_RECOVERED = 31;
     private static final int INTERRUPTED = 130;
     private static final Duration LAST_WORDS = Duration.ofSeconds(20);
-    private static final int LAST_MOMENT_SECONDS = 3;
+    private static final int LAST_MOMENT_SECONDS = 10;
     private static final long NO_GAP_BELOW = 3_000;
     private static final long SLICE = 1_000;
     // The slowest check is asked once a minute.

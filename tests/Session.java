@@ -1,0 +1,178 @@
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.provider.Arguments;
+import runbook.Incident;
+import runbook.Incident.Event;
+import runbook.Text.Json;
+import runbook.Tool;
+import runbook.sandbox.ControlledSandbox;
+
+/**
+ * Plays a case of {@code postmortem-runs.txt} or {@code watch-runs.txt}, where its lines are explained: what people do
+ * with the scripts, and see, in a new folder.
+ */
+final class Session implements AutoCloseable {
+    final Path work = Tree.temporary("session");
+    final Incident incident = Incident.at(work.resolve("klaviyo-incidents/20261120T030405Z"));
+    final Map<String, String> environment = new HashMap<>();
+    private final Map<String, String> names = new LinkedHashMap<>();
+    private Path in = work;
+    private String typed;
+    private ControlledSandbox sandbox;
+    private Run.Running running;
+    private Run.Result last;
+
+    Session() {
+        names.put("{copy}", work + "/elsewhere/klaviyo-incidents/20261120T030405Z");
+        names.put("{incident}", incident.toString());
+        names.put("{base}", work + "/klaviyo-incidents");
+        names.put("{work}", work.toString());
+        names.put("{now}", Instant.now().toString());
+        names.put("{secret}", "pk_0123456789abcdef0123456789abcdef01");
+        names.put("{templates}", Repository.file("templates").toString());
+    }
+
+    /** The cases of such a file, each a name and lines. */
+    static Stream<Arguments> cases(String file) {
+        return Stream.of(Tree.read(Repository.file("tests/" + file)).split("(?m)^== ")).skip(1)
+                .map(text -> Arguments.of(text.lines().findFirst().orElseThrow(), text.lines().skip(1).toList()));
+    }
+
+    /** What watch noticed, in order; without gaps and blips, which a busy machine has as well, and what was told. */
+    static String kinds(List<Event> events) {
+        return events.stream().map(Session::kind).filter(kind -> !kind.matches("gap|blip|told|ran"))
+                .collect(Collectors.joining(" "));
+    }
+
+    static String kind(Event event) {
+        return event.data().path("kind").asText(event.event());
+    }
+
+    void play(List<String> lines) throws IOException {
+        for (String written : lines) {
+            String line = written;
+            for (Map.Entry<String, String> name : names.entrySet()) {
+                line = line.replace(name.getKey(), name.getValue());
+            }
+            String[] words = line.split(" ", 3);
+            String rest = line.replaceFirst("\\S* ?", "");
+            if (!does(words, rest) && !changes(words, rest)) {
+                checks(line, words, rest);
+            }
+        }
+    }
+
+    private boolean does(String[] words, String rest) throws IOException {
+        switch (words[0]) {
+            case "sh" -> assertEquals(0, Run.command("sh", "-c", rest).cwd(work).run().exit(), rest);
+            case "file" -> Tree.write(work.resolve(words[1]), unescaped(words[2]));
+            case "filled" -> Tree.write(work.resolve(rest), PostmortemJournals.filledIn(Tree.read(work.resolve(rest))));
+            case "env" -> environment.put(words[1], words.length > 2 ? words[2] : null);
+            case "in" -> in = Files.createDirectories(work.resolve(rest)).normalize();
+            case "type" -> typed = unescaped(rest);
+            case "run" -> ended(words[1], run(Tool.split("case", words[2]), true).run());
+            case "start" -> running = run(Tool.split("case", rest), false).start();
+            case "kill" -> running.kill();
+            case "interrupt" -> running.interrupt();
+            case "ends" -> ended(words[1], running.await());
+            default -> {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private Run run(List<String> words, boolean here) {
+        Run run = (here ? Run.script(words.get(0)) : Run.process(words.get(0))).cwd(in)
+                .args(words.subList(1, words.size()).toArray(String[]::new));
+        environment.forEach(run::env);
+        return typed == null ? run : run.terminal(100).stdin(typed);
+    }
+
+    private void ended(String exit, Run.Result result) {
+        last = result;
+        assertEquals(Integer.parseInt(exit), result.exit(), result.toString());
+        Tree.write(work.resolve("screen"), result.out() + result.err());
+    }
+
+    private boolean changes(String[] words, String rest) {
+        switch (words[0]) {
+            case "begin" -> begin(rest);
+            case "enter" -> sandbox.enter(rest);
+            case "advance" -> sandbox.advance(Duration.parse(rest));
+            case "refuse" -> sandbox.refusePosts(Integer.parseInt(rest));
+            case "page" -> {
+                String[] page = rest.split("\\|");
+                sandbox.statusPage(page[0], page[1], page[2], page[3], page[4]);
+            }
+            default -> {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private void begin(String scenario) {
+        sandbox = ControlledSandbox.start(scenario);
+        names.put("{at}", "--api-url " + sandbox.target().api() + " --status-url " + sandbox.target().status());
+        names.put("{api}", sandbox.target().api().toString());
+        names.put("{prometheus}", sandbox.target().prometheus().toString());
+        names.put("{often}", "--check endpoint:events --interval 200ms --for 500ms");
+        environment.put("KLAVIYO_PRIVATE_KEY", sandbox.key());
+        environment.put("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString());
+    }
+
+    private void checks(String line, String[] words, String rest) throws IOException {
+        String screen = last == null ? "" : (last.out() + last.err()).replaceAll("\\s+", " ");
+        switch (words[0]) {
+            case "says" -> assertTrue(screen.matches(".*\\Q" + rest.replace(" .. ", "\\E.*\\Q") + "\\E.*"),
+                    line + "\n--- not in\n" + last);
+            case "silent" -> assertFalse(screen.contains(rest), line + "\n--- in\n" + last);
+            case "sees" -> running.awaitUntil(line, () -> Pattern.compile(rest).matcher(shown()).find());
+            case "unseen" -> assertFalse(shown().contains(rest), line);
+            case "holds" -> PostmortemJournals.assertSays(Tree.read(work.resolve(words[1])), words[2]);
+            case "lacks" -> assertFalse(Tree.read(work.resolve(words[1])).contains(words[2]), line);
+            case "json" -> assertEquals(words[2], Json.read(last.out()).at(words[1]).asText(), line);
+            case "journal" -> assertEquals(rest, kinds(incident.journal().read().events()));
+            case "posts" -> assertEquals(Integer.parseInt(rest), sandbox.posts().size());
+            case "asked" -> assertEquals(Integer.parseInt(words[1]), sandbox.requests().getOrDefault(words[2], 0), line);
+            default -> assertEquals("", line);
+        }
+    }
+
+    private String shown() {
+        return running.out() + running.err();
+    }
+
+    private static String unescaped(String text) {
+        return text.replaceAll("(?<!\\\\)\\\\n", "\n").replace("\\\\n", "\\n").replace("\\r", "\r")
+                .replace("\\uFEFF", "\uFEFF");
+    }
+
+    @Override
+    public void close() {
+        Stream.of(running, sandbox).filter(one -> one != null).forEach(Session::close);
+    }
+
+    private static void close(AutoCloseable one) {
+        try {
+            one.close();
+        } catch (Exception e) {
+            throw new IllegalStateException(e);
+        }
+    }
+}
