@@ -207,7 +207,7 @@ class RotateKey implements Callable<Integer>, Listener {
                     screen.verdict(Mark.WARN, "Going on with the rotation begun at " + words));
             // In a drill without a terminal everything is agreed to.
             rotation.preflight(console().isPresent() || drilled());
-            if (rollBack && !dryRun) {
+            if (rollBack) {
                 return rotation.rollBack("", givenKey());
             }
             Optional<Key> fresh = newKey();
@@ -294,14 +294,13 @@ class RotateKey implements Callable<Integer>, Listener {
     }
 
     private Key askedFor() {
-        String needed = needs.isEmpty() ? "those of the old key (shown beside it in that list)"
-                : String.join(", ", needs);
+        String needed = needs.isEmpty() ? "those of the old key (see that list)" : String.join(", ", needs);
         screen.line();
         screen.heading("A new key is needed");
         screen.item("  1. ", "In Klaviyo, as Owner, Admin or Manager of the same account: Settings > API keys > Create"
                         + " Private API Key");
-        screen.item("  2. ", "Name it after today and this application. Scopes: "
-                + rotation.keys.oldScopes().orElse(needed));
+        String scopes = rotation.keys.oldScopes().orElse(needed);
+        screen.item("  2. ", "Name it after today and this application. Scopes: " + scopes);
         screen.item("  3. ", "Klaviyo shows it once. Copy it, and paste it here; it will not be shown.");
         Console console = console().orElseThrow(() ->
                 new Problem("no new key: give --new-key-file, --new-key-command or KLAVIYO_NEW_PRIVATE_KEY"));
@@ -395,15 +394,14 @@ class RotateKey implements Callable<Integer>, Listener {
             }
         }
         screen.line();
-        String untested = ending == Ending.PLANNED ? rotation.untested() : "";
-        boolean unfinished = ending == Ending.REFUSED && rotation.resumed().isPresent();
-        if (untested.isEmpty()) {
-            String verdict = unfinished ? "Refused: this run has changed nothing, the one before it is unfinished"
-                    : ending.verdict;
-            screen.verdict(ending.exit == 0 ? Mark.OK : Mark.FAIL, verdict
-                    + (rotation.why.isEmpty() ? "" : ". Why: " + rotation.why));
-        } else {
+        String untested = ending == Ending.PLANNED && !rollBack ? rotation.untested() : "";
+        String why = rotation.why.isEmpty() ? "" : ". Why: " + rotation.why;
+        if (!untested.isEmpty()) {
             screen.verdict(Mark.WARN, "Dry run: nothing has changed. Not tested: " + untested);
+        } else if (ending == Ending.REFUSED && rotation.resumed().isPresent()) {
+            screen.verdict(Mark.FAIL, "Refused: this run has changed nothing, the one before it is unfinished" + why);
+        } else {
+            screen.verdict(ending.exit == 0 ? Mark.OK : Mark.FAIL, ending.verdict + why);
         }
         shared.drill().ifPresent(scenario -> screen.indented(2, "DRILL " + scenario));
         if (ending.exit == 0 || !rotation.why.isEmpty()) {
@@ -443,7 +441,7 @@ class RotateKey implements Callable<Integer>, Listener {
 
     private List<String> commands(Ending ending) {
         if (ending != Ending.ROTATED) {
-            return List.of(again(""));
+            return List.of(again() + (rollBack && dryRun ? " --roll-back" : ""));
         }
         // The file that was given for the key holds the old one.
         Screen.Launcher launcher = shared.launcher();
@@ -451,15 +449,13 @@ class RotateKey implements Callable<Integer>, Listener {
         options.remove("key-file");
         Optional.ofNullable(newKeyFile).filter(file -> !file.equals("-"))
                 .ifPresent(file -> options.put("key-file", "--key-file " + Text.word(file)));
-        Screen.Launcher then = new Screen.Launcher(launcher.script(), options, launcher.set(),
-                launcher.notes());
+        Screen.Launcher then = new Screen.Launcher(launcher.script(), options, launcher.set(), launcher.notes());
         return List.of(then.line("triage", ""), then.line("watch", ""));
     }
 
-    // The command line that does this, or goes on with it, in earnest, with more options.
-    private String again(String more) {
-        String missing = rotation == null ? "" : rotation.missing;
-        return shared.launcher().line("rotate-key", options() + missing + more)
+    // The command line that does this, or goes on with it, in earnest.
+    private String again() {
+        return shared.launcher().line("rotate-key", options() + rotation.missing)
                 + (newKeyCommand == null ? "" : "   # and --new-key-command, which is left out here");
     }
 

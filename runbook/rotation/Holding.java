@@ -220,7 +220,7 @@ final class Holding {
         String way = progress.kept.dead ? ", and Klaviyo refused it when this rotation began: finishing is the way"
                 : ": finishing is the way, unless you have it and give it (--key-file)";
         return value.orElseThrow(() -> new Trouble(Effect.DENIED, "its old value, " + words(kept.before)
-                + ", is at hand nowhere" + way, wishes.again().apply("")));
+                + ", is at hand nowhere" + way, wishes.again().get()));
     }
 
     Done byHand() {

@@ -17,7 +17,6 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
-import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.ApiChecks.Account;
@@ -54,11 +53,11 @@ public final class Rotation implements AutoCloseable {
 
     /**
      * What a rotation is asked to do, by the options of that name; those to go on with it, for a person; and the
-     * command line that does that, with more options.
+     * command line that does that.
      */
     public record Wishes(Screen.Host host, Settings settings, Tool tool, List<Place> stores, List<Place> targets,
             Optional<String> account, Set<String> needs, Duration restart, Duration verify, Duration grace,
-            boolean disableOld, String options, UnaryOperator<String> again) { }
+            boolean disableOld, String options, Supplier<String> again) { }
 
     /** How a rotation ends: its exit code, the verdict, and what comes next. */
     public enum Ending {
@@ -124,6 +123,7 @@ public final class Rotation implements AutoCloseable {
     private final List<FileChannel> locks = new ArrayList<>();
     private List<Holding> holdings = List.of();
     private boolean changing;
+    private boolean goingBack;
     private boolean unmarked;
     /** What a person has to do by hand, with the commands. */
     public final List<Done> byHand = new ArrayList<>();
@@ -171,7 +171,7 @@ public final class Rotation implements AutoCloseable {
             missing = stores.isEmpty() && !wishes.targets.isEmpty() ? "" : stores + targets;
             progress.make(new Step("preflight", "unfinished rotation", "", () -> {
                 Trouble.when(!missing.isEmpty(), "the one in " + where + " is about more than was given:" + missing,
-                        wishes.again.apply(""));
+                        wishes.again.get());
                 return Done.warn("without" + targets + ", which the run before had");
             }));
         }
@@ -219,7 +219,7 @@ public final class Rotation implements AutoCloseable {
         progress.journal(Event.NOTE, "key rotation interrupted: " + state(), keys.data());
         boolean unfinished = kept().changed() && !wishes.settings.target().passing();
         return state() + (!unfinished ? "" : ". This finishes it, or with --roll-back rolls it back:\n  "
-                + wishes.again.apply(""));
+                + wishes.again.get());
     }
 
     // ---- steps 1 and 2
@@ -354,6 +354,7 @@ public final class Rotation implements AutoCloseable {
      */
     public Ending rollBack(String reason, Optional<Key> given) {
         why = reason;
+        goingBack = true;
         progress.listener.began("roll-back");
         progress.listener.waiting(reason.isEmpty() ? "asked for" : reason);
         List<Holding> touched = new ArrayList<>(holdings);
@@ -365,6 +366,9 @@ public final class Rotation implements AutoCloseable {
             why = byHand.remove(0).detail();
             byHand.clear();
             return Ending.REFUSED;
+        } else if (progress.looking) {
+            touched.forEach(one -> progress.listener.waiting("would then: " + one.byHand().detail()));
+            return Ending.PLANNED;
         } else if (byHand.isEmpty() && kept().disabled != null) {
             // To bring a dead key back would leave the application with none.
             back(new Step("roll-back", "old key", "", () -> keys.enable(rediscovered().or(() -> given))),
@@ -422,7 +426,7 @@ public final class Rotation implements AutoCloseable {
 
     /** What {@code rotate-key --json} shows; the steps that were planned are among those that were made. */
     public ObjectNode json(Ending ending) {
-        List<Step> planned = ending == Ending.PLANNED ? plan() : List.of();
+        List<Step> planned = ending == Ending.PLANNED && !goingBack ? plan() : List.of();
         Stream<Step> all = Stream.concat(progress.made.stream(), planned.stream());
         ObjectNode root = Json.object().put("schema", 1).put("outcome", ending.toString());
         keys.data().forEach((name, value) -> root.set(name, Json.of(value)));
