@@ -211,16 +211,17 @@ class DebugBundle implements Callable<Integer> {
     }
 
     private void record(Incident incident, Bundle.Made made, Screen screen) {
-        // A number behind the word zip reads as a postal code.
+        String name = made.file().getFileName().toString();
         Map<String, Object> data = new LinkedHashMap<>();
         data.put("complete", made.complete());
-        data.put("bytes", made.bytes());
-        data.put("file", made.file().getFileName().toString());
         data.put("missing", made.missing());
         shared.drill().ifPresent(scenario -> data.put("drill", scenario));
+        data.put("file", name);
         try {
-            incident.append(Event.now("debug-bundle", Event.BUNDLED, "evidence collected in " + made.file()
-                    .getFileName() + (made.complete() ? "" : ", incomplete"), data));
+            // A number after the word zip reads as a postal code.
+            String evidence = "evidence collected in " + name.replaceFirst("(?i)\\.zip$", "");
+            String words = evidence + (made.complete() ? "" : ", incomplete");
+            incident.append(Event.now("debug-bundle", Event.BUNDLED, words, data));
         } catch (IOException e) {
             screen.marked(Mark.WARN, "journal", LABEL, "not written: " + Incident.why(e));
         }

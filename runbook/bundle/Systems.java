@@ -28,6 +28,7 @@ import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import runbook.Checks;
 import runbook.Checks.Findings;
 import runbook.Http;
@@ -404,8 +405,11 @@ final class Systems {
 
     // ---- the incident: its journal and what other steps left; earlier bundles are not bundled again
 
-    private static void folder(Path folder, Sink sink) {
-        Existing.files(folder, file -> !file.getFileName().toString().matches("(?s)\\..*|.*\\.zip"), sink::remark)
-                .forEach(file -> give(file, folder.relativize(file).toString(), sink::stream, sink));
+    private static void folder(Path folder, Sink sink) throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            files.filter(file -> !file.getFileName().toString().matches("(?s)\\..*|.*\\.zip"))
+                    .filter(Files::isRegularFile).sorted()
+                    .forEach(file -> give(file, file.getFileName().toString(), sink::stream, sink));
+        }
     }
 }
