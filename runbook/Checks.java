@@ -36,21 +36,6 @@ public final class Checks implements AutoCloseable {
     public static final Set<String> CHOICES =
             Set.of("status-page", "network", "auth", "endpoints", "app", "app-errors", "app-log", "webhook");
 
-    /** One of them: its name, how it is made, and what stands there where it was not chosen. */
-    private record Row<T>(String name, Function<Asking, T> made, Function<Settings, T> otherwise) {
-        static Row<Check> of(String name, Function<Asking, Check> made) {
-            return new Row<>(name, made, settings -> Check.skipped(name, "not asked for"));
-        }
-    }
-
-    private static final Row<StatusPage> PAGE =
-            new Row<>("status-page", StatusPage::read, settings -> StatusPage.UNSEEN);
-    private static final Row<NetworkPath> NETWORK = new Row<>("network", asking ->
-            NetworkPath.to(asking.settings().target().api(), asking), settings -> NetworkPath.untrodden());
-    private static final Row<Check> APP = Row.of("app", OurSide::health);
-    private static final Row<AppErrors> ERRORS = new Row<>("app-errors", AppErrors::look, AppErrors::told);
-    private static final Row<Check> WEBHOOK = Row.of("webhook", NetworkPath::webhook);
-
     private final Settings settings;
     private final Http http;
     private Supplier<AppLog> log = () -> AppLog.UNREAD;
@@ -131,14 +116,17 @@ public final class Checks implements AutoCloseable {
         Instant at = Instant.now();
         Asking asking = new Asking(settings, http, Http.Deadline.in(settings.probing().timeout()));
         // What takes longest to be read is asked first, then what is awaited longest.
-        CompletableFuture<StatusPage> status = start(PAGE, names, asking);
+        CompletableFuture<StatusPage> status =
+                start(names, "status-page", () -> StatusPage.read(asking), StatusPage.UNSEEN);
         Supplier<Probes> asked = ask(names, asking);
-        CompletableFuture<NetworkPath> network = start(NETWORK, names, asking);
-        CompletableFuture<Check> app = start(APP, names, asking);
-        CompletableFuture<AppErrors> errors = start(ERRORS, names, asking);
-        CompletableFuture<AppLog> read = start(new Row<>("app-log", any -> log.get(),
-                any -> AppLog.UNREAD), names, asking);
-        CompletableFuture<Check> webhook = start(WEBHOOK, names, asking);
+        CompletableFuture<NetworkPath> network = start(names, "network",
+                () -> NetworkPath.to(settings.target().api(), asking), NetworkPath.untrodden());
+        CompletableFuture<Check> app = start(names, "app", () -> OurSide.health(asking), skipped("app"));
+        CompletableFuture<AppErrors> errors =
+                start(names, "app-errors", () -> AppErrors.look(asking), AppErrors.told(settings));
+        CompletableFuture<AppLog> read = start(names, "app-log", log, AppLog.UNREAD);
+        CompletableFuture<Check> webhook =
+                start(names, "webhook", () -> NetworkPath.webhook(asking), skipped("webhook"));
         return () -> {
             // What reads the answers is loaded while they are awaited.
             Redactor.strict().text("");
@@ -149,9 +137,13 @@ public final class Checks implements AutoCloseable {
         };
     }
 
-    private <T> CompletableFuture<T> start(Row<T> row, Set<String> names, Asking asking) {
-        return names.contains(row.name) ? CompletableFuture.supplyAsync(() -> row.made.apply(asking), pool)
-                : CompletableFuture.completedFuture(row.otherwise.apply(settings));
+    private <T> CompletableFuture<T> start(Set<String> names, String name, Supplier<T> made, T otherwise) {
+        return names.contains(name) ? CompletableFuture.supplyAsync(made, pool)
+                : CompletableFuture.completedFuture(otherwise);
+    }
+
+    private static Check skipped(String name) {
+        return Check.skipped(name, "not asked for");
     }
 
     /**

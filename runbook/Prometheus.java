@@ -286,19 +286,20 @@ public final class Prometheus {
         AppErrors since(Instant at, Asking asking) {
             String query = asking.settings().app().query();
             Duration passed = Duration.between(at, Instant.now());
-            boolean within = query.contains(WINDOW) && passed.compareTo(LENGTH) < 0;
-            if (!within || byStatus.values().stream().noneMatch(count -> count > 0)) {
+            if (!query.contains(WINDOW) || passed.compareTo(LENGTH) >= 0
+                    || byStatus.values().stream().noneMatch(count -> count > 0)) {
                 return this;
             }
             String sinceThen = query.replace(WINDOW, "[" + Math.max(1, passed.toSeconds()) + "s]");
             Result result = new Prometheus(asking.http(), asking.settings().target().prometheus(),
                     asking.deadline().left()).instant(sinceThen);
             Map<String, Long> counted = count(result, query);
-            Map<String, Long> still = new TreeMap<>(byStatus);
-            Map<String, Long> over = new TreeMap<>(byStatus);
-            still.keySet().removeIf(status -> byStatus.get(status) > 0 && counted.getOrDefault(status, 0L) == 0);
-            still.replaceAll((status, count) -> counted.getOrDefault(status, count));
-            over.keySet().removeAll(still.keySet());
+            Map<String, Long> still = new TreeMap<>();
+            Map<String, Long> over = new TreeMap<>();
+            byStatus.forEach((status, count) -> {
+                long later = counted.getOrDefault(status, 0L);
+                (count > 0 && later == 0 ? over : still).put(status, later == 0 ? count : later);
+            });
             String since = " since " + Text.minute(at).substring(11);
             return result.ok() ? known("counted", still, over, since, since, result.answer()) : this;
         }

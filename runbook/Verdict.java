@@ -19,9 +19,6 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.function.Predicate;
-import java.util.regex.MatchResult;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.ApiChecks.Probe;
@@ -39,8 +36,6 @@ import runbook.Screen.Check;
  * what {@code diagnoses.json} has for each diagnosis.
  */
 public record Verdict(Findings findings, Instant since, List<Case> cases, Map<String, Wording> wording) {
-    private static final Pattern PART = Pattern.compile("\\{(\\w+)}");
-
     /** Exit code when triage could not tell, or has no key to ask with. */
     public static final int UNDECIDED = 20;
 
@@ -403,27 +398,17 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
             for (JsonNode row : Text.Json.read(templates.text("stores.json"))) {
                 String form = row.at("/address/0").asText().replaceAll("\\[(.*?)]", "(?:$1)?")
                         .replaceAll("\\{(\\w+)}", "(?<$1>.+?)");
-                Matcher given = Pattern.compile(form).matcher(target);
-                if (row.has("restart") && given.matches()) {
-                    return filled(row.at("/restart/0").asText(), given);
+                if (row.has("restart") && target.matches(form)) {
+                    String command = row.at("/restart/0").asText().replaceAll("[\\[\\]]", "")
+                            .replace("{now}", "by-hand").replaceAll("\\{(\\w+)}", "\\${$1}");
+                    // Of a part that may be left out, an option without its value is left.
+                    return target.replaceFirst("^" + form + "$", command).replaceAll(" --\\w+[ =](?= )", "");
                 }
             }
         } catch (IOException e) {
             // rotate-key, whose table that is, says what is wrong with it.
         }
         return "";
-    }
-
-    private static String filled(String command, Matcher given) {
-        String filled = command;
-        for (MatchResult part : PART.matcher(command).results().toList()) {
-            String name = part.group(1);
-            String value = name.equals("now") ? "$(date +%s)" : given.group(name);
-            String word = name.matches("now|command") ? value : Text.word(String.valueOf(value));
-            filled = filled.replaceAll(" \\[([^\\[]*\\{" + name + "})]", value == null ? "" : " $1")
-                    .replace("{" + name + "}", word);
-        }
-        return filled;
     }
 
     private static String word(URI address, String placeholder) {

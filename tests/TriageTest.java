@@ -9,7 +9,6 @@ import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
@@ -463,20 +462,6 @@ class TriageTest {
         assertTrue(typo.err().contains(incident.getFileName() + " joins it"), typo.toString());
         Run.Result other = drill("degraded").args("--incident", "klaviyo-incidents/incident-c").cwd(folder).run();
         assertFalse(other.err().contains("joins it"), "another drill is another incident: " + other);
-    }
-
-    @Test
-    void aJournalThatEndsInATornLineIsJoinedAllTheSame() throws IOException {
-        Path folder = Tree.temporary("triage");
-        drill("outage").cwd(folder).run();
-        Path incidents = folder.resolve("klaviyo-incidents");
-        Path journal = incidents.resolve(names(incidents).iterator().next()).resolve("journal.jsonl");
-        Files.writeString(journal, "{\"at\":\"2026-11-2", StandardOpenOption.APPEND);
-        TriageRun run = TriageRun.of(drill("outage").cwd(folder));
-        assertEquals("klaviyo-outage P1 exit 11", run.verdict(), run.toString());
-        List<String> lines = Files.readAllLines(journal);
-        assertEquals(1, names(incidents).size());
-        assertTrue(lines.get(2).equals("{\"at\":\"2026-11-2") && lines.get(3).contains("\"diagnosed\""), lines.toString());
     }
 
     @ParameterizedTest(name = "refused {0} times")
