@@ -38,7 +38,6 @@
 //FILES templates/=templates/diagnoses.json
 //FILES templates/=templates/scenarios.json
 //FILES templates/=templates/stores.json
-//FILES templates/=templates/postmortem.md
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:CompileThresholdScaling=3 -XX:CICompilerCount=1
 //RUNTIME_OPTIONS -XX:+UseSerialGC -Xmn16m -Xlog:disable
 //CDS
@@ -153,10 +152,6 @@ class Triage implements Callable<Integer> {
     @Option(names = "--preflight", order = 48, description = "in peacetime: is all there that an incident will need?")
     boolean preflight;
 
-    @Option(names = "--export-templates", paramLabel = "DIR", order = 49,
-            description = "write the built-in texts and tables, to start a --templates folder with")
-    Path export;
-
     @Option(names = "--explain", order = 50, description = "show the whole decision tree with the path marked")
     boolean explain;
 
@@ -184,12 +179,6 @@ class Triage implements Callable<Integer> {
     public Integer call() throws IOException {
         screen = shared.screen();
         launcher = shared.launcher();
-        if (export != null) {
-            Settings.Templates.export(export).forEach(file -> screen.marked(Mark.OK, "", 0, file.toString()));
-            screen.line("Change what you need, delete the rest: --templates " + Text.word(export.toString())
-                    + " lays them over.");
-            return 0;
-        }
         Optional<Instant> paged = Optional.ofNullable(pagedAt)
                 .map(text -> Text.Moment.past("--paged-at", text, Instant.now(), Optional.empty()));
         Settings settings = settings();

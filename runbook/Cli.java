@@ -66,11 +66,13 @@ public final class Cli {
     private static final Set<String> HERE = Set.of("json", "verbose", "quiet", "no-color");
     private static final String API = "api-url app-url webhook-url revision key-file key-command insecure-http";
     private static final String SITES = API + " status-url prometheus timeout";
-    private static final String ALL_BUT_TEXTS = SITES + " incident drill json verbose quiet";
+    private static final String EXPORT = " export-templates";
+    private static final String ALL_BUT_TEXTS = SITES + " incident drill json verbose quiet" + EXPORT;
     /** What a command (the first pattern that fits) has no use for; all others it has. */
-    private static final String[][] USELESS = {{"rotate-key", "status-url webhook-url"},
-        {"postmortem handover", SITES}, {"postmortem (event|import|export|close)", SITES + " templates"},
-        {"postmortem", API}, {"debug-bundle (open|verify|redact)|drill|sandbox", ALL_BUT_TEXTS}, {".*", ""}};
+    private static final String[][] USELESS = {{"rotate-key", "status-url webhook-url" + EXPORT},
+        {"watch", EXPORT}, {"postmortem handover", SITES + EXPORT},
+        {"postmortem (event|import|export|close)", SITES + " templates" + EXPORT}, {"postmortem", API},
+        {"debug-bundle (open|verify|redact)|drill|sandbox", ALL_BUT_TEXTS}, {".*", ""}};
     /** Set by a game day, whose sandbox is in another process: every screen and artefact has to say DRILL. */
     static final String GAME_DAY = "KLAVIYO_GAME_DAY";
 
@@ -118,6 +120,9 @@ public final class Cli {
     @Option(names = "--templates", paramLabel = "DIR", order = 1033,
             description = "our own texts and tables, laid over the built-in ones file by file (KLAVIYO_TEMPLATES)")
     Path templatesFolder;
+    @Option(names = "--export-templates", paramLabel = "DIR", order = 1034,
+            description = "write the built-in texts and tables, to start a --templates folder with")
+    Path export;
     // Its output.
     @Option(names = "--json", order = 1040, description = "machine-readable on standard output, text on standard error")
     boolean json;
@@ -199,6 +204,8 @@ public final class Cli {
                 .setUsageHelpWidth(80).setUsageHelpLongOptionsMaxWidth(28).setCaseInsensitiveEnumValuesAllowed(true)
                 .registerConverter(Duration.class, Durations::parse).registerConverter(Path.class, host::path)
                 .registerConverter(URI.class, Settings::address).registerConverter(Revision.class, Revision::parse)
+                .setExecutionStrategy(parsed -> mixin(line).filter(cli -> cli.export != null).map(Cli::exported)
+                        .orElseGet(() -> new CommandLine.RunLast().execute(parsed)))
                 .setOut(new PrintWriter(host.out(), true)).setErr(new PrintWriter(host.err(), true))
                 .setParameterExceptionHandler((e, given) -> usage(e, host, values, List.of(given).contains("--json")))
                 .setExecutionExceptionHandler((e, one, parsed) -> failure(e, host,
@@ -226,6 +233,32 @@ public final class Cli {
     static List<String> useless(String command) {
         return Stream.of(USELESS).filter(row -> command.matches("(?s)(" + row[0] + ")( .*)?")).findFirst()
                 .map(row -> List.of(row[1].split(" "))).orElseThrow();
+    }
+
+    /** Writes the texts and tables that came with this script; what only other steps carry is written by those. */
+    private int exported() {
+        Screen shown = screen();
+        Templates.export(export).forEach(file -> shown.marked(Screen.Mark.OK, "", 0, file.toString()));
+        List<String> others = spec.name().equals("triage") ? List.of("debug-bundle", "postmortem") : List.of();
+        for (String step : others) {
+            String command = launcher().command(step) + " --export-templates " + Text.word(export.toString());
+            if (!Templates.complete(export) && !ran(command)) {
+                shown.line(step + " has more of them, which it did not write:");
+                shown.command(2, command);
+            }
+        }
+        shown.line("Change what you need, delete the rest: --templates " + Text.word(export.toString())
+                + " lays them over.");
+        return 0;
+    }
+
+    private boolean ran(String command) {
+        try {
+            Tool tool = Tool.of(host, Duration.ofMinutes(2));
+            return !command.contains("CATALOG") && tool.run(tool.shell(command)).ok();
+        } catch (Tool.Failure e) {
+            return false;
+        }
     }
 
     // ---- help, and what went wrong

@@ -272,6 +272,11 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             return Json.table(origin(name), text(name), own(name), row);
         }
 
+        /** Whether every file is in a folder. */
+        public static boolean complete(Path folder) {
+            return NAMES.stream().map(folder::resolve).allMatch(Files::exists);
+        }
+
         /** Writes all built-in files that came with the script into a folder, to start a team's own with. */
         public static List<Path> export(Path folder) {
             List<Path> written = new ArrayList<>();
@@ -279,7 +284,10 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
                 Files.createDirectories(folder);
                 for (String name : NAMES.stream().filter(BUILT_IN::carries).toList()) {
                     Path file = folder.resolve(name);
-                    written.add(Files.writeString(file, BUILT_IN.text(name), StandardOpenOption.CREATE_NEW));
+                    // Another step may have written the same one.
+                    if (!Files.exists(file) || !Files.readString(file).equals(BUILT_IN.text(name))) {
+                        written.add(Files.writeString(file, BUILT_IN.text(name), StandardOpenOption.CREATE_NEW));
+                    }
                 }
                 return written;
             } catch (FileAlreadyExistsException e) {

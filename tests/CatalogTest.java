@@ -10,7 +10,10 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -47,6 +50,24 @@ class CatalogTest {
         }
         if (reference.startsWith("triage")) {
             assertTrue(archive().contains("runbook/DecisionTree"), "a whole triage's classes are not in the archive");
+        }
+    }
+
+    @Test
+    void allTextsAndTablesAreWrittenWithoutACheckout() throws IOException {
+        Path folder = Tree.temporary("texts");
+        try (LoopbackServer server = LoopbackServer.ofFiles(Repository.ROOT, Duration.ZERO)) {
+            String catalog = "@" + server.url() + "/jbang-catalog.json";
+            Path steps = Files.writeString(folder.resolve("steps"), "#!/bin/sh\nstep=$1; shift\nexec sh '"
+                    + Repository.file("jbang") + "' --quiet \"$step\"" + catalog + " \"$@\"\n");
+            assertTrue(steps.toFile().setExecutable(true));
+            Run.Result result = Run.wrapper("--quiet", "triage" + catalog, "--export-templates", "ours").cwd(folder)
+                    .env("JBANG_DIR", JBANG_DIR.toString()).env("KLAVIYO_RUNBOOK_COMMAND", steps.toString()).run();
+            try (Stream<Path> written = Files.list(folder.resolve("ours"))) {
+                List<String> built = List.of(Repository.file("templates").toFile().list());
+                assertEquals(Set.copyOf(built), written.map(file -> file.getFileName().toString())
+                        .collect(Collectors.toSet()), result.toString());
+            }
         }
     }
 
