@@ -152,8 +152,9 @@ public final class Checks implements AutoCloseable {
      */
     public Findings knowing(Before before, Findings found) {
         Asking asking = new Asking(settings, http, Http.Deadline.in(settings.probing().timeout()));
-        return found.with(before).with(before.mendedAt.map(at -> found.errors.since(at, asking))
-                .orElse(found.errors));
+        AppErrors errors = before.mendedAt.map(at -> found.errors.since(at, asking)).orElse(found.errors);
+        return new Findings(found.at, found.settings, found.status, found.network, found.auth, found.endpoints,
+                found.app, errors, found.log, found.webhook, before);
     }
 
     /** The probes that need a key once more, with that of one of many accounts; all else as {@code shared} has it. */
@@ -305,11 +306,6 @@ public final class Checks implements AutoCloseable {
         /** The same with what was known before. */
         public Findings with(Before known) {
             return new Findings(at, settings, status, network, auth, endpoints, app, errors, log, webhook, known);
-        }
-
-        /** The same with the application's errors as they were counted at another time. */
-        public Findings with(AppErrors counted) {
-            return new Findings(at, settings, status, network, auth, endpoints, app, counted, log, webhook, before);
         }
 
         /** The same with what an application's log says. */

@@ -18,7 +18,6 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -31,7 +30,6 @@ import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLSocket;
@@ -60,7 +58,6 @@ final class NetworkPath {
     private final Http.Deadline deadline;
     /** Milliseconds by phase, as far as it came. */
     private final Map<String, Long> phases = new LinkedHashMap<>();
-    private List<String> addresses = List.of();
     /** What the server showed, its own certificate first, also when it was not accepted. */
     private volatile List<X509Certificate> chain = List.of();
     private Optional<Fault> fault = Optional.empty();
@@ -93,22 +90,7 @@ final class NetworkPath {
         String summary = fault.map(what -> what.words() + " (" + timing + ")").orElse(timing + expiry());
         Outcome whole = expiresSoon() ? Outcome.WARN : Outcome.OK;
         long millis = phases.values().stream().mapToLong(Long::longValue).sum();
-        return new Check("network", fault.isPresent() ? Outcome.FAIL : whole, summary, millis, null,
-                Text.Json.of(detail()));
-    }
-
-    Map<String, Object> detail() {
-        Map<String, Object> detail = new LinkedHashMap<>();
-        detail.put("proxy", proxy.map(Http::hostPort).orElse(null));
-        detail.put("addresses", addresses);
-        Stream.of("DNS", "connect", "TLS").forEach(phase ->
-                detail.put(phase.toLowerCase(Locale.ROOT) + "Millis", phases.get(phase)));
-        detail.put("certificates", chain.stream().map(certificate -> Map.of(
-                "subject", Text.safe(certificate.getSubjectX500Principal().getName(), 200),
-                "issuer", issuer(certificate),
-                "notAfter", certificate.getNotAfter().toInstant())).toList());
-        detail.put("fault", fault.map(what -> what.kind().name().toLowerCase(Locale.ROOT)).orElse(null));
-        return detail;
+        return new Check("network", fault.isPresent() ? Outcome.FAIL : whole, summary, millis, null, Json.object());
     }
 
     Optional<Fault> fault() {
@@ -185,9 +167,7 @@ final class NetworkPath {
         thread.setDaemon(true);
         thread.start();
         try {
-            InetAddress[] found = lookup.get(deadline.left().toNanos(), TimeUnit.NANOSECONDS);
-            addresses = Stream.of(found).map(InetAddress::getHostAddress).toList();
-            return found[0];
+            return lookup.get(deadline.left().toNanos(), TimeUnit.NANOSECONDS)[0];
         } catch (ExecutionException e) {
             throw new UnknownHostException(host);
         } catch (InterruptedException e) {
@@ -315,7 +295,7 @@ final class NetworkPath {
         boolean doubtful = !state.equals("yes") || answer instanceof Reply reply && isPage(reply);
         Outcome live = doubtful ? Outcome.WARN : Outcome.OK;
         return new Check("webhook", state.startsWith("no") ? Outcome.FAIL : live, says(answer) + path.expiry(),
-                Duration.ofNanos(System.nanoTime() - start).toMillis(), answer.http(), Json.of(path.detail()), state);
+                Duration.ofNanos(System.nanoTime() - start).toMillis(), answer.http(), Json.object(), state);
     }
 
     // GET first, since it changes nothing anywhere. Only where GET has no route, or is sent elsewhere, is an empty POST
