@@ -40,7 +40,6 @@ import runbook.Key;
 import runbook.LogReader;
 import runbook.Prometheus;
 import runbook.Settings;
-import runbook.Settings.Problem;
 import runbook.StatusPage;
 import runbook.Text;
 import runbook.Text.Json;
