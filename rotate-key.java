@@ -157,6 +157,7 @@ class RotateKey implements Callable<Integer>, Listener {
     private List<Place> stores = List.of();
     private volatile Rotation rotation;
     private String heading = "";
+    private boolean untested;
 
     @Override
     public Integer call() throws IOException {
@@ -166,9 +167,6 @@ class RotateKey implements Callable<Integer>, Listener {
         screen = shared.screen();
         shared.drill().ifPresent(scenario ->
                 screen.heading("DRILL " + scenario + ": everything below is a sandbox, no key of yours is touched"));
-        if (drilled() && !(to.isEmpty() && restart.isEmpty())) {
-            screen.line("--to and --restart are left aside: a drill has a store and an application of its own.");
-        }
         tool = Tool.of(shared.host(), toolTimeout);
         Runtime.getRuntime().addShutdownHook(new Thread(this::interrupted));
         Incident.Choice all = shared.incidents();
@@ -212,10 +210,10 @@ class RotateKey implements Callable<Integer>, Listener {
             }
             Optional<Key> fresh = newKey();
             if (fresh.isPresent()) {
-                rotation.test(fresh.get(), account -> agreed("The new key belongs to " + account
+                rotation.keys.trial(fresh.get(), account -> agreed("The new key belongs to " + account
                         + ". Nothing tells whose the old one was: is that your account?"));
             } else if (dryRun) {
-                screen.line("No new key was given: step 2 tests it when there is one.");
+                untested = true;
             } else {
                 return rotation.rollBack("no new key was given, and no store holds the one of the run before", fresh);
             }
@@ -394,10 +392,9 @@ class RotateKey implements Callable<Integer>, Listener {
             }
         }
         screen.line();
-        String untested = ending == Ending.PLANNED && !rollBack ? rotation.untested() : "";
         String why = rotation.why.isEmpty() ? "" : ". Why: " + rotation.why;
-        if (!untested.isEmpty()) {
-            screen.verdict(Mark.WARN, "Dry run: nothing has changed. Not tested: " + untested);
+        if (untested && ending == Ending.PLANNED) {
+            screen.verdict(Mark.WARN, "Dry run: nothing has changed. Not tested: the new key, for none was given");
         } else if (ending == Ending.REFUSED && rotation.resumed().isPresent()) {
             screen.verdict(Mark.FAIL, "Refused: this run has changed nothing, the one before it is unfinished" + why);
         } else {

@@ -162,7 +162,7 @@ class RotationTest {
         Path folder = Tree.temporary("drill");
         Run.Result result = bench.ends(exit, Run.script("rotate-key").cwd(folder).env("PATH", bench.environment().get("PATH"))
                 .args("--drill", drill, "--verify-for", "2s", "--to", "vault:a#b", "--restart", "systemd:web"),
-                words, "left aside", "7 The old key: sha256 ", "dead already");
+                words, "7 The old key: sha256 ", "dead already");
         assertEquals(List.of(), bench.tools.calls());
         assertTrue(result.out().startsWith("DRILL"), result.out());
         Incident incident = new Incident.Choice(folder.resolve(Incident.BASE), null, drill).open().orElseThrow();

@@ -179,17 +179,18 @@ public final class Keys {
 
     // ---- the trial of the new key
 
-    /** Step 2: its form, whether it authenticates, whose it is, what it may do. */
-    List<Step> trial(Key key, Predicate<Account> confirm) {
+    /** Step 2: its form, whether it authenticates, whose it is ({@code confirm} asks that), what it may do. */
+    public void trial(Key key, Predicate<Account> confirm) {
+        wishes.tool().conceal(key);
         fresh = Optional.of(key);
         // A run that follows a finished one finds the new key in the stores: the old one is the responder's then.
         if (!progress.resumed && old.equals(fresh)) {
             replaces(own().filter(mine -> !mine.equals(key)).or(() -> old));
         }
-        return List.of(new Step("test", "form", "", () -> form(key)),
-                new Step("test", "authenticates", "", () -> authenticates(key)),
-                new Step("test", "account", "", () -> account(confirm)),
-                new Step("test", "scopes", "", () -> scopes(key)));
+        progress.make(new Step("test", "form", "", () -> form(key)));
+        progress.make(new Step("test", "authenticates", "", () -> authenticates(key)));
+        progress.make(new Step("test", "account", "", () -> account(confirm)));
+        progress.make(new Step("test", "scopes", "", () -> scopes(key)));
     }
 
     // What is tested is what is stored, byte for byte: a value that would have to be cleaned first is refused.

@@ -7,7 +7,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
@@ -15,7 +14,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -33,6 +31,7 @@ import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.Tool;
 import runbook.rotation.Progress.Done;
+import runbook.rotation.Progress.Effect;
 import runbook.rotation.Progress.Kept;
 import runbook.rotation.Progress.Listener;
 import runbook.rotation.Progress.Step;
@@ -43,9 +42,9 @@ import runbook.sandbox.Sandbox;
 
 /**
  * One rotation: the steps of the runbook's 401 section, each safe to repeat, and the way back. Whoever drives it calls
- * {@link #begin}, {@link #preflight}, {@link #test}, {@link #change} and {@link #end}. Keys stay in memory only. After
- * a kill the old value comes from the store's own history, another store or the responder's key, and where none has it,
- * the way is forward; the new one comes from a store that has it already, or is given again.
+ * {@link #begin}, {@link #preflight}, {@link Keys#trial}, {@link #change} and {@link #end}. Keys stay in memory alone.
+ * After a kill the old value comes from the store's own history, another store or the responder's key, and where none
+ * has it, the way is forward; the new one comes from a store that has it already, or is given again.
  */
 public final class Rotation implements AutoCloseable {
     /** The exit code of a rotation that was refused before anything changed. */
@@ -166,18 +165,17 @@ public final class Rotation implements AutoCloseable {
         holdings = wishes.stores.stream().map(store -> new Holding(store, wishes, progress, keys)).toList();
         String stores = missing("--to", kept().touched(), wishes.stores);
         String targets = missing("--restart", kept().targets.stream(), wishes.targets);
-        if (!(stores + targets).isEmpty()) {
-            // A target that turned out to be wrong may be changed for another: none at all is forgotten.
-            missing = stores.isEmpty() && !wishes.targets.isEmpty() ? "" : stores + targets;
+        // A target that turned out to be wrong may be changed for another: none at all is forgotten.
+        missing = stores.isEmpty() && !wishes.targets.isEmpty() ? "" : stores + targets;
+        if (!missing.isEmpty()) {
             progress.make(new Step("preflight", "unfinished rotation", "", () -> {
-                Trouble.when(!missing.isEmpty(), "the one in " + where + " is about more than was given:" + missing,
+                throw new Trouble(Effect.NONE, "the one in " + where + " is about more than was given:" + missing,
                         wishes.again.get());
-                return Done.warn("without" + targets + ", which the run before had");
             }));
         }
     }
 
-    private static String missing(String option, Stream<String> known, Collection<Place> given) {
+    private static String missing(String option, Stream<String> known, List<Place> given) {
         List<String> names = given.stream().map(Place::name).toList();
         return known.filter(name -> !names.contains(name)).map(name -> " " + option + " " + Text.word(name))
                 .collect(Collectors.joining());
@@ -258,12 +256,6 @@ public final class Rotation implements AutoCloseable {
                 .flatMap(one -> one.now.key().stream()).findFirst();
     }
 
-    /** Step 2: whether the new key is fit to be shipped; {@code confirm} asks whose an account is. */
-    public void test(Key candidate, Predicate<Account> confirm) {
-        wishes.tool.conceal(candidate);
-        keys.trial(candidate, confirm).forEach(progress::make);
-    }
-
     // ---- steps 3 to 7
 
     /** Stores, reads back, restarts, verifies, sees to the old key, and looks at every store again. */
@@ -275,7 +267,7 @@ public final class Rotation implements AutoCloseable {
                 : "not compared: " + one.store.note(), one::readBack)));
         wishes.targets.forEach(target -> steps.add(restart("restart", target)));
         if (wishes.targets.isEmpty()) {
-            String none = "no --restart: the application has to read the key anew by itself";
+            String none = "no --restart: where the application does not read the key anew by itself, step 6 fails";
             steps.add(new Step("restart", "app", none, () -> Done.warn(none)));
         }
         steps.add(new Step("verify", "app", app.plan(), () -> app.well(keys.newPrint())));
@@ -313,14 +305,6 @@ public final class Rotation implements AutoCloseable {
             unmarked |= mark.isEmpty();
             return Done.ok("restarted" + mark.map(now -> ", now " + now).orElse(""));
         });
-    }
-
-    /** What the steps before the plan could not look at, in words; empty when they saw everything. */
-    public String untested() {
-        String key = keys.fresh.isPresent() ? "" : "the new key, for none was given; ";
-        String restart = !wishes.targets.isEmpty() ? "" : "a restart, for there is no --restart: where the application"
-                + " does not read the key anew by itself, step 6 fails, and all is rolled back";
-        return (key + restart).replaceFirst("; $", "");
     }
 
     /** Makes steps 3 to 7. */
