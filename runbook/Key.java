@@ -13,6 +13,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HexFormat;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -22,6 +23,7 @@ import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.Settings.Problem;
 import runbook.Text.Json;
@@ -42,6 +44,7 @@ public final class Key {
     private static final Pattern MASKED = Pattern.compile("(?i)pk_[a-z0-9_]{8,}");
     private static final Pattern ARGUMENT = Pattern.compile("(?i)(?<![a-z0-9])pk_[a-z0-9_]{24,}");
     private static final int LONGEST = 4_096;
+    private static final int LONGEST_FILE = 1 << 20;
     private static final int SHORTEST_TOKEN = 16;
     private static final Duration COMMAND = Duration.ofMinutes(1);
     /** Tokens have no form by which they could be recognised: those that were given are remembered, to be masked. */
@@ -216,35 +219,74 @@ public final class Key {
     }
 
     /**
-     * Reads a key from the first of these that is given: a file, or {@code -} for standard input; a line for the shell
-     * that prints it; variables, of which one named …TOKEN holds an access token, and an empty one is none. It comes as
-     * it stands there, less one line end. A {@link Problem} says what gave nothing that could be a key, by the name of
-     * the {@code option}: {@code --key}, {@code --new-key}.
+     * Reads a key from the first of these that is given: a file, {@code FILE#VARIABLE} of a dotenv file or {@code -}
+     * for standard input; a line for the shell that prints it; variables, of which one named …TOKEN holds an
+     * access token, and an empty one is none. It comes as it stands there, less one line end. A {@link Problem} says
+     * what gave nothing that could be a key, by the name of the {@code option}: {@code --key}, {@code --new-key}.
      */
     public static Optional<Key> read(Screen.Host host, String option, String file, String command,
                                      String... variables) {
         if (file != null && command != null) {
             throw new Problem(option + "-file and " + option + "-command exclude each other: give one");
         } else if (file != null) {
-            return Optional.of(of(fromFile(host, option + "-file", file)));
+            return Optional.of(fromFile(host, option + "-file", file));
         } else if (command != null) {
-            return Optional.of(of(fromCommand(host, option + "-command", command)));
+            return Optional.of(fromCommand(host, option + "-command", command));
         }
-        return Stream.of(variables).filter(variable -> host.env(variable).isPresent()).findFirst().map(variable -> {
-            String value = host.env(variable).get();
-            return variable.endsWith("TOKEN") ? token(value) : of(value);
-        });
+        for (String variable : variables) {
+            Optional<String> value = host.env(variable);
+            if (value.isPresent()) {
+                return value.map(text -> named(variable, text));
+            }
+        }
+        return Optional.empty();
     }
 
-    private static String fromFile(Screen.Host host, String option, String file) {
-        try (InputStream input = file.equals("-") ? host.in() : Files.newInputStream(host.path(file))) {
-            return text(option, new String(input.readNBytes(LONGEST + 1), StandardCharsets.UTF_8));
+    private static Key fromFile(Screen.Host host, String option, String file) {
+        int hash = file.lastIndexOf('#');
+        boolean inside = hash > 0 && !Files.exists(host.path(file));
+        Path path = host.path(inside ? file.substring(0, hash) : file);
+        try (InputStream input = file.equals("-") ? host.in() : Files.newInputStream(path)) {
+            byte[] bytes = input.readNBytes(LONGEST_FILE);
+            Map<String, String> assigned = assignments(new String(bytes, StandardCharsets.UTF_8));
+            String shown = Text.safe(path.toString(), 80);
+            String variable = file.substring(hash + 1);
+            if (!inside && assigned.isEmpty()) {
+                return of(text(option, bytes));
+            } else if (inside && !assigned.getOrDefault(variable, "").isBlank()) {
+                return named(variable, assigned.get(variable));
+            }
+            throw new Problem(option + ": " + shown + (inside ? " sets no " + Text.safe(variable, 60)
+                    : " is a dotenv file: write " + option + " '" + shown + "#VARIABLE'") + names(assigned));
         } catch (IOException e) {
             throw new Problem(option + " cannot be read: " + Incident.why(e));
         }
     }
 
-    private static String fromCommand(Screen.Host host, String option, String command) {
+    private static Key named(String variable, String value) {
+        return variable.endsWith("TOKEN") ? token(value) : of(value);
+    }
+
+    // The variables that somebody may mean: those whose value looks like a key.
+    private static String names(Map<String, String> assigned) {
+        String names = assigned.keySet().stream().filter(name -> assigned.get(name).contains("pk_"))
+                .map(name -> Text.safe(name, 40)).collect(Collectors.joining(", "));
+        return names.isEmpty() ? "" : " (a key is in " + names + ")";
+    }
+
+    /** What a dotenv file sets, the last assignment of each; empty for a file that is none. */
+    private static Map<String, String> assignments(String text) {
+        Map<String, String> assigned = new LinkedHashMap<>();
+        Matcher line = Pattern.compile("(?m)^[ \\t]*(?:export[ \\t]+)?([A-Za-z_]\\w*)[ \\t]*=[ \\t]*"
+                + "(\"[^\"\\r\\n]*\"|'[^'\\r\\n]*'|[^\\s\"'#=][^\\r\\n]*?)[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$")
+                .matcher(text);
+        while (line.find()) {
+            assigned.put(line.group(1), line.group(2).replaceAll("^([\"'])(.*)\\1$", "$2"));
+        }
+        return assigned;
+    }
+
+    private static Key fromCommand(Screen.Host host, String option, String command) {
         Tool tool = Tool.of(host, COMMAND);
         try {
             // The command itself may hold what nobody should read: only its complaints are shown.
@@ -253,19 +295,18 @@ public final class Key {
             if (!output.ok()) {
                 throw new Problem(option + " ended with exit code " + output.exit() + ": run it by hand to see why");
             }
-            return text(option, output.out());
+            return of(text(option, output.out().getBytes(StandardCharsets.UTF_8)));
         } catch (Tool.Failure e) {
             throw new Problem(option + ": " + e.getMessage());
         }
     }
 
-    private static String text(String option, String given) {
-        String text = given.replaceFirst("\\r?\\n$", "");
-        String wrong = given.length() > LONGEST ? "more than " + LONGEST + " characters" : "several lines";
-        if (given.length() > LONGEST || text.strip().lines().count() > 1) {
-            throw new Problem(option + " gave " + wrong + ": that is no key; of a dotenv file give one value, by"
-                    + " --key-command '. ./FILE; echo \"$NAME\"'");
-        } else if (text.isBlank()) {
+    private static String text(String option, byte[] bytes) {
+        if (bytes.length > LONGEST) {
+            throw new Problem(option + " gave more than " + LONGEST + " bytes: that is no key");
+        }
+        String text = new String(bytes, StandardCharsets.UTF_8).replaceFirst("\\r?\\n$", "");
+        if (text.isBlank()) {
             throw new Problem(option + " gave nothing: it has to hold the private key");
         }
         return text;

@@ -93,12 +93,14 @@ class KeyTest {
         "a file|                      key|                                     | OLD",
         "standard input|              -|                                       | OLD",
         "a command|                   |                     cat key            | OLD",
-        "a dotenv file, by the shell|                       | . ./shop.env; echo $KLAVIYO_KEY | NEW"})
+        "a variable of a dotenv file| shop.env#KLAVIYO_KEY|                    | NEW",
+        "a token in a dotenv file|    shop.env#KLAVIYO_ACCESS_TOKEN|           | TOKEN"})
     void aKeyIsReadFrom(String where, String file, String command, String expected) throws IOException {
         dotenv();
         Files.writeString(folder.resolve("key"), OLD + "\n");
         Key key = Key.read(host(OLD + "\r\n", Map.of()), "--key", file, command, "KLAVIYO_PRIVATE_KEY").orElseThrow();
-        assertEquals(expected.replace("OLD", OLD).replace("NEW", NEW), key.reveal());
+        assertEquals(expected.replace("OLD", OLD).replace("NEW", NEW).replace("TOKEN", TOKEN), key.reveal());
+        assertEquals(expected.equals("TOKEN"), key.token());
     }
 
     /** A file's stream seeks when many bytes are asked for at once, which no pipe can. */
@@ -123,10 +125,12 @@ class KeyTest {
 
     @ParameterizedTest(name = "{2}")
     @CsvSource(delimiter = '|', value = {
-        "shop.env|                   |         --key-file gave several lines: that is no key; of a dotenv file give one",
+        "shop.env|                   |         shop.env is a dotenv file: write --key-file 'HERE/shop.env#VARIABLE' (a key is in KLAVIYO_KEY)",
+        "shop.env#KLAVIYO_KEYS|      |         shop.env sets no KLAVIYO_KEYS (a key is in KLAVIYO_KEY)",
+        "shop.env#EMPTY|             |         shop.env sets no EMPTY",
         "none|                       |         --key-file cannot be read: no such file or folder",
         "empty|                      |         --key-file gave nothing",
-        "large|                      |         --key-file gave more than 4096 characters: that is no key",
+        "large|                      |         --key-file gave more than 4096 bytes: that is no key",
         "key|                        echo x|   exclude each other",
         "|                           exit 3|   --key-command ended with exit code 3: run it by hand to see why",
         "|                           true|     --key-command gave nothing"})
@@ -135,7 +139,7 @@ class KeyTest {
         Files.writeString(folder.resolve("empty"), "\n");
         Files.writeString(folder.resolve("large"), "x".repeat(5_000));
         String said = assertThrows(Problem.class, () -> Key.read(host("", Map.of()), "--key", file, command, "X")).getMessage();
-        assertTrue(said.contains(says), said);
+        assertTrue(said.contains(says.replace("HERE", folder.toString())), said);
         assertHidden(said);
     }
 
