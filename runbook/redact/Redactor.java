@@ -327,10 +327,11 @@ public final class Redactor {
             if (row.isNamed()) {
                 if (last >= contextsFrom && counts(trigger, first, last)) {
                     // Two cells may be a name and its value.
-                    boolean head = mayBeHead(last);
+                    boolean head = isBefore(last, "\r\n,;\t|");
                     int end = head && column(row, first, last, 3) ? -1 : named(row, last);
                     took(row, end);
-                    if (head && end < 0 && !inserted(row, first, last)) {
+                    boolean inserted = end < 0 && isBefore(last, ",)") && inserted(row, first, last);
+                    if (head && end < 0 && !inserted) {
                         column(row, first, last, 2);
                     }
                 }
@@ -465,12 +466,12 @@ public final class Redactor {
             return at;
         }
 
-        private boolean mayBeHead(int last) {
+        private boolean isBefore(int last, String any) {
             int at = isQuote(charAt(last)) ? last + 1 : last;
             while (charAt(at) == ' ') {
                 at++;
             }
-            return "\r\n,;\t|)".indexOf(charAt(at)) >= 0;
+            return any.indexOf(charAt(at)) >= 0;
         }
 
         // The name that heads a column of a table says what stands below it, as long as lines have as many cells.
