@@ -42,7 +42,10 @@ import runbook.redact.Scan;
  * very bytes that were packed.
  */
 final class Pipeline implements Closeable {
-    /** More than these would need more memory than the heap has ({@code RUNTIME_OPTIONS} in debug-bundle.java). */
+    /**
+     * More than these would need more memory than the heap has ({@code RUNTIME_OPTIONS} in debug-bundle.java; it has
+     * the compiler inline little too, which else works for longer than a hundred megabytes take).
+     */
     private static final int MOST_WORKERS = 8;
     private static final int SEAM = 4_096;
     private static final int AT_ONCE = 1 << 15;

@@ -259,7 +259,7 @@ public final class Pieces {
             lower = words.toLowerCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
             upper = words.toUpperCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
             Arrays.fill(skip, lower.length);
-            for (int i = 0; i < lower.length - 1; i++) {
+            for (int i = 0; i < lower.length; i++) {
                 skip[lower[i] & 0xff] = lower.length - 1 - i;
                 skip[upper[i] & 0xff] = lower.length - 1 - i;
             }
@@ -272,17 +272,23 @@ public final class Pieces {
 
         /** Where they first begin in {@code data[from, to)}, or -1. */
         public int find(byte[] data, int from, int to) {
-            for (int end = from + lower.length - 1; end < to; end += skip[data[end] & 0xff]) {
-                int i = lower.length - 1;
-                while (i >= 0 && (data[end - lower.length + 1 + i] == lower[i] || data[end - lower.length + 1
-                        + i] == upper[i])) {
-                    i--;
+            int last = from + lower.length - 1;
+            while (last < to) {
+                int far = skip[data[last] & 0xff];
+                if (far == 0 && isAt(data, last - lower.length + 1)) {
+                    return last - lower.length + 1;
                 }
-                if (i < 0) {
-                    return end - lower.length + 1;
-                }
+                last += Math.max(1, far);
             }
             return -1;
+        }
+
+        private boolean isAt(byte[] data, int at) {
+            int i = 0;
+            while (i < lower.length && (data[at + i] == lower[i] || data[at + i] == upper[i])) {
+                i++;
+            }
+            return i == lower.length;
         }
     }
 }
