@@ -58,7 +58,7 @@ class RedactTest {
             byte[] bytes = cleaned.getBytes(StandardCharsets.UTF_8);
             Tally left = new Tally();
             new Scan(STRICT, left).remaining(new Piece(bytes, bytes.length, 0, bytes.length));
-            assertEquals(0, left.total(), () -> canary.planted() + " became " + cleaned + " " + left.counts());
+            assertEquals(Map.of(), left.counts(), () -> canary.planted() + " became " + cleaned);
         }
     }
 
@@ -207,7 +207,7 @@ class RedactTest {
         byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
         Tally tally = new Tally();
         new Scan.Search(policy).count(new Piece(bytes, bytes.length, 0, bytes.length), tally);
-        return tally.total();
+        return tally.counts().values().stream().mapToLong(Long::longValue).sum();
     }
 
     // ---- streams

@@ -226,9 +226,8 @@ public final class Pieces {
                 private InputStream bytes = InputStream.nullInputStream();
 
                 @Override
-                public int read() throws IOException {
-                    byte[] one = new byte[1];
-                    return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
+                public int read() {
+                    throw new UnsupportedOperationException("it is read by many bytes");
                 }
 
                 @Override

@@ -177,11 +177,6 @@ public final class Redactor {
         public synchronized Map<String, Long> counts() {
             return new TreeMap<>(counts);
         }
-
-        /** All rules together. */
-        public synchronized long total() {
-            return counts.values().stream().mapToLong(Long::longValue).sum();
-        }
     }
 
     /**
