@@ -75,7 +75,8 @@ final class Evidence {
 
         /** {@code 401: 2,871, 503: 12}: the most frequent first. */
         String statuses() {
-            return new TreeMap<>(failed).entrySet().stream().sorted(Map.Entry.comparingByValue(Comparator.reverseOrder()))
+            Comparator<Map.Entry<String, Long>> most = Map.Entry.comparingByValue(Comparator.reverseOrder());
+            return new TreeMap<>(failed).entrySet().stream().sorted(most)
                     .map(one -> Text.safe(one.getKey(), 20) + String.format(Locale.ROOT, ": %,d", one.getValue()))
                     .collect(Collectors.joining(", "));
         }

@@ -270,7 +270,6 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
             Files.copy(file, out);
             return;
         }
-        // Bytes that are no UTF-8 become replacement characters.
         String text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
         Stream<String> pieces = Stream.of(name.endsWith(".jsonl") ? text.split("(?<=\n)") : new String[] {text});
         String clean = pieces.map(Notebook::clean).collect(Collectors.joining());

@@ -1,7 +1,6 @@
 package runbook.watching;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.lang.reflect.Proxy;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -21,15 +20,17 @@ import runbook.watching.Keeper.Result;
 import runbook.watching.Watching.Shot;
 
 /**
- * The live view: one picture on a screen of its own, painted again every second, after every event and when the
- * terminal changes its size. The terminal keeps its settings (Ctrl-C ends the watch), and gets its screen and cursor
- * back when this closes.
+ * The live view: one picture on a screen of its own, painted again every second, after every event and soon
+ * after the terminal changes its size. The terminal keeps its settings (Ctrl-C ends the watch), and gets its screen
+ * and cursor back when this closes.
  */
 public final class LiveView implements Watching.Face {
     private static final String OPEN = "\033[?1049h\033[?25l\033[2J";
     private static final String CLEAR = "\033[2J";
     private static final String GIVE_BACK = "\033[?7h\033[?25h\033[?1049l";
     private static final long PAINT_EVERY = 1_000_000_000L;
+    // The terminal is asked for its size by a child process.
+    private static final long MEASURE_EVERY = 3 * PAINT_EVERY;
     private static final int MOST_NOTES = 30;
     private static final int LONGEST_NAME = 20;
 
@@ -39,7 +40,7 @@ public final class LiveView implements Watching.Face {
     private Screen.Size size;
     private boolean closed;
     private long painted;
-    private volatile boolean resized = true;
+    private long measured;
     private volatile boolean stale = true;
 
     /** An event as the view remembers it. */
@@ -60,7 +61,6 @@ public final class LiveView implements Watching.Face {
     private LiveView(Screen.Host host, Screen screen) {
         this.host = host;
         this.screen = screen;
-        onResize();
     }
 
     /** A view on the terminal behind standard output; empty where there is none that can show one. */
@@ -68,23 +68,6 @@ public final class LiveView implements Watching.Face {
         String type = host.env("TERM").orElse("dumb");
         boolean capable = host.terminal() && !type.startsWith("dumb") && !type.equals("unknown");
         return capable ? Optional.of(new LiveView(host, screen)) : Optional.empty();
-    }
-
-    // By reflection: named in the source, the compiler warns of it at each first start. Without it the size stays.
-    private void onResize() {
-        try {
-            Class<?> handler = Class.forName("sun.misc.SignalHandler");
-            Class<?> signal = Class.forName("sun.misc.Signal");
-            Object acting = Proxy.newProxyInstance(handler.getClassLoader(), new Class<?>[] {handler},
-                    (proxy, method, values) -> {
-                        resized |= method.getName().equals("handle");
-                        return null;
-                    });
-            signal.getMethod("handle", signal, handler)
-                    .invoke(null, signal.getConstructor(String.class).newInstance("WINCH"), acting);
-        } catch (ReflectiveOperationException | RuntimeException e) {
-            // No such signal here.
-        }
     }
 
     private synchronized void say(String text) {
@@ -117,12 +100,13 @@ public final class LiveView implements Watching.Face {
 
     @Override
     public void idle(Duration most, Supplier<Shot> shot) throws InterruptedException {
-        if (resized) {
-            resized = false;
-            stale = true;
-            String clear = size == null ? OPEN : CLEAR;
-            size = Screen.Size.of(host);
-            say(clear);
+        if (size == null || System.nanoTime() - measured > MEASURE_EVERY) {
+            measured = System.nanoTime();
+            Screen.Size now = Screen.Size.of(host);
+            String anew = size == null ? OPEN : CLEAR;
+            stale |= !now.equals(size);
+            say(now.equals(size) ? "" : anew);
+            size = now;
         }
         if (stale || System.nanoTime() - painted > PAINT_EVERY) {
             stale = false;

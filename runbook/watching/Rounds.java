@@ -1,10 +1,8 @@
 package runbook.watching;
 
-import java.io.IOException;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
-import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
@@ -55,7 +53,6 @@ public final class Rounds implements AutoCloseable {
     private final Optional<Backlog> backlog;
     private final Supplier<Before> known;
     private volatile List<Reading> readings;
-    private Set<String> open = Set.of();
     private StatusPage status = StatusPage.UNSEEN;
 
     /** Rounds of what a plan asks for. What is known of our key is asked whenever Klaviyo refuses it. */
@@ -181,21 +178,8 @@ public final class Rounds implements AutoCloseable {
         if (!status.seen()) {
             return List.of();
         }
-        List<StatusPage.Incident> all =
-                new ArrayList<>(status.incidents().stream().filter(StatusPage.Incident::matters).toList());
-        Set<String> gone = new HashSet<>(open);
-        open = all.stream().map(StatusPage.Incident::id).collect(Collectors.toSet());
-        gone.removeAll(open);
-        if (!gone.isEmpty()) {
-            try {
-                // The summary has only what is unresolved: how it ended is in the history.
-                StatusPage.history(settings.target().status(), checks.http(), settings.probing().timeout()).stream()
-                        .filter(one -> gone.contains(one.id())).forEach(all::add);
-            } catch (IOException e) {
-                // The next change may tell.
-            }
-        }
-        return all.stream().flatMap(one -> one.updates().stream().map(update -> told(one, update, now)))
+        return status.incidents().stream().filter(StatusPage.Incident::matters)
+                .flatMap(one -> one.updates().stream().map(update -> told(one, update, now)))
                 .sorted(Comparator.comparing(one -> one.facts().get("vendorAt").toString()))
                 .filter(one -> told.add(one.facts().get("update").toString())).toList();
     }
