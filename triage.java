@@ -130,7 +130,7 @@ class Triage implements Callable<Integer> {
     List<String> endpoints = List.of();
 
     @Option(names = "--log", paramLabel = "FILE", order = 43,
-            description = "the application's log, packed or not, - for standard input: statuses, rates, a loop's caller")
+            description = "the application's log, .gz too, - for standard input: statuses, rates, a loop's caller")
     String log;
 
     @Option(names = "--observed", paramLabel = "STATUS", split = ",", order = 44,

@@ -464,7 +464,8 @@ public final class Cli {
             if (name(option).equals("key-command")) {
                 left.add(option.longestName());
             } else if (shared(option) && !HERE.contains(name(option))) {
-                options.put(name(option), option.longestName() + (given.isEmpty() ? "" : " " + Text.word(open)));
+                String value = option.arity().max() == 0 ? "" : " " + Text.word(open);
+                options.put(name(option), option.longestName() + value);
                 left.addAll(open.equals(given) ? List.of() : List.of("the login or token in " + option.longestName()));
             }
         }
