@@ -7,6 +7,7 @@
 //SOURCES runbook/Checks.java
 //SOURCES runbook/Cli.java
 //SOURCES runbook/DecisionTree.java
+//SOURCES runbook/Facts.java
 //SOURCES runbook/Http.java
 //SOURCES runbook/Incident.java
 //SOURCES runbook/Key.java

@@ -4,11 +4,11 @@
 //DESCRIPTION Writes the postmortem of an incident from what was recorded; people add only what people know
 //SOURCES runbook/Chart.java
 //SOURCES runbook/Cli.java
+//SOURCES runbook/Facts.java
 //SOURCES runbook/Http.java
 //SOURCES runbook/Incident.java
 //SOURCES runbook/Key.java
 //SOURCES runbook/Klaviyo.java
-//SOURCES runbook/LogReader.java
 //SOURCES runbook/Message.java
 //SOURCES runbook/Prometheus.java
 //SOURCES runbook/Screen.java

@@ -7,6 +7,7 @@
 //SOURCES runbook/Checks.java
 //SOURCES runbook/Cli.java
 //SOURCES runbook/DecisionTree.java
+//SOURCES runbook/Facts.java
 //SOURCES runbook/Http.java
 //SOURCES runbook/Incident.java
 //SOURCES runbook/Key.java
@@ -31,7 +32,6 @@
 //SOURCES runbook/watching/Keeper.java
 //SOURCES runbook/watching/LiveView.java
 //SOURCES runbook/watching/Memory.java
-//SOURCES runbook/watching/Pace.java
 //SOURCES runbook/watching/Rounds.java
 //SOURCES runbook/watching/Telling.java
 //SOURCES runbook/watching/Watching.java

@@ -20,8 +20,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import runbook.Facts;
 import runbook.LogReader;
-import runbook.LogReader.Facts;
 
 /** What an application's log tells of its calls to Klaviyo: for triage --log, the bundle's facts.json and the postmortem. */
 class LogReaderTest {
@@ -68,7 +68,7 @@ class LogReaderTest {
         resyncAll            | {"level":50,"name":"klaviyo","caller":"resyncAll","req":{"method":"POST","url":"https://a.klaviyo.com/api/events"},"res":{"statusCode":429}}
         """)
     void whoCallsIsReadAsPythonRailsAndNodeWriteIt(String caller, String line) {
-        assertEquals(List.of(caller), read(AT + line + "\n").callers().stream().map(LogReader.Caller::name).toList());
+        assertEquals(List.of(caller), read(AT + line + "\n").callers().stream().map(Facts.Caller::name).toList());
     }
 
     @ParameterizedTest
@@ -95,7 +95,7 @@ class LogReaderTest {
         String loop = IntStream.range(0, 400).mapToObj(i -> "2026-11-23T00:" + (47 + i / 100) + ":02Z ERROR shop.sync.Worker - POST "
                 + "https://a.klaviyo.com/api/events status=429 Retry-After: " + i % 9).collect(Collectors.joining("\n", "", "\n"));
         Facts facts = read(usual + loop);
-        LogReader.Rate loudest = facts.endpoints().get(0);
+        Facts.Rate loudest = facts.endpoints().get(0);
         assertEquals("POST /api/events", loudest.endpoint());
         assertEquals(100, loudest.perMinute());
         assertEquals(Instant.parse("2026-11-23T00:47:00Z"), loudest.since());

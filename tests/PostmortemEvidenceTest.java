@@ -29,13 +29,13 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import runbook.Incident;
+import runbook.Facts;
 import runbook.Incident.Event;
+import runbook.Incident;
 import runbook.LogReader;
-import runbook.LogReader.Facts;
-import runbook.Settings;
 import runbook.Settings.Problem;
 import runbook.Settings.Templates;
+import runbook.Settings;
 import runbook.StatusPage;
 import runbook.Text.Json;
 import runbook.report.Notebook;
@@ -120,7 +120,7 @@ class PostmortemEvidenceTest extends PostmortemJournals {
         Incident incident = empty();
         StringBuilder log = new StringBuilder();
         ZoneId zone = ZoneOffset.UTC;
-        List<LogReader.Queue> queues = new ArrayList<>();
+        List<Facts.Queue> queues = new ArrayList<>();
         List<StatusPage.Incident> vendor = new ArrayList<>();
         String[] replaced = {"", ""};
         List<String> told = new ArrayList<>();
@@ -132,7 +132,7 @@ class PostmortemEvidenceTest extends PostmortemJournals {
                 case "journal" -> journal(incident, rest.split(" ", 4));
                 case "log" -> log.append(rest).append('\n');
                 case "zone" -> zone = ZoneId.of(rest);
-                case "queue" -> queues.add(new LogReader.Queue(words[0], ROSE, 0, BEGAN, Double.parseDouble(words[1]),
+                case "queue" -> queues.add(new Facts.Queue(words[0], ROSE, 0, BEGAN, Double.parseDouble(words[1]),
                         FELL, Double.parseDouble(words[2])));
                 case "vendor" -> vendor.add(new StatusPage.Incident("", rest.substring(21), "", "", "",
                         Instant.parse(words[0]), Instant.parse(words[0]), null,

@@ -32,7 +32,6 @@ import runbook.Klaviyo.Endpoint;
 import runbook.Screen;
 import runbook.Settings.Templates;
 import runbook.Text.Json;
-import runbook.watching.Keeper;
 import runbook.watching.Keeper.Condition;
 import runbook.watching.Keeper.Goal;
 import runbook.watching.Keeper.Happening;
@@ -40,13 +39,14 @@ import runbook.watching.Keeper.Reading;
 import runbook.watching.Keeper.Result;
 import runbook.watching.Keeper.Round;
 import runbook.watching.Keeper.State;
-import runbook.watching.LiveView;
+import runbook.watching.Keeper;
 import runbook.watching.LiveView.Note;
+import runbook.watching.LiveView;
 import runbook.watching.Memory.History;
 import runbook.watching.Memory.Past;
-import runbook.watching.Pace;
-import runbook.watching.Pace.Ticker;
+import runbook.watching.Rounds.Pace;
 import runbook.watching.Watching.Shot;
+import runbook.watching.Watching.Ticker;
 
 /**
  * The parts of watch that need neither a network nor a process: when it has recovered, how often it asks, what the

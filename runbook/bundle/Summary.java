@@ -22,13 +22,12 @@ import org.commonmark.parser.Parser;
 import org.commonmark.renderer.html.HtmlRenderer;
 import runbook.Chart;
 import runbook.Cli;
-import runbook.Incident;
+import runbook.Facts;
 import runbook.Incident.Event;
-import runbook.LogReader;
-import runbook.LogReader.Facts;
+import runbook.Incident;
 import runbook.Settings.Templates;
-import runbook.Text;
 import runbook.Text.Json;
+import runbook.Text;
 import runbook.Verdict;
 import runbook.bundle.Archive.Part;
 import runbook.bundle.Bundle.State;
@@ -123,7 +122,7 @@ final class Summary {
 
     /** What to make of two counts of the same that are far apart; empty where they are not. */
     private String apart() {
-        long logged = facts.minutes().stream().mapToLong(LogReader.Minute::failed).sum();
+        long logged = facts.minutes().stream().mapToLong(Facts.Minute::failed).sum();
         String more = "more than these logs tell of: it counts every instance all the time; trust it for how many, "
                 + "and the logs for when and whom";
         String fewer = "fewer than these logs tell of: it may lack instances, or a call stands in several lines";
@@ -160,7 +159,7 @@ final class Summary {
         values.put("callers", facts.callers().stream().limit(5).toList());
         values.put("queue", facts.queue());
         values.put("queued", facts.queue().size() < 2 ? ""
-                : facts.queue().stream().mapToDouble(LogReader.Queue::last).sum());
+                : facts.queue().stream().mapToDouble(Facts.Queue::last).sum());
         values.put("waits", facts.waits().stream().limit(40).map(wait -> Map.of("at", String.valueOf(wait.at()),
                 "count", wait.count(), "longestSeconds", wait.longestSeconds() == 0 ? "" : wait.longestSeconds()))
                 .toList());
@@ -175,7 +174,7 @@ final class Summary {
         return lines.map(line -> Map.of("line", line)).toList();
     }
 
-    private static Object failure(LogReader.Failure failure) {
+    private static Object failure(Facts.Failure failure) {
         return failure == null ? "" : Map.of("at", String.valueOf(failure.at()), "status", status(failure.status()),
                 "endpoint", failure.endpoint());
     }

@@ -29,20 +29,20 @@ import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
-import runbook.Checks;
 import runbook.Checks.Findings;
-import runbook.Http;
+import runbook.Checks;
+import runbook.Facts;
 import runbook.Http.Answer;
 import runbook.Http.Fault;
 import runbook.Http.Reply;
+import runbook.Http;
 import runbook.Incident;
 import runbook.Key;
-import runbook.LogReader;
 import runbook.Prometheus;
 import runbook.Settings;
 import runbook.StatusPage;
-import runbook.Text;
 import runbook.Text.Json;
+import runbook.Text;
 import runbook.Tool;
 import runbook.Verdict;
 import runbook.bundle.Bundle.State;
@@ -92,7 +92,7 @@ final class Systems {
     /** Incidents of the vendor's that touch the window, oldest first, as far as they are read. */
     final List<StatusPage.Incident> incidents = new CopyOnWriteArrayList<>();
     /** What Prometheus told. */
-    final List<LogReader.Curve> curves = new CopyOnWriteArrayList<>();
+    final List<Facts.Curve> curves = new CopyOnWriteArrayList<>();
     /** What triage said; null until it did. */
     volatile Verdict verdict;
 
@@ -340,7 +340,7 @@ final class Systems {
             List<Prometheus.Point> points = series.points().stream().filter(point -> Double.isFinite(point.value()))
                     .toList();
             curves.add(counter ? growth(query, series.words(), points)
-                    : new LogReader.Curve(query, series.words(), "", 0, points));
+                    : new Facts.Curve(query, series.words(), "", 0, points));
         }
         String name = Archive.Names.safe(query.length() > 60 ? query.substring(0, 60) : query);
         sink.json(name + ".json", ((Reply) during.answer()).json());
@@ -350,7 +350,7 @@ final class Systems {
     }
 
     // A counter only says something by how fast it grows; when it falls, the application was restarted.
-    private LogReader.Curve growth(String query, String name, List<Prometheus.Point> counted) {
+    private Facts.Curve growth(String query, String name, List<Prometheus.Point> counted) {
         List<Prometheus.Point> points = new ArrayList<>();
         double grown = 0;
         for (int i = 1; i < counted.size(); i++) {
@@ -361,21 +361,21 @@ final class Systems {
             points.add(new Prometheus.Point(point.at(), seconds > 0 ? more * 60 / seconds : 0));
             grown += point.at().isAfter(window.from()) ? more : 0;
         }
-        return new LogReader.Curve(query, name, "per minute", grown, points);
+        return new Facts.Curve(query, name, "per minute", grown, points);
     }
 
     /** Failed calls in the window as Prometheus counts them; 0 where it does not. */
     long counted() {
         return Math.round(curves.stream().filter(curve -> curve.query().equals(ERRORS))
-                .mapToDouble(LogReader.Curve::grown).sum());
+                .mapToDouble(Facts.Curve::grown).sum());
     }
 
     /** Retry queues by instance, as Prometheus has them: the curves whose query names a queue. */
-    List<LogReader.Queue> queues() {
+    List<Facts.Queue> queues() {
         return curves.stream().filter(curve -> curve.query().contains("queue")).flatMap(curve ->
                 curve.points().stream().filter(point -> !point.at().isBefore(window.from()))
-                        .map(point -> LogReader.Queue.one(curve.name(), point.at(), point.value()))
-                        .reduce(LogReader.Queue::then).stream()).toList();
+                        .map(point -> Facts.Queue.one(curve.name(), point.at(), point.value()))
+                        .reduce(Facts.Queue::then).stream()).toList();
     }
 
     // ---- this machine: chosen environment variables, system, Java and proxies

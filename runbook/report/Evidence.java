@@ -24,18 +24,17 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
+import runbook.Facts;
 import runbook.Http;
-import runbook.Incident;
 import runbook.Incident.Event;
-import runbook.LogReader;
-import runbook.LogReader.Facts;
+import runbook.Incident;
 import runbook.Message.Wording.Moment;
 import runbook.Prometheus;
-import runbook.Settings;
 import runbook.Settings.Problem;
+import runbook.Settings;
 import runbook.StatusPage;
-import runbook.Text;
 import runbook.Text.Json;
+import runbook.Text;
 import runbook.report.Timeline.Row;
 
 /**
@@ -119,8 +118,8 @@ final class Evidence {
         facts = bundle();
         Timeline told = new Timeline(events, from.templates());
         Optional<Instant> noticed = told.moment(Moment.DETECTED).or(() -> told.all.stream().findFirst()).map(Row::at);
-        Optional<Instant> first = noticed.or(() -> facts.map(Facts::first).map(LogReader.Failure::at));
-        Instant last = told.ended().or(() -> facts.map(Facts::last).map(LogReader.Failure::at)).or(() -> first)
+        Optional<Instant> first = noticed.or(() -> facts.map(Facts::first).map(Facts.Failure::at));
+        Instant last = told.ended().or(() -> facts.map(Facts::last).map(Facts.Failure::at)).or(() -> first)
                 .orElse(from.now());
         facts.ifPresent(logs -> countLogs(logs, noticed));
         first.ifPresent(at -> from.settings().ifPresent(settings -> measure(settings, at, last)));

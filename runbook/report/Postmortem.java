@@ -15,19 +15,19 @@ import java.util.Optional;
 import java.util.function.BinaryOperator;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
-import runbook.Incident;
+import runbook.Facts.Queue;
+import runbook.Facts.Rate;
+import runbook.Facts;
 import runbook.Incident.Event;
-import runbook.LogReader.Facts;
-import runbook.LogReader.Queue;
-import runbook.LogReader.Rate;
-import runbook.Message;
+import runbook.Incident;
 import runbook.Message.Template;
-import runbook.Message.Wording;
 import runbook.Message.Wording.Moment;
-import runbook.Settings;
+import runbook.Message.Wording;
+import runbook.Message;
 import runbook.Settings.Templates;
-import runbook.Text;
+import runbook.Settings;
 import runbook.Text.Json;
+import runbook.Text;
 import runbook.report.Timeline.Row;
 
 /**

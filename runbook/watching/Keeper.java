@@ -15,7 +15,7 @@ import runbook.Text.Durations;
 
 /**
  * Decides from rounds alone whether it has recovered: no clock, no network. Moments are milliseconds since the epoch,
- * on a clock that nobody sets ({@link Pace.Ticker}).
+ * on a clock that nobody sets ({@link Watching.Ticker}).
  */
 public final class Keeper {
     private static final int DIPS_THAT_FLAP = 3;

@@ -3,8 +3,11 @@ package runbook.watching;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.Collection;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -12,21 +15,24 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;
+import java.util.TreeSet;
+import java.util.function.DoubleSupplier;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.ApiChecks.Symptom;
-import runbook.Checks;
 import runbook.Checks.Before;
 import runbook.Checks.Findings;
-import runbook.Http;
+import runbook.Checks;
 import runbook.Http.Reply;
+import runbook.Http;
 import runbook.Klaviyo.ApiError;
+import runbook.Klaviyo.Endpoint;
 import runbook.Prometheus;
-import runbook.Screen.Check;
 import runbook.Screen.Check.Outcome;
-import runbook.Settings;
+import runbook.Screen.Check;
 import runbook.Settings.Problem;
+import runbook.Settings;
 import runbook.StatusPage;
 import runbook.Text;
 import runbook.watching.Keeper.Condition;
@@ -254,6 +260,96 @@ public final class Rounds implements AutoCloseable {
 
         private static String words(double value) {
             return String.format(Locale.ROOT, value == Math.rint(value) ? "%.0f" : "%.1f", value);
+        }
+    }
+
+    /**
+     * When which check may be made. However short the interval, no endpoint gets more than a tenth of what its steady
+     * window allows in any minute: all keys of an account share one quota, and the application needs it more than we do.
+     * Safe for several threads: rounds are made on one, shown on another.
+     */
+    public static final class Pace {
+        private static final double SHARE = 0.1;
+        private static final double JITTER = 0.1;
+        private static final double MARGIN = 1.01;
+        private static final long MINUTE = 60_000;
+        // Statuspage publishes no limit; its pages are cached for some seconds, so asking more often tells nothing new.
+        private static final long STATUS_PAGE_APART = 5_000;
+
+        private final long interval;
+        private final double speed;
+        private final DoubleSupplier random;
+        // By check what it draws on: an endpoint's quota, or something of its own.
+        private final Map<String, String> quotaOf = new LinkedHashMap<>();
+        private final Map<String, Long> apart = new HashMap<>();
+        private final Map<String, Long> allowed = new HashMap<>();
+        private final Map<String, Long> ready = new HashMap<>();
+        private long begun;
+
+        /**
+         * A pace for these checks, with an interval between rounds as somebody wishes. A drill runs so many times as fast
+         * as real time, quotas included; {@code random}, from 0 to 1, makes the jitter.
+         */
+        public Pace(Collection<String> checks, Duration interval, double speed, DoubleSupplier random) {
+            this.interval = interval.toMillis();
+            this.speed = speed;
+            this.random = random;
+            for (String check : checks) {
+                String quota = check.equals("auth") ? Endpoint.ACCOUNTS.name() : check.replaceFirst("^endpoint:", "");
+                quotaOf.put(check, quota);
+                Endpoint.named(quota).ifPresent(endpoint -> limit(quota, endpoint.steady()));
+            }
+            apart.put("status-page", (long) (STATUS_PAGE_APART / speed));
+        }
+
+        /** Takes in what the API says an endpoint allows in a minute: the lower of that and what is published counts. */
+        public synchronized void limit(String endpoint, long steady) {
+            if (steady > 0 && steady < allowed.getOrDefault(endpoint, Long.MAX_VALUE)) {
+                allowed.put(endpoint, steady);
+                long perMinute = (long) Math.floor(steady * SHARE + 1e-9);
+                // Evenly spaced, so that no minute holds more than its share, wherever it begins; a little more than
+                // evenly, since requests leave some milliseconds after their round begins.
+                double spacing = perMinute > 0 ? (double) MINUTE / perMinute : MINUTE / (steady * SHARE);
+                apart.put(endpoint, (long) Math.ceil(spacing * MARGIN / speed));
+            }
+        }
+
+        /** The checks that may be made at a moment. */
+        public synchronized Set<String> due(long now) {
+            return quotaOf.keySet().stream().filter(check -> readyAt(check) <= now)
+                    .collect(Collectors.toCollection(TreeSet::new));
+        }
+
+        private long readyAt(String check) {
+            return ready.getOrDefault(quotaOf.get(check), Long.MIN_VALUE);
+        }
+
+        /** Counts the checks that a round made, also one of an earlier watch. */
+        public synchronized void made(Set<String> checks, long now) {
+            begun = now;
+            checks.stream().map(quotaOf::get).filter(apart::containsKey)
+                    .forEach(quota -> ready.merge(quota, now + apart.get(quota), Math::max));
+        }
+
+        /** Leaves an endpoint alone for as long as its 429 asked, and longer by a jitter: not everybody is back at once. */
+        public synchronized void hold(String endpoint, long now, Duration retryAfter) {
+            long wait = (long) (Math.max(1_000, retryAfter.toMillis()) * (1 + JITTER * random.getAsDouble()));
+            ready.merge(endpoint, now + wait, Math::max);
+        }
+
+        /**
+         * When the next round begins: an interval after the last, give or take the jitter. Only where every check waits for
+         * its quota it is later: one that needs none does not wait for the others.
+         */
+        public synchronized long next() {
+            long wished = begun + Math.round(interval * (1 + JITTER * (2 * random.getAsDouble() - 1)));
+            return Math.max(wished, quotaOf.keySet().stream().filter(check -> !check.equals("status-page"))
+                    .mapToLong(this::readyAt).min().orElse(wished));
+        }
+
+        /** How long a check still has to wait; empty when it may be made now. */
+        public synchronized Optional<Duration> wait(String check, long now) {
+            return Optional.of(readyAt(check)).filter(at -> at > now).map(at -> Duration.ofMillis(at - now));
         }
     }
 }

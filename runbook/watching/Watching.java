@@ -13,16 +13,17 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
+import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import runbook.Chart;
 import runbook.Checks.Before;
-import runbook.Incident;
 import runbook.Incident.Event;
-import runbook.Settings;
+import runbook.Incident;
 import runbook.Settings.Problem;
-import runbook.Text;
+import runbook.Settings;
 import runbook.Text.Durations;
 import runbook.Text.Json;
+import runbook.Text;
 import runbook.Verdict;
 import runbook.watching.Keeper.Condition;
 import runbook.watching.Keeper.Goal;
@@ -95,10 +96,10 @@ public final class Watching implements AutoCloseable {
 
     private final Plan plan;
     private final Face face;
-    private final Pace.Ticker ticker = new Pace.Ticker(() -> System.nanoTime() / 1_000_000, System::currentTimeMillis);
+    private final Ticker ticker = new Ticker(() -> System.nanoTime() / 1_000_000, System::currentTimeMillis);
     private final long start = ticker.millis();
     private final CompletableFuture<Void> closed = new CompletableFuture<>();
-    private final Pace pace;
+    private final Rounds.Pace pace;
     private final Memory memory;
     private final Past past;
     private final Rounds rounds;
@@ -118,7 +119,7 @@ public final class Watching implements AutoCloseable {
         this.face = face;
         Optional<String> drill = plan.settings().drill();
         long slowest = Math.max(plan.interval().toMillis(), (long) (SLOWEST.toMillis() / plan.speed()));
-        pace = new Pace(plan.checks(), plan.interval(), plan.speed(), Math::random);
+        pace = new Rounds.Pace(plan.checks(), plan.interval(), plan.speed(), Math::random);
         memory = new Memory(plan.incident(), plan.base(), drill, new History(Duration.ofMillis(3 * slowest)),
                 words -> say("trouble", words));
         past = Past.of(memory.journal(), start);
@@ -338,5 +339,50 @@ public final class Watching implements AutoCloseable {
                 memory.incident(), rounds.readings(), check -> pace.wait(check, now), keeper.conditions(now), made,
                 last != null && keeper.good(last.round()), requests, next, message.filter(one -> lasting()),
                 Optional.of(plan.record()).filter(command -> !telling.posts()), telling.pending());
+    }
+
+    /**
+     * The time of day as it was at the start, and as much more as has passed since. It rests on the monotonic clock,
+     * and adds the time that the machine slept, which that clock leaves out: whenever the wall clock went on by seconds
+     * more. One that is set back, or drifts, changes nothing.
+     */
+    public static final class Ticker {
+        private static final long NOTICEABLE = 2_000;
+
+        private final LongSupplier monotonic;
+        private final LongSupplier wall;
+        private long lastMonotonic;
+        private long lastWall;
+        private long now;
+        private long pause;
+
+        /** A ticker on these clocks, of which the first stands still while the machine sleeps. */
+        public Ticker(LongSupplier monotonicMillis, LongSupplier wallMillis) {
+            monotonic = monotonicMillis;
+            wall = wallMillis;
+            lastMonotonic = monotonic.getAsLong();
+            lastWall = wall.getAsLong();
+            now = lastWall;
+        }
+
+        /** Milliseconds since the epoch, time asleep included. */
+        public synchronized long millis() {
+            long awake = monotonic.getAsLong() - lastMonotonic;
+            long passed = wall.getAsLong() - lastWall;
+            lastMonotonic += awake;
+            lastWall += passed;
+            long step = passed - awake > NOTICEABLE ? passed : awake;
+            pause = Math.max(pause, step);
+            now += step;
+            return now;
+        }
+
+        /** The longest time in which nobody looked at it, since this was asked last. */
+        synchronized long longestPause() {
+            millis();
+            long longest = pause;
+            pause = 0;
+            return longest;
+        }
     }
 }
