@@ -265,8 +265,8 @@ public final class Rounds implements AutoCloseable {
 
     /**
      * When which check may be made. However short the interval, no endpoint gets more than a tenth of what its steady
-     * window allows in any minute: all keys of an account share one quota, and the application needs it more than we do.
-     * Safe for several threads: rounds are made on one, shown on another.
+     * window allows in any minute: all keys of an account share one quota, and the application needs it more than we
+     * do. Safe for several threads: rounds are made on one, shown on another.
      */
     public static final class Pace {
         private static final double SHARE = 0.1;
@@ -287,8 +287,8 @@ public final class Rounds implements AutoCloseable {
         private long begun;
 
         /**
-         * A pace for these checks, with an interval between rounds as somebody wishes. A drill runs so many times as fast
-         * as real time, quotas included; {@code random}, from 0 to 1, makes the jitter.
+         * A pace for these checks, with an interval between rounds as somebody wishes. A drill runs so many times as
+         * fast as real time, quotas included; {@code random}, from 0 to 1, makes the jitter.
          */
         public Pace(Collection<String> checks, Duration interval, double speed, DoubleSupplier random) {
             this.interval = interval.toMillis();
@@ -302,7 +302,9 @@ public final class Rounds implements AutoCloseable {
             apart.put("status-page", (long) (STATUS_PAGE_APART / speed));
         }
 
-        /** Takes in what the API says an endpoint allows in a minute: the lower of that and what is published counts. */
+        /**
+         * Takes in what the API says an endpoint allows in a minute: the lower of that and what is published counts.
+         */
         public synchronized void limit(String endpoint, long steady) {
             if (steady > 0 && steady < allowed.getOrDefault(endpoint, Long.MAX_VALUE)) {
                 allowed.put(endpoint, steady);
@@ -331,15 +333,17 @@ public final class Rounds implements AutoCloseable {
                     .forEach(quota -> ready.merge(quota, now + apart.get(quota), Math::max));
         }
 
-        /** Leaves an endpoint alone for as long as its 429 asked, and longer by a jitter: not everybody is back at once. */
+        /**
+         * Leaves an endpoint alone for as long as its 429 asked, and longer by a jitter: not everybody is back at once.
+         */
         public synchronized void hold(String endpoint, long now, Duration retryAfter) {
             long wait = (long) (Math.max(1_000, retryAfter.toMillis()) * (1 + JITTER * random.getAsDouble()));
             ready.merge(endpoint, now + wait, Math::max);
         }
 
         /**
-         * When the next round begins: an interval after the last, give or take the jitter. Only where every check waits for
-         * its quota it is later: one that needs none does not wait for the others.
+         * When the next round begins: an interval after the last, give or take the jitter. Only where every check waits
+         * for its quota it is later: one that needs none does not wait for the others.
          */
         public synchronized long next() {
             long wished = begun + Math.round(interval * (1 + JITTER * (2 * random.getAsDouble() - 1)));
