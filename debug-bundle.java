@@ -135,10 +135,8 @@ class DebugBundle implements Callable<Integer> {
     @Option(names = "--out", paramLabel = "FILE", order = 43, description =
             "the archive (bundle-TIME.zip in the incident's folder, else here)")
     Path out;
-
     @Option(names = {"-y", "--yes"}, order = 84, description = "do not show the lines that stayed, nor ask about them")
     boolean yes;
-
     @Option(names = "--dry-run", order = 85, description =
             "list what would be collected and how large it is, and stop; 41 when some of it is not there")
     boolean dryRun;

@@ -90,11 +90,9 @@ class Postmortem extends PostmortemCommand {
 
     @Option(names = "--lead", paramLabel = "NAME", order = 40, description = "who leads the incident")
     String lead;
-
     @Option(names = "--bundle", paramLabel = "FILE", order = 41,
             description = "a debug bundle, for its counts of logs and metrics (the newest in the incident's folder)")
     Path bundle;
-
     @Option(names = "--out", paramLabel = "FILE", order = 43,
             description = "where to write (postmortem.md in the incident's folder; .html beside it)")
     Path out;
@@ -204,7 +202,6 @@ class Postmortem extends PostmortemCommand {
 
         @Option(names = "--by", paramLabel = "NAME", description = "who did it or saw it")
         String by;
-
         @Option(names = "--kind", paramLabel = "KIND", defaultValue = Event.NOTE,
                 description = "note, detected, acknowledged, diagnosed, mitigated, degraded, recovered, announced")
         Kind kind;
@@ -243,7 +240,6 @@ class Postmortem extends PostmortemCommand {
 
         @Option(names = "--from", paramLabel = "TIME", description = "nothing earlier")
         String from;
-
         @Option(names = "--to", paramLabel = "TIME", description = "nothing later")
         String to;
 
@@ -313,7 +309,6 @@ class Postmortem extends PostmortemCommand {
 
         @Option(names = "--by", paramLabel = "NAME", description = "who closes it")
         String by;
-
         @Option(names = "--anyway", description = "although places are unfinished, or nothing is written")
         boolean anyway;
 

@@ -133,39 +133,30 @@ class Triage implements Callable<Integer> {
     @Option(names = "--log", paramLabel = "FILE", order = 43,
             description = "the application's log, .gz too, - for standard input: statuses, rates, a loop's caller")
     String log;
-
     @Option(names = "--observed", paramLabel = "STATUS", split = ",", order = 44,
             description = "statuses that the application gets from Klaviyo, by hand: 400,429")
     List<Integer> observed = List.of();
-
     @Option(names = "--errors-query", paramLabel = "PROMQL", order = 45,
             description = "the application's errors by status (increase of klaviyo_api_errors_total over 15 minutes)")
     String errorsQuery;
-
     @Option(names = "--accounts", paramLabel = "FILE", order = 46,
             description = "triage many accounts: CSV with name, and where the key is: env, file or command")
     Path accounts;
-
     @Option(names = "--paged-at", paramLabel = "TIME", order = 47,
             description = "when you were paged: 03:02, \"10 min ago\"; the time to respond counts from it")
     String pagedAt;
 
     @Option(names = "--preflight", order = 48, description = "in peacetime: is all there that an incident will need?")
     boolean preflight;
-
     @Option(names = "--explain", order = 50, description = "show the whole decision tree with the path marked")
     boolean explain;
-
     @Option(names = "--curl", order = 51, description = "print the checks as curl commands, and make none")
     boolean curl;
-
     @Option(names = "--announce", paramLabel = "WHOM", order = 52,
             description = "write messages: internal, external or both")
     Audience announce;
-
     @Option(names = "--lead", paramLabel = "NAME", order = 53, description = "who leads the incident")
     String lead;
-
     @Option(names = "--post", order = 54, description = "post the internal message to Slack (SLACK_WEBHOOK_URL)")
     boolean post;
 
@@ -482,8 +473,7 @@ class Triage implements Callable<Integer> {
             screen.marked(Mark.WARN, "slack", 0, "not posted: set " + Slack.VARIABLE);
             return;
         }
-        Slack.Posted posted =
-                Slack.post(http, webhook.get(), message.forSlack(shared.templates()), shared.timeout());
+        Slack.Posted posted = Slack.post(http, webhook.get(), message.forSlack(shared.templates()), shared.timeout());
         screen.marked(posted.accepted() ? Mark.OK : Mark.FAIL, "slack", 0,
                 posted.accepted() ? "posted" : "not posted: " + posted.why());
         if (posted.accepted() && incident.isPresent()) {

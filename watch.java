@@ -119,7 +119,6 @@ class Watch implements Callable<Integer> {
     @Option(names = "--until", paramLabel = "N", defaultValue = "3", order = 41,
             description = "recovered takes this many good rounds in a row (${DEFAULT-VALUE}) ...")
     int until;
-
     @Option(names = "--for", paramLabel = "DURATION", order = 42,
             description = "... over at least this long (2m; 8s in a drill)")
     Duration lasting;
@@ -127,7 +126,6 @@ class Watch implements Callable<Integer> {
     @Option(names = "--fail-after", paramLabel = "N", defaultValue = "2", order = 43,
             description = "failed rounds in a row before it is more than a blip (${DEFAULT-VALUE})")
     int failAfter;
-
     @Option(names = "--max", paramLabel = "DURATION", order = 44,
             description = "give up after this long (4h; 3m in a drill)")
     Duration max;
@@ -139,11 +137,9 @@ class Watch implements Callable<Integer> {
 
     @Option(names = "--no-status-page", order = 46, description = "neither ask the status page nor wait for it")
     boolean noStatusPage;
-
     @Option(names = "--backlog", paramLabel = "PROMQL", defaultValue = "klaviyo_retry_queue_depth", order = 47,
             description = "with --prometheus: the retry queue, back to its level from before (${DEFAULT-VALUE})")
     String backlog;
-
     @Option(names = "--exec", paramLabel = "COMMAND", order = 50,
             description = "run on every change of state, without a shell; KLAVIYO_WATCH_STATE, _PREVIOUS, _SUMMARY, "
                     + "_AT, _INCIDENT and _DRILL tell it what happened")
@@ -152,7 +148,6 @@ class Watch implements Callable<Integer> {
     @Option(names = "--post", order = 51,
             description = "post the internal message to Slack (SLACK_WEBHOOK_URL) on every change, until accepted")
     boolean post;
-
     @Option(names = "--remind", paramLabel = "DURATION", order = 52,
             description = "with --post: again this often while it lasts (as the messages say: 5m, then 20m, after "
                     + "two hours 60m; 20s in a drill)")
@@ -161,10 +156,8 @@ class Watch implements Callable<Integer> {
     @Option(names = "--announce", paramLabel = "WHOM", arity = "0..1", fallbackValue = "both", order = 53,
             description = "leave drafts of messages in the incident folder: internal, external or both (both)")
     Audience announce;
-
     @Option(names = "--lead", paramLabel = "NAME", order = 54, description = "who leads the incident")
     String lead;
-
     @Option(names = "--chart", paramLabel = "FILE", order = 55,
             description = "at the end, draw it all into this .svg or .html file")
     Path chart;

@@ -65,8 +65,7 @@ public final class Message {
         String begun = done.map(event -> "Done at " + Text.minute(event.at()) + ": " + event.summary())
                 .orElse("Under way: " + words.action());
         String usual = state == State.MITIGATING ? begun : "To do: " + words.action();
-        action = Optional.ofNullable(known.action)
-                .orElse(working ? "It works; watching until it has held" : usual);
+        action = Optional.ofNullable(known.action).orElse(working ? "It works; watching until it has held" : usual);
     }
 
     /**

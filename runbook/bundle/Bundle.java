@@ -67,7 +67,6 @@ public final class Bundle {
         @Option(names = "--keep", paramLabel = "RULE", split = ",", order = 70,
                 description = "let personal data through by rule: email,ip,... (the archive's name says so)")
         public Set<String> keep = Set.of();
-
         @Option(names = "--secret-file", paramLabel = "FILE", order = 71,
                 description = "values to take out wherever they are, one a line; repeatable")
         List<Path> secretFiles = List.of();

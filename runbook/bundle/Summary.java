@@ -163,8 +163,7 @@ final class Summary {
         values.put("waits", facts.waits().stream().limit(40).map(wait -> Map.of("at", String.valueOf(wait.at()),
                 "count", wait.count(), "longestSeconds", wait.longestSeconds() == 0 ? "" : wait.longestSeconds()))
                 .toList());
-        values.put("collected", sinks.stream().map(sink -> Map.of("name", sink.name, "words", sink.words()))
-                .toList());
+        values.put("collected", sinks.stream().map(sink -> Map.of("name", sink.name, "words", sink.words())).toList());
         return templates.template("summary.md").fill(values, Summary::form, Summary::escaped);
     }
 
@@ -267,8 +266,7 @@ final class Summary {
         for (Sink sink : sinks) {
             collectors.add(fields("name", sink.name, "state", sink.state().name().toLowerCase(Locale.ROOT)));
         }
-        Object window = head.window == null ? null
-                : fields("from", head.window.from(), "to", head.window.to());
+        Object window = head.window == null ? null : fields("from", head.window.from(), "to", head.window.to());
         String manifest = json(fields("schema", SCHEMA, "tool", "klaviyo-runbook debug-bundle", "version", Cli.VERSION,
                 "drill", head.drill, "created", head.created, "window", window, "grep", head.words, "kept", head.kept,
                 "complete", complete(sinks), "missing", missing(sinks), "collectors", collectors, "files", files));

@@ -204,8 +204,7 @@ public final class Redactor {
         private static final byte[] NONE = {};
         // What is a stand-in already.
         private static final String STAYS = "";
-        private static final byte[] LEFT_OUT =
-                "[left out: it could not be redacted]".getBytes(StandardCharsets.UTF_8);
+        private static final byte[] LEFT_OUT = "[left out: it could not be redacted]".getBytes(StandardCharsets.UTF_8);
         private static final Pattern ENDS_NAME = Pattern.compile("[ \\t]*+[:=]");
         private static final Pattern ELEMENT = Pattern.compile("[^\\s\"'`,;:=()\\[\\]{}<>|&]++");
         private static final Pattern NEXT_LINE = Pattern.compile("\\s++(?=[\"'\\[{\\])}]|\\z)");

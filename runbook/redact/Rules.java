@@ -197,8 +197,7 @@ public final class Rules {
 
     private static final Pattern SET =
             Pattern.compile("(?<=(?:^|[^\\\\])(?:\\\\\\\\){0,9})\\[\\^?(?:\\\\.|[^\\]\\\\])+\\]");
-    private static final Pattern RANGE =
-            Pattern.compile("\\\\x80-\\\\xff|(?<!\\\\)[A-Za-z0-9]-[A-Za-z0-9]|\\\\[wd]");
+    private static final Pattern RANGE = Pattern.compile("\\\\x80-\\\\xff|(?<!\\\\)[A-Za-z0-9]-[A-Za-z0-9]|\\\\[wd]");
 
     // (?d): only a line feed ends a line. Without it a "next line" (0x85) inside a UTF-8 letter would. Characters of a
     // set are listed one by one: the JDK looks those up in a table, and asks for ranges one after the other.

@@ -285,8 +285,7 @@ public record Document(Path markdown) {
     // ---- what stands in it from outside
 
     private static final int LONGEST = 400;
-    private static final Pattern MARKUP =
-            Pattern.compile("[\\\\`*\\[\\]|~$]|(?<![\\p{Alnum}_])_|_(?![\\p{Alnum}_])");
+    private static final Pattern MARKUP = Pattern.compile("[\\\\`*\\[\\]|~$]|(?<![\\p{Alnum}_])_|_(?![\\p{Alnum}_])");
     // At the beginning of a line: headings (of both kinds), lists, quotes, rules.
     private static final Pattern BLOCK = Pattern.compile("^(?=[#+=-])|(?<=^\\d{1,9})(?=[.)])");
     // GitHub and GitLab notify whoever is mentioned and link what looks like an issue; Markdown itself knows neither.

@@ -109,8 +109,7 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
 
     // Names of columns in the usual spellings, and where Slack and a journal have them.
     private static final List<String> TIME = List.of("at", "time", "timestamp", "date", "datetime", "ts");
-    private static final List<String> TEXT =
-            List.of("text", "summary", "message", "event text", "description", "what");
+    private static final List<String> TEXT = List.of("text", "summary", "message", "event text", "description", "what");
     private static final List<String> BY = List.of("/user_profile/display_name", "/user_profile/real_name", "/data/by",
             "by", "author", "who", "name", "username", "user");
     private static final List<String> KIND = List.of("kind", "event");

@@ -188,8 +188,7 @@ public class Sandbox implements AutoCloseable {
             URI status = site(sites::statusPage);
             URI prometheus = scenario.broken(Part.PROMETHEUS) ? REFUSING : site(sites::prometheus);
             ours = site(sites::ours);
-            URI webhook = scenario.certificate().isEmpty() ? ours
-                    : secured(scenario.certificate().get(), sites::ours);
+            URI webhook = scenario.certificate().isEmpty() ? ours : secured(scenario.certificate().get(), sites::ours);
             target = new Settings.Target(api, status, ours.resolve("/health"), webhook.resolve(Sites.WEBHOOK),
                     prometheus, true);
         } catch (IOException e) {
