@@ -96,11 +96,9 @@ class Postmortem extends PostmortemCommand {
     @Option(names = "--out", paramLabel = "FILE", order = 43,
             description = "where to write (postmortem.md in the incident's folder; .html beside it)")
     Path out;
-
     @Option(names = "--check", paramLabel = "FILE", order = 44, arity = "0..1", fallbackValue = "",
             description = "write nothing; tell what is unfinished, with line numbers")
     String check;
-
     @Option(names = "--errors-query", paramLabel = "PROMQL", order = 45,
             description = "failed calls by status over $window (klaviyo_api_errors_total)")
     String query = "sum by (status) (increase(klaviyo_api_errors_total[$window]))";
@@ -199,7 +197,6 @@ class Postmortem extends PostmortemCommand {
         @Option(names = "--at", paramLabel = "TIME", defaultValue = "now",
                 description = "when: 10:12 on the incident's day, \"10 min ago\", \"2026-11-23 10:12\"; UTC (now)")
         String at;
-
         @Option(names = "--by", paramLabel = "NAME", description = "who did it or saw it")
         String by;
         @Option(names = "--kind", paramLabel = "KIND", defaultValue = Event.NOTE,

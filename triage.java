@@ -129,7 +129,6 @@ class Triage implements Callable<Integer> {
             description = "probe this endpoint: accounts, profiles, lists, metrics, events, webhooks or a path such as "
                     + "/api/segments; repeatable (all but accounts, which the key's check asks)")
     List<String> endpoints = List.of();
-
     @Option(names = "--log", paramLabel = "FILE", order = 43,
             description = "the application's log, .gz too, - for standard input: statuses, rates, a loop's caller")
     String log;
@@ -145,7 +144,6 @@ class Triage implements Callable<Integer> {
     @Option(names = "--paged-at", paramLabel = "TIME", order = 47,
             description = "when you were paged: 03:02, \"10 min ago\"; the time to respond counts from it")
     String pagedAt;
-
     @Option(names = "--preflight", order = 48, description = "in peacetime: is all there that an incident will need?")
     boolean preflight;
     @Option(names = "--explain", order = 50, description = "show the whole decision tree with the path marked")

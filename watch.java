@@ -115,26 +115,22 @@ class Watch implements Callable<Integer> {
     @Option(names = "--interval", paramLabel = "DURATION", order = 40,
             description = "between rounds, give or take a tenth (30s; 2s in a drill); slower where quotas ask for it")
     Duration interval;
-
     @Option(names = "--until", paramLabel = "N", defaultValue = "3", order = 41,
             description = "recovered takes this many good rounds in a row (${DEFAULT-VALUE}) ...")
     int until;
     @Option(names = "--for", paramLabel = "DURATION", order = 42,
             description = "... over at least this long (2m; 8s in a drill)")
     Duration lasting;
-
     @Option(names = "--fail-after", paramLabel = "N", defaultValue = "2", order = 43,
             description = "failed rounds in a row before it is more than a blip (${DEFAULT-VALUE})")
     int failAfter;
     @Option(names = "--max", paramLabel = "DURATION", order = 44,
             description = "give up after this long (4h; 3m in a drill)")
     Duration max;
-
     @Option(names = "--check", paramLabel = "NAME", split = ",", arity = "1..*", order = 45,
             description = "watch only this check; repeatable: network, auth, endpoints, endpoint:profiles, ..., app, "
                     + "app-errors, webhook (all that apply)")
     List<String> chosen = List.of();
-
     @Option(names = "--no-status-page", order = 46, description = "neither ask the status page nor wait for it")
     boolean noStatusPage;
     @Option(names = "--backlog", paramLabel = "PROMQL", defaultValue = "klaviyo_retry_queue_depth", order = 47,
@@ -144,7 +140,6 @@ class Watch implements Callable<Integer> {
             description = "run on every change of state, without a shell; KLAVIYO_WATCH_STATE, _PREVIOUS, _SUMMARY, "
                     + "_AT, _INCIDENT and _DRILL tell it what happened")
     String exec;
-
     @Option(names = "--post", order = 51,
             description = "post the internal message to Slack (SLACK_WEBHOOK_URL) on every change, until accepted")
     boolean post;
@@ -152,7 +147,6 @@ class Watch implements Callable<Integer> {
             description = "with --post: again this often while it lasts (as the messages say: 5m, then 20m, after "
                     + "two hours 60m; 20s in a drill)")
     Duration remind;
-
     @Option(names = "--announce", paramLabel = "WHOM", arity = "0..1", fallbackValue = "both", order = 53,
             description = "leave drafts of messages in the incident folder: internal, external or both (both)")
     Audience announce;
