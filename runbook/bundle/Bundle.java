@@ -31,7 +31,6 @@ import runbook.bundle.Archive.Part;
 import runbook.bundle.Collecting.Collector;
 import runbook.bundle.Collecting.Sink;
 import runbook.bundle.Pipeline.Wanted;
-import runbook.redact.Pieces.Words;
 import runbook.redact.Redactor;
 import runbook.redact.Redactor.Policy;
 import runbook.redact.Rules;
@@ -207,7 +206,7 @@ public final class Bundle {
             size = Archive.size("--max-size", maxSize);
             try {
                 ZoneId zone = logZone == null ? ZoneId.systemDefault() : ZoneId.of(logZone);
-                wanted = new Wanted(words.isEmpty() ? null : new Words(words), context, window, zone);
+                wanted = new Wanted(words.isEmpty() ? null : new Pipeline.Words(words), context, window, zone);
             } catch (DateTimeException e) {
                 throw new Problem("--log-zone " + Text.safe(logZone, 40)
                         + " is no time zone: write UTC, Europe/Berlin or +02:00");

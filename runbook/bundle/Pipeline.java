@@ -10,6 +10,7 @@ import java.time.ZoneId;
 import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.Deque;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -25,7 +26,6 @@ import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.redact.Pieces;
 import runbook.redact.Pieces.Piece;
-import runbook.redact.Pieces.Words;
 import runbook.redact.Redactor;
 import runbook.redact.Redactor.Tally;
 import runbook.redact.Scan;
@@ -400,6 +400,52 @@ final class Pipeline implements Closeable {
                 own += Math.max(0, Math.min(to, piece.to()) - Math.max(from, piece.from()));
                 done = to;
             }
+        }
+    }
+
+    /** Finds ASCII words in bytes, letters in either case, by Horspool's skips: most bytes are never looked at. */
+    static final class Words {
+        private final String words;
+        private final byte[] lower;
+        private final byte[] upper;
+        private final int[] skip = new int[256];
+
+        /** A search for these words, which may not be empty. */
+        Words(String words) {
+            this.words = words;
+            lower = words.toLowerCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
+            upper = words.toUpperCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
+            Arrays.fill(skip, lower.length);
+            for (int i = 0; i < lower.length; i++) {
+                skip[lower[i] & 0xff] = lower.length - 1 - i;
+                skip[upper[i] & 0xff] = lower.length - 1 - i;
+            }
+        }
+
+        @Override
+        public String toString() {
+            return words;
+        }
+
+        /** Where they first begin in {@code data[from, to)}, or -1. */
+        int find(byte[] data, int from, int to) {
+            int last = from + lower.length - 1;
+            while (last < to) {
+                int far = skip[data[last] & 0xff];
+                if (far == 0 && isAt(data, last - lower.length + 1)) {
+                    return last - lower.length + 1;
+                }
+                last += Math.max(1, far);
+            }
+            return -1;
+        }
+
+        private boolean isAt(byte[] data, int at) {
+            int i = 0;
+            while (i < lower.length && (data[at + i] == lower[i] || data[at + i] == upper[i])) {
+                i++;
+            }
+            return i == lower.length;
         }
     }
 }

@@ -24,12 +24,10 @@ final class Encoded {
     /** What a private key's body is overwritten with. */
     static final byte BLANK = '*';
     private static final int SHORTEST_RUN = 20;
-    // 12 printable bytes in a row do not come about by chance: (95/256)^12 is 1 in 140,000 for each alignment and
-    // place.
+    // So many printable bytes in a row are no chance: (95/256)^12 is 1 in 140,000 for each alignment and place.
     private static final int SURELY_TEXT = 12;
     private static final int LONGEST_KEY = 16_384;
-    // Terminals' sequences, also as pagers and system loggers show them; soft hyphen, no-break space, zero-width
-    // characters.
+    // Terminals' sequences, also as pagers and loggers show them; soft hyphen, no-break space, zero-width ones.
     private static final Pattern ESCAPE = Pattern.compile("%(?:u([0-9a-fA-F]{4})|([0-9a-fA-F]{2}))|\\\\(?:u([0-"
             + "9a-fA-F]{4})|x([0-9a-fA-F]{2})"
             + "|([0-3][0-7]{2})|([nrtbfe]|[!-/:-@\\[-`{-~]))|&(?:#(\\d{1,5})|#[xX]([0-9a-fA-F]{1,4})|(\\w{2,8}));"
@@ -37,8 +35,7 @@ final class Encoded {
     private static final String LETTERS = "nrtbfe";
     private static final String MEANT = "\n\n\t  \u001b";
     private static final Map<String, String> ENTITIES = Map.of("amp", "&", "lt", "<", "gt", ">", "quot", "\"", "apos",
-            "'", "nbsp", " ",
-            "commat", "@", "equals", "=", "lowbar", "_", "plus", "+");
+            "'", "nbsp", " ", "commat", "@", "equals", "=", "lowbar", "_", "plus", "+");
     private static final Pattern LOGIN = Pattern.compile("[\\w.@+-]{2,64}:(?![/:])(?=[^\\s]*[A-Za-z])[\\x21-"
             + "\\x7e]{3,128}\\x00*");
     private static final Pattern PEM_LINE = Pattern.compile("(?=.*[a-z])(?=.*[A-Z])(?=.*\\d)[A-Za-z0-9+/]+");
@@ -242,8 +239,7 @@ final class Encoded {
     private void run(Encoded next, int start, int end, Runs found) {
         // A line of a private key's body that came without its beginning: 64 or 76 characters, alone to the line's end.
         int size = end - start;
-        boolean alone = (start == 0 || data[start - 1] <= ' ') && (end == length || data[end] == '\n'
-                || data[end] == '\r');
+        boolean alone = (start == 0 || data[start - 1] <= ' ') && (end == length || "\r\n".indexOf(data[end]) >= 0);
         if (alone && (size == 64 || size == 76) && PEM_LINE.matcher(text).region(start, end).matches()) {
             found.found(start, end, "private-key");
         } else if (size == 34 && hexEnd(start, end) == end && !text.startsWith("AC", start)) {

@@ -8,7 +8,6 @@ import java.io.InputStreamReader;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
-import java.util.Locale;
 import java.util.Map;
 import java.util.zip.GZIPInputStream;
 
@@ -157,8 +156,7 @@ public final class Pieces {
         private static final int LOOK = 4_096;
         private static final int DEEPEST = 3;
         private static final Map<String, String> UNREADABLE = Map.of("\u00fd7zXZ", "xz", "(\u00b5/\u00fd", "zstd",
-                "BZh", "bzip2",
-                "PK\u0003\u0004", "zip", "7z\u00bc\u00af", "7z", "\u0004\"M\u0018", "lz4");
+                "BZh", "bzip2", "PK\u0003\u0004", "zip", "7z\u00bc\u00af", "7z", "\u0004\"M\u0018", "lz4");
 
         private PlainInput() { }
 
@@ -242,52 +240,6 @@ public final class Pieces {
                     return read;
                 }
             };
-        }
-    }
-
-    /** Finds ASCII words in bytes, letters in either case, by Horspool's skips: most bytes are never looked at. */
-    public static final class Words {
-        private final String words;
-        private final byte[] lower;
-        private final byte[] upper;
-        private final int[] skip = new int[256];
-
-        /** A search for these words, which may not be empty. */
-        public Words(String words) {
-            this.words = words;
-            lower = words.toLowerCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
-            upper = words.toUpperCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
-            Arrays.fill(skip, lower.length);
-            for (int i = 0; i < lower.length; i++) {
-                skip[lower[i] & 0xff] = lower.length - 1 - i;
-                skip[upper[i] & 0xff] = lower.length - 1 - i;
-            }
-        }
-
-        @Override
-        public String toString() {
-            return words;
-        }
-
-        /** Where they first begin in {@code data[from, to)}, or -1. */
-        public int find(byte[] data, int from, int to) {
-            int last = from + lower.length - 1;
-            while (last < to) {
-                int far = skip[data[last] & 0xff];
-                if (far == 0 && isAt(data, last - lower.length + 1)) {
-                    return last - lower.length + 1;
-                }
-                last += Math.max(1, far);
-            }
-            return -1;
-        }
-
-        private boolean isAt(byte[] data, int at) {
-            int i = 0;
-            while (i < lower.length && (data[at + i] == lower[i] || data[at + i] == upper[i])) {
-                i++;
-            }
-            return i == lower.length;
         }
     }
 }

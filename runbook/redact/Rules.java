@@ -348,6 +348,7 @@ public final class Rules {
         private static final int START = 1;
         // Three times as many as the built-in rules have.
         private static final int MOST_STATES = 16_384;
+        private static final int STRETCH = 1 << 13;
 
         /** The places that the last bytes may have led to, and the triggers that end there, in the table's order. */
         private record State(BitSet places, List<Trigger> ends) { }
@@ -445,42 +446,82 @@ public final class Rules {
             return classes;
         }
 
-        /** Tells of every trigger in the data. */
+        /**
+         * Tells of every trigger in the data. Two halves are walked side by side, since each step waits for the one
+         * before it: the second as if nothing stood before it, which is right from where the first meets its way.
+         */
         void find(byte[] data, int length, Found found) {
-            int[] row = {START * CLASSES};
-            for (int at = quiet(data, 0, length, row); at < length; at = quiet(data, at + 1, length, row)) {
-                int step = row[0] | CLASS[data[at] & 0xff];
-                row[0] = steps[step] < 0 ? -steps[step] : step(step);
-                for (Trigger trigger : state(row[0] / CLASSES).ends) {
-                    found.at(trigger, at);
+            int[] rows = {START * CLASSES, 0};
+            int[] ended = new int[Math.min(length, STRETCH)];
+            for (int from = 0, to = 0; from < length; from = to) {
+                to = Math.min(length, from + STRETCH);
+                rows[1] = START * CLASSES;
+                int ahead = (to - from + 1) / 2;
+                int count = 0;
+                int at = quiet(data, from, to, ahead, rows);
+                for (; at + ahead < to; at = quiet(data, at + 1, to, ahead, rows)) {
+                    rows[0] = next(rows[0], data[at]);
+                    tell(rows[0], at, found);
+                    rows[1] = next(rows[1], data[at + ahead]);
+                    if (!state(rows[1]).ends.isEmpty()) {
+                        ended[count++] = at + ahead;
+                        ended[count++] = rows[1];
+                    }
                 }
+                int met = START * CLASSES;
+                for (; at < to && (at < from + ahead || rows[0] != met); at++) {
+                    met = at < from + ahead ? met : next(met, data[at]);
+                    rows[0] = next(rows[0], data[at]);
+                    tell(rows[0], at, found);
+                }
+                for (int i = 0; i < count; i += 2) {
+                    if (ended[i] >= at) {
+                        tell(ended[i + 1], ended[i], found);
+                    }
+                }
+                rows[0] = at < to ? rows[1] : rows[0];
             }
         }
 
-        // Goes on to where a trigger may end; all time is spent here, so it is nothing but a walk through the table.
-        private int quiet(byte[] data, int from, int length, int[] row) {
+        // Goes on to where a trigger may end in either half; all time is spent here, so it is nothing but a walk.
+        private int quiet(byte[] data, int from, int to, int ahead, int[] rows) {
             int[] table = steps;
             byte[] classes = CLASS;
-            int current = row[0];
+            int first = rows[0];
+            int second = rows[1];
             int at = from;
-            while (at < length) {
-                int next = table[current | classes[data[at] & 0xff]];
-                if (next <= 0) {
+            while (at + ahead < to) {
+                int next = table[first | classes[data[at] & 0xff]];
+                int other = table[second | classes[data[at + ahead] & 0xff]];
+                if (next <= 0 || other <= 0) {
                     break;
                 }
-                current = next;
+                first = next;
+                second = other;
                 at++;
             }
-            row[0] = current;
+            rows[0] = first;
+            rows[1] = second;
             return at;
         }
 
+        private int next(int row, byte b) {
+            int step = row | CLASS[b & 0xff];
+            return steps[step] == 0 ? step(step) : Math.abs(steps[step]);
+        }
+
+        private void tell(int row, int last, Found found) {
+            for (Trigger trigger : state(row).ends) {
+                found.at(trigger, last);
+            }
+        }
+
         // Another thread's step may be seen before its state is.
-        private State state(int number) {
-            State state = states[number];
+        private State state(int row) {
+            State state = states[row / CLASSES];
             if (state == null) {
                 synchronized (this) {
-                    state = states[number];
+                    state = states[row / CLASSES];
                 }
             }
             return state;

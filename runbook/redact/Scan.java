@@ -13,15 +13,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import runbook.redact.Pieces.Piece;
-import runbook.redact.Pieces.Words;
 import runbook.redact.Redactor.Finder;
 import runbook.redact.Redactor.Span;
 import runbook.redact.Redactor.Tally;
 
 /** One thread's worker over the {@link Pieces} of streams. It counts into its tally. Not for use by several threads. */
 public final class Scan {
-    private static final Words PRIVATE_KEY = new Words("PRIVATE KEY");
-
     private final Tally tally;
     private final Finder finder;
 
@@ -53,9 +50,6 @@ public final class Scan {
     /** Overwrites the bodies of private keys, line ends kept: before lines are chosen and looked at one by one. */
     public void blankPrivateKeys(Piece piece) {
         byte[] data = piece.data();
-        if (PRIVATE_KEY.find(data, 0, piece.length()) < 0) {
-            return;
-        }
         Encoded.privateKeys(new String(data, 0, piece.length(), StandardCharsets.ISO_8859_1), (start, end, id) -> {
             for (int i = start; i < end; i++) {
                 data[i] = data[i] == '\n' || data[i] == '\r' || data[i] == '"' ? data[i] : Encoded.BLANK;
