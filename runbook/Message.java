@@ -42,6 +42,7 @@ public final class Message {
     private final Instant next;
     private final Optional<String> drill;
     private final boolean working;
+    private final boolean queueing;
 
     /**
      * What somebody knows better, each null where nobody does: the drill's scenario; who leads, with or without {@code
@@ -61,7 +62,10 @@ public final class Message {
         lead = named.isEmpty() ? Incident.lead(journal) : named;
         Instant due = known.next == null ? due(journal, at) : known.next;
         next = state == State.RESOLVED ? null : due;
-        Optional<Event> done = journal.stream().filter(Event::mitigating).reduce((first, last) -> last);
+        List<Event> mitigating = journal.stream().filter(Event::mitigating).toList();
+        // Nobody outside is promised what nobody said to be so.
+        queueing = mitigating.stream().anyMatch(event -> event.summary().matches("(?is).*\\b(fallback|queu).*"));
+        Optional<Event> done = mitigating.stream().reduce((first, last) -> last);
         String begun = done.map(event -> "Done at " + Text.minute(event.at()) + ": " + event.summary())
                 .orElse("Under way: " + words.action());
         String usual = state == State.MITIGATING ? begun : "To do: " + words.action();
@@ -161,6 +165,7 @@ public final class Message {
         values.put("status", state.name());
         values.put("suspected", state == State.INVESTIGATING && !words.rootCause().startsWith("Not yet known"));
         values.put("working", working);
+        values.put("queueing", queueing);
         values.put("outage", component().equals("Major Outage"));
         values.put("drill", drill.orElse(""));
         values.put("next", next == null ? "" : Text.minute(next));

@@ -107,6 +107,16 @@ class MessageTest {
                 "Incident lead: @Bo\n", "Next update: by 2026-11-23T03:39Z\n");
     }
 
+    @ParameterizedTest
+    @CsvSource({"mitigated,fallback on,true", "mitigated,failed calls are queued,true", "mitigated,restarted the shop,false",
+        "rotated,the key was replaced,false"})
+    void customersAreToldThatTheirDataIsQueuedOnlyWhereSomebodySaidSo(String kind, String what, boolean queued) {
+        List<Event> journal = List.of(new Event(AT, "x", kind, what, Json.object()));
+        String text = Message.of(TEXTS, "key-invalid", "P1", State.MITIGATING, AT, journal, NOTHING).external(TEXTS);
+        assertSays(text, queued ? "Customer data is being queued and will be processed" : "What is delayed may arrive late.");
+        assertEquals(queued, text.contains("queued"), text);
+    }
+
     /** Somebody looks again in the middle of an incident, and all is well: that is no other incident, nor its end. */
     @ParameterizedTest
     @CsvSource({"'',Monitoring,none in the last look; it was: Sub", "recovered,Resolved,over; it was: Sub"})

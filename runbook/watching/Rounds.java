@@ -3,6 +3,7 @@ package runbook.watching;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -60,6 +61,7 @@ public final class Rounds implements AutoCloseable {
     private final Supplier<Before> known;
     private volatile List<Reading> readings;
     private StatusPage status = StatusPage.UNSEEN;
+    private boolean appTold;
 
     /** Rounds of what a plan asks for. What is known of our key is asked whenever Klaviyo refuses it. */
     Rounds(Watching.Plan plan, Pace pace, Past past, Supplier<Before> known) {
@@ -103,7 +105,9 @@ public final class Rounds implements AutoCloseable {
                 ? reading(made.get(last.check()), findings) : last.stale()).toList();
         heed(findings, now);
         status = due.contains(PAGE) ? findings.status() : status;
-        List<Happening> news = due.contains(PAGE) ? updates(now) : List.of();
+        List<Happening> news = new ArrayList<>(due.contains(PAGE) ? updates(now) : List.of());
+        Optional.ofNullable(made.get("app")).filter(app -> untold(app) && told.add("app")).ifPresent(app ->
+                news.add(Happening.of("left-out", now, "app is left out: " + app.summary(), Map.of())));
         List<Reading> deciding = readings.stream().filter(reading -> !reading.check().equals(PAGE)).toList();
         Optional<Condition> page = Optional.of(status).filter(any -> deciding.size() < readings.size())
                 .map(Rounds::condition);
@@ -128,7 +132,13 @@ public final class Rounds implements AutoCloseable {
         return check.outcome() == Outcome.FAIL && Integer.valueOf(401).equals(check.http());
     }
 
-    private static Result result(Check check, Findings findings) {
+    // Somebody else answers where a health endpoint was never found; one that is gone is another matter.
+    private boolean untold(Check app) {
+        appTold |= app.outcome() == Outcome.OK || app.state().equals("degraded");
+        return !appTold && app.state().equals("not told");
+    }
+
+    private Result result(Check check, Findings findings) {
         return switch (check.outcome()) {
             case OK -> Result.GOOD;
             case FAIL -> Result.BAD;
@@ -138,10 +148,10 @@ public final class Rounds implements AutoCloseable {
     }
 
     // Bad where it means slow or unwell; elsewhere it says that something could not be told, or is for later.
-    private static Result warned(Check check, Findings findings) {
-        boolean slow = findings.endpoints().stream().anyMatch(probe -> probe.check() == check && probe.slow());
-        if (slow || check.name().equals("app")) {
-            return Result.BAD;
+    private Result warned(Check check, Findings findings) {
+        boolean app = check.name().equals("app");
+        if (app || findings.endpoints().stream().anyMatch(probe -> probe.check() == check && probe.slow())) {
+            return app && untold(check) ? Result.UNKNOWN : Result.BAD;
         }
         boolean told = switch (check.name()) {
             case "app-errors" -> !check.state().equals("unavailable");
