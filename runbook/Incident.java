@@ -282,12 +282,15 @@ public record Incident(Path folder) {
 
         // Triage knows from a log when it began, and watch when it saw the first failure.
         private Instant began() {
-            String since = data.path("firstFailure").asText(data.path("since").asText());
+            return time("firstFailure").or(() -> time("since")).filter(at::isAfter).orElse(at);
+        }
+
+        /** A time among its data; empty where there is none. */
+        public Optional<Instant> time(String name) {
             try {
-                Instant known = since.isEmpty() ? at : Instant.parse(since);
-                return known.isBefore(at) ? known : at;
+                return Optional.of(data.path(name).asText()).filter(text -> text.endsWith("Z")).map(Instant::parse);
             } catch (DateTimeException e) {
-                return at;
+                return Optional.empty();
             }
         }
 

@@ -162,7 +162,7 @@ final class Evidence {
     // Of the log that triage was given, when its failures begin, and how many there are, the last time that it was
     // given: where no bundle has looked at logs since.
     private void countTriaged() {
-        events.stream().flatMap(event -> Timeline.time(event, "firstFailure").stream()).filter(EARLIEST::isBefore)
+        events.stream().flatMap(event -> event.time("firstFailure").stream()).filter(EARLIEST::isBefore)
                 .forEach(at -> symptom(at, "the application's log, read by triage", ""));
         events.stream().filter(event -> event.data().has("logged")).reduce((one, later) -> later).ifPresent(last -> {
             Map<Integer, Long> statuses = last.data().path("logged").properties().stream()
@@ -327,7 +327,7 @@ final class Evidence {
     private void vendorsWords() {
         Predicate<Event> vendors = event -> event.data().has("vendorAt");
         Stream<Event> noted = events.stream().filter(vendors).map(note -> word(
-                Timeline.time(note, "vendorAt").orElse(note.at()), note.data().path("status").asText(),
+                note.time("vendorAt").orElse(note.at()), note.data().path("status").asText(),
                 note.data().path("incident").asText(), note.data().path("body").asText()));
         Stream<Event> posted = vendor.stream().flatMap(one -> one.updates().stream().filter(said -> said.at() != null)
                 .map(said -> word(said.at(), said.status(), one.name(), said.body())));

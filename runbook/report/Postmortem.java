@@ -152,7 +152,7 @@ public final class Postmortem {
         Comparator<Event> time = Comparator.comparing(Event::at);
         Optional<Event> told = Incident.State.of(evidence.events).told().stream().max(time);
         Optional<Event> last = told.or(() -> evidence.events.stream().filter(Event::failing).min(time));
-        return told.flatMap(message -> Timeline.time(message, "next"))
+        return told.flatMap(message -> message.time("next"))
                 .or(() -> last.map(event -> Message.due(evidence.events, event.at())));
     }
 

@@ -1,6 +1,5 @@
 package runbook.report;
 
-import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -86,7 +85,7 @@ final class Timeline {
 
     // Watch tells of a recovery once it held: the moment it began is an event of its own, with the runbook's words.
     private static Stream<Event> heldSince(Event event) {
-        Optional<Instant> since = event.event().equals(Event.RECOVERED) ? time(event, "goodSince") : Optional.empty();
+        Optional<Instant> since = event.event().equals(Event.RECOVERED) ? event.time("goodSince") : Optional.empty();
         if (since.isEmpty() || !since.get().isBefore(event.at())) {
             return Stream.of(event);
         }
@@ -122,15 +121,6 @@ final class Timeline {
     }
 
     // ---- single events
-
-    /** A time among an event's data; empty where there is none. */
-    static Optional<Instant> time(Event event, String name) {
-        try {
-            return Optional.of(event.data().path(name).asText()).filter(at -> at.endsWith("Z")).map(Instant::parse);
-        } catch (DateTimeException e) {
-            return Optional.empty();
-        }
-    }
 
     /** The diagnosis that a check came to; empty for a cause that a person named. */
     static String diagnosis(Event event) {

@@ -5,7 +5,6 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -224,7 +223,7 @@ public final class Memory implements AutoCloseable {
                 State seen = State.of(event.data().path("kind").asText());
                 if (seen != State.STARTING) {
                     state = seen;
-                    since = Math.min(now, instant(event, "since").toEpochMilli());
+                    since = Math.min(now, event.time("since").orElse(event.at()).toEpochMilli());
                 }
                 if (seen == State.DEGRADED || seen == State.FLAPPING) {
                     falls.add(since);
@@ -251,15 +250,6 @@ public final class Memory implements AutoCloseable {
 
         boolean over() {
             return state == State.RECOVERED && !troubled();
-        }
-
-        // Of a field that says when; the event's own time where none does.
-        private static Instant instant(Event event, String field) {
-            try {
-                return event.data().has(field) ? Instant.parse(event.data().path(field).asText()) : event.at();
-            } catch (DateTimeException e) {
-                return event.at();
-            }
         }
     }
 
@@ -306,7 +296,7 @@ public final class Memory implements AutoCloseable {
         private static Chart.Mark mark(Event event) {
             String kind = event.data().path("kind").asText(event.event());
             // The vendor's own time; when it was seen is the next best.
-            Instant at = Past.instant(event, "vendorAt");
+            Instant at = event.time("vendorAt").orElse(event.at());
             return new Chart.Mark(at, Chart.Shape.of(kind), kind, kind + ": " + event.summary(), event.step());
         }
 
