@@ -108,8 +108,6 @@ class Triage implements Callable<Integer> {
     private static final int ACCOUNTS_AT_ONCE = 20;
     // P1 first, then P2 and P3, then what could not be told, then P4, then healthy.
     /** What nobody but whoever ran this needs to hear of. */
-    private static final Set<Diagnosis> OURS_ALONE = Set.of(Diagnosis.HEALTHY, Diagnosis.KEY_OTHER,
-            Diagnosis.KEY_REPLACED, Diagnosis.REFUSED_ELSEWHERE);
     private static final List<Integer> WORST_FIRST = List.of(11, 12, 13, Verdict.UNDECIDED, 14, 0);
 
     public static void main(String... args) {
@@ -139,7 +137,7 @@ class Triage implements Callable<Integer> {
             description = "the application's errors by status (increase of klaviyo_api_errors_total over 15 minutes)")
     String errorsQuery;
     @Option(names = "--accounts", paramLabel = "FILE", order = 46,
-            description = "triage many accounts: CSV with name, and where the key is: env, file or command")
+            description = "triage many accounts: CSV or JSON with name, and where the key is: env, file or command")
     Path accounts;
     @Option(names = "--paged-at", paramLabel = "TIME", order = 47,
             description = "when you were paged: 03:02, \"10 min ago\"; the time to respond counts from it")
@@ -435,7 +433,7 @@ class Triage implements Callable<Integer> {
     // ---- telling people
 
     private void announce(Verdict verdict) {
-        if (OURS_ALONE.contains(verdict.diagnosis()) && journal.isEmpty()) {
+        if (verdict.severity().isEmpty() && journal.isEmpty()) {
             screen.line("Nothing to tell people: nothing is known to fail, and no incident is open");
             return;
         }

@@ -193,10 +193,6 @@ public final class ApiChecks {
             return name + " " + remaining + " of " + limit + " left"
                     + (low() ? " (full again in " + resetSeconds + " s)" : "");
         }
-
-        private Map<String, Long> json() {
-            return Map.of("limit", limit, "remaining", remaining, "resetSeconds", resetSeconds);
-        }
     }
 
     /**
@@ -225,7 +221,8 @@ public final class ApiChecks {
             Map<String, Object> plain = new LinkedHashMap<>();
             windows.forEach((name, window) -> {
                 said.add(window.words(name));
-                plain.put(name, window.json());
+                plain.put(name, Map.of("limit", window.limit, "remaining", window.remaining, "resetSeconds",
+                        window.resetSeconds));
             });
             if (said.isEmpty()) {
                 return Check.skipped("rate-limit", "no answer carried rate limit headers");
@@ -258,12 +255,7 @@ public final class ApiChecks {
 
     /** Where the API revision is in its life, by date; the state is whether it is supported. */
     static Check revision(String text, LocalDate today) {
-        Optional<Revision> known = Revision.of(text);
-        if (known.isEmpty()) {
-            String right = Text.safe(text, 30) + " is no revision: write YYYY-MM-DD";
-            return new Check("revision", Outcome.FAIL, right, 0, null, Json.object());
-        }
-        Revision revision = known.get();
+        Revision revision = Revision.of(text).orElseThrow();
         String retired = "retired on " + revision.retires();
         String move = revision.date().equals(Revision.NEWEST.date()) ? "" : ": move to " + Revision.NEWEST;
         Revision.Phase phase = revision.phase(today);

@@ -144,6 +144,7 @@ public final class DecisionTree {
         Which errors does our app get from Klaviyo?
         ├── 401, and the key is refused here too → see THE KEY
         ├── 401, but the app has the key that works → refused-elsewhere: of before, or not of the whole app: watch
+        ├── 401 on nearly all calls, but the app has the key that works → P2 refused-elsewhere: not of the whole app
         ├── 401 on some calls only → P2 stale-app-key: part of the app may hold an old key: restart it
         ├── 401 on fewer calls than another error → P3 stale-app-key: part of the app may hold an old key: see it after
         ├── 401, and the key here was replaced → P1 stale-app-key: the app may hold the old one: restart it
@@ -460,7 +461,8 @@ public final class DecisionTree {
         }
         if (found.appSees("401")) {
             boolean some = !gets(Symptom.UNAUTHORIZED) && found.onSomeCalls("401");
-            String whose = found.applicationHasThisKey() ? "401, but the app has the key that works"
+            String now = found.log().nearlyAll().contains("401") ? "401 on nearly all calls" : "401";
+            String whose = found.applicationHasThisKey() ? now + ", but the app has the key that works"
                     : "401, and " + keyHere();
             answers.add(some ? "401 on " + some("401") : whose);
         }

@@ -181,8 +181,8 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
      */
     public record Curve(String query, String name, String unit, double grown, List<Prometheus.Point> points) { }
 
-    /** Calls to one endpoint, its busiest minute in calls, and since when it has been at half of that or more. */
-    public record Rate(String endpoint, long calls, long failed, double share, long perMinute, Instant peakAt,
+    /** Calls to one endpoint, its busiest minute in calls, the last one near that, and since when half of it is made. */
+    public record Rate(String endpoint, long calls, long failed, double share, long perMinute, Instant busyAt,
             Instant since) {
         private static Rate of(List<Minute> minutes, long all) {
             long calls = minutes.stream().mapToLong(Minute::calls).sum();
@@ -198,7 +198,9 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
             while (since > 0 && timed.get(since - 1).calls() * 2 >= peak.calls()) {
                 since--;
             }
-            return new Rate(endpoint, calls, failed, share, peak.calls(), peak.at, timed.get(since).at);
+            Minute busy = timed.stream().filter(minute -> minute.calls() * 4 >= peak.calls() * 3)
+                    .reduce(peak, (earlier, later) -> later);
+            return new Rate(endpoint, calls, failed, share, peak.calls(), busy.at, timed.get(since).at);
         }
     }
 }

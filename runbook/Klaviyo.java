@@ -2,6 +2,8 @@ package runbook;
 
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.dataformat.csv.CsvMapper;
 import com.fasterxml.jackson.dataformat.csv.CsvParser;
 import com.fasterxml.jackson.dataformat.csv.CsvSchema;
@@ -132,17 +134,19 @@ public final class Klaviyo {
      * others.
      */
     public record Account(String name, String env, String file, String command) {
-        /** Those in a CSV with a header line, as spreadsheets write it; a key itself has no place in it. */
-        public static List<Account> all(Path csv) {
+        /** Those in a CSV with a header line, or in a JSON array of objects; a key itself has no place in it. */
+        public static List<Account> all(Path list) {
             List<Account> all;
             try {
-                CsvMapper mapper = CsvMapper.builder().enable(CsvParser.Feature.EMPTY_STRING_AS_NULL,
+                String text = Files.readString(list).replaceFirst("^\ufeff", "").strip();
+                ObjectMapper csv = CsvMapper.builder().enable(CsvParser.Feature.EMPTY_STRING_AS_NULL,
                         CsvParser.Feature.TRIM_SPACES).build();
-                all = mapper.readerFor(Account.class).with(CsvSchema.emptySchema().withHeader().withComments())
-                        .without(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
-                        .<Account>readValues(Files.readString(csv).replaceFirst("^\ufeff", "").strip()).readAll();
+                ObjectReader reader = text.startsWith("[") ? new ObjectMapper().reader()
+                        : csv.reader(CsvSchema.emptySchema().withHeader().withComments());
+                all = reader.forType(Account.class).without(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+                        .<Account>readValues(text).readAll();
             } catch (IOException e) {
-                throw new Problem("--accounts " + Text.safe(csv.toString(), 100) + " cannot be read as CSV: "
+                throw new Problem("--accounts " + Text.safe(list.toString(), 100) + " cannot be read as CSV or JSON: "
                         + Text.safe(Incident.why(e), 120));
             }
             refuseUnless(!all.isEmpty(), "no account in it");
@@ -150,8 +154,8 @@ public final class Klaviyo {
             for (Account one : all) {
                 String entry = "entry " + (all.indexOf(one) + 1);
                 long places = Stream.of(one.env, one.file, one.command).filter(Objects::nonNull).count();
-                refuseUnless(one.name != null && places == 1, entry
-                        + " needs a name, and one of env, file and command");
+                boolean whole = one.name != null && places == 1;
+                refuseUnless(whole, entry + " needs a name, and one of env, file and command");
                 refuseUnless(names.add(one.name), entry + ": " + Text.safe(one.name, 60) + " is there twice");
             }
             return all;

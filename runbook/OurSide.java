@@ -220,7 +220,7 @@ public final class OurSide {
                     .filter(status -> newest(status) >= NEARLY_ALL).collect(Collectors.toSet());
             Optional<String> loop = endpoints().findFirst().filter(rate -> !stale
                     && rate.share() >= NEARLY_ALL && rate.perMinute() > limit(rate)
-                    && !rate.peakAt().isBefore(end.minus(LATELY))).map(rate -> words(rate) + caller());
+                    && !rate.busyAt().isBefore(end.minus(LATELY))).map(rate -> words(rate) + caller());
             Optional<Instant> since = byStatus.keySet().stream().max(Comparator.comparing(byStatus::get))
                     .flatMap(loudest -> since(Integer.parseInt(loudest)));
             String words = byStatus.isEmpty() ? ""
@@ -276,7 +276,7 @@ public final class OurSide {
         // By the busiest sixty seconds, wherever the clock's minutes begin.
         private Stream<Rate> endpoints() {
             return facts.endpoints().stream().map(rate -> new Rate(rate.endpoint(), rate.calls(), rate.failed(),
-                    rate.share(), Math.max(rate.perMinute(), reader.busiest(rate.endpoint())), rate.peakAt(),
+                    rate.share(), Math.max(rate.perMinute(), reader.busiest(rate.endpoint())), rate.busyAt(),
                     rate.since()));
         }
 

@@ -41,6 +41,15 @@ class FleetTest {
         }
     }
 
+    @Test
+    void aJsonListDoesAsWell() throws IOException {
+        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
+            Path list = file("accounts.json", "\ufeff[{\"name\": \"one\", \"env\": \"ONE_KEY\"}]");
+            Run.Result result = triage(sandbox, list).env("ONE_KEY", sandbox.key()).run();
+            assertEquals("one healthy", summary(Json.read(result.out()).path("accounts")), result.toString());
+        }
+    }
+
     @ParameterizedTest(name = "{1}")
     @CsvSource(delimiter = '|', value = {
         "name,env                                   | no account",

@@ -155,6 +155,7 @@ class TriageTest {
         1:202*30 1:429*10                           | rate-limited P2 exit 12  | the application gets 429 × 10 of 40 calls in the log's last 15 min
         1:202*900 1:401*90 1:429*2000               | rate-limited P2 exit 12  | the application gets 401 × 90, 429 × 2000 of 2,990 calls
         1:202*4200                                  | runaway-loop P3 exit 13  | 4,200 a minute (limit 3,500), 100 % of calls
+        30:202*4400 1:202*4200                      | runaway-loop P3 exit 13  | 4,400 a minute (limit 3,500), 100 % of calls
         """)
     void aLogWeighsByTheShareOfItsCallsThatFailAndByHowLongAgo(String calls, String verdict, String says) throws IOException {
         // Minutes ago and status of calls, oldest first.
@@ -271,6 +272,9 @@ class TriageTest {
             String key = "runs with the key here (sha256 " + Key.of(sandbox.key()).fingerprint() + ")";
             assertTrue(run.json().path("reason").asText().contains(key), run.toString());
             assertTrue(run.result().err().contains("Nothing to tell people"), run.toString());
+            String log = (Instant.now() + " INFO klaviyo POST /api/events -> 401\n").repeat(30);
+            TriageRun now = TriageRun.of(around(sandbox).args("--log", "-").stdin(log));
+            assertEquals("refused-elsewhere P2 exit 12", now.verdict(), "all that a part of it calls: " + now);
         }
     }
 
