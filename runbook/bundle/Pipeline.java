@@ -335,7 +335,7 @@ final class Pipeline implements Closeable {
                 if (hit < 0) {
                     break;
                 }
-                int line = start(hit);
+                int line = Pieces.lineStart(all, hit);
                 start = next(hit);
                 if (inWindow(line, start)) {
                     take(back(line, around), forth(start, around));
@@ -344,26 +344,14 @@ final class Pipeline implements Closeable {
             return new Piece(chosen.toByteArray(), chosen.size(), before, before + own);
         }
 
-        private int start(int at) {
-            int start = at;
-            while (start > 0 && all[start - 1] != '\n') {
-                start--;
-            }
-            return start;
-        }
-
         private int next(int at) {
-            int next = at;
-            while (next < length && all[next] != '\n') {
-                next++;
-            }
-            return Math.min(next + 1, length);
+            return Math.min(Pieces.lineEnd(all, at, length) + 1, length);
         }
 
         private int back(int line, int lines) {
             int start = line;
             for (int i = 0; i < lines && start > done; i++) {
-                start = start(start - 1);
+                start = Pieces.lineStart(all, start - 1);
             }
             return start;
         }
@@ -383,7 +371,7 @@ final class Pipeline implements Closeable {
             int above = line;
             for (int i = 0; i < LINES_BACK && above > 0 && time == LogReader.NO_TIME; i++) {
                 int below = above;
-                above = start(above - 1);
+                above = Pieces.lineStart(all, above - 1);
                 time = above == knownLine ? knownTime : stamps.find(all, above, below);
             }
             knownLine = line;

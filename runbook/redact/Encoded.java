@@ -312,12 +312,7 @@ final class Encoded {
      * beginning, loses the lines that look like its body.
      */
     static void privateKeys(String text, Runs found) {
-        // A rare letter is found faster than a word.
-        int rare = text.indexOf('V');
-        while (rare >= 0 && !text.startsWith("PRIVATE KEY", rare - 3)) {
-            rare = text.indexOf('V', rare + 1);
-        }
-        if (rare < 0) {
+        if (!text.contains("PRIVATE KEY")) {
             return;
         }
         Matcher end = KEY_END.matcher(text);

@@ -269,8 +269,8 @@ public final class Redactor {
             List<Span> lines = new ArrayList<>();
             for (Span span : found) {
                 if (lines.isEmpty() || span.start > lines.get(lines.size() - 1).end) {
-                    int start = Rewritten.lineStart(bytes, span.start);
-                    int end = Rewritten.lineEnd(bytes, span.end);
+                    int start = Pieces.lineStart(bytes, span.start);
+                    int end = Pieces.lineEnd(bytes, span.end, bytes.length);
                     lines.add(new Span(start, end, span.id, LEFT_OUT, NONE));
                 }
             }
@@ -719,29 +719,13 @@ public final class Redactor {
             int end = -1;
             for (int i = 0; i < number; i++) {
                 if (places[i] > end) {
-                    int start = lineStart(bytes, places[i]);
-                    end = lineEnd(bytes, places[i]);
+                    int start = Pieces.lineStart(bytes, places[i]);
+                    end = Pieces.lineEnd(bytes, places[i], bytes.length);
                     lines.write(bytes, start, end - start);
                     lines.write('\n');
                 }
             }
             return lines.toByteArray();
-        }
-
-        static int lineStart(byte[] bytes, int at) {
-            int start = at;
-            while (start > 0 && bytes[start - 1] != '\n') {
-                start--;
-            }
-            return start;
-        }
-
-        static int lineEnd(byte[] bytes, int at) {
-            int end = at;
-            while (end < bytes.length && bytes[end] != '\n') {
-                end++;
-            }
-            return end;
         }
     }
 }
