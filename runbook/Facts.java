@@ -181,7 +181,7 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
      */
     public record Curve(String query, String name, String unit, double grown, List<Prometheus.Point> points) { }
 
-    /** Calls to one endpoint, its busiest minute in calls, the last one near that, and since when half of it is made. */
+    /** Calls to one endpoint, its busiest minute in calls, the last one near that, and since when half of it came. */
     public record Rate(String endpoint, long calls, long failed, double share, long perMinute, Instant busyAt,
             Instant since) {
         private static Rate of(List<Minute> minutes, long all) {
