@@ -109,6 +109,8 @@ class Triage implements Callable<Integer> {
     private static final int ACCOUNTS_AT_ONCE = 20;
     // P1 first, then P2 and P3, then what could not be told, then P4, then healthy.
     /** What nobody but whoever ran this needs to hear of. */
+    private static final Set<Diagnosis> OURS_ALONE = Set.of(Diagnosis.HEALTHY, Diagnosis.KEY_OTHER,
+            Diagnosis.KEY_REPLACED, Diagnosis.REFUSED_ELSEWHERE);
     private static final List<Integer> WORST_FIRST = List.of(11, 12, 13, Verdict.UNDECIDED, 14, 0);
 
     public static void main(String... args) {
@@ -434,7 +436,7 @@ class Triage implements Callable<Integer> {
     // ---- telling people
 
     private void announce(Verdict verdict) {
-        if (verdict.severity().isEmpty() && journal.isEmpty()) {
+        if (OURS_ALONE.contains(verdict.diagnosis()) && journal.isEmpty()) {
             screen.line("Nothing to tell people: nothing is known to fail, and no incident is open");
             return;
         }
