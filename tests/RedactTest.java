@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -146,13 +147,19 @@ class RedactTest {
 
     @Test
     void aKnownValueIsFoundInAllItsEncodingsAndSoItIsByTheSecondSearch() {
-        String value = "n0t/a+known=form \"q\"";
+        String value = "n0t/a+known='form \u00e4 \"q\"";
         Policy policy = Policy.strict().knowing(Map.of(value, "secret"));
         List<String> planted = new ArrayList<>(Canaries.traces(value).subList(0, 4));
         planted.add(value.replace("\"", "\\\"").replace("/", "\\/"));
+        planted.add(HexFormat.ofDelimiter(":").withUpperCase().formatHex(value.getBytes(StandardCharsets.UTF_8)));
+        planted.add(value.replace("=", "=3D").replace("\u00e4", "=C3=A4"));
+        planted.add(value.replace("\"", "\"\""));
+        Stream.of("''", "'\\''", "'\"'\"'").forEach(quoted -> planted.add(value.replace("'", quoted)));
         Stream.of("", "x", "xx").forEach(before -> planted.add(Canaries.base64(before + value + "tail")));
         for (String trace : planted) {
-            assertNoTrace(value, new Redactor(policy).text("klaviyo <" + trace + ">"), trace);
+            String cleaned = new Redactor(policy).text("klaviyo <" + trace + ">");
+            assertNoTrace(value, cleaned, trace);
+            assertFalse(cleaned.contains(trace.substring(4, trace.length() - 4)), cleaned);
             assertTrue(searched(policy, "klaviyo <" + trace + ">") > 0, trace);
         }
         assertEquals(0, searched(policy, "nothing of the kind"));
@@ -171,6 +178,8 @@ class RedactTest {
         assertEquals(0, searched(policy, cleaned));
         String broken = new Redactor(policy).text(value.substring(0, 5) + "\\\n  " + value.substring(5));
         assertFalse(broken.contains(value.substring(5)), broken);
+        String mailed = new Redactor(policy).text(value.substring(0, 5) + "=\r\n" + value.substring(5));
+        assertFalse(mailed.contains(value.substring(5)), mailed);
     }
 
     @Test

@@ -166,7 +166,7 @@ public final class Bundle {
                 description = "asked of --prometheus besides the runbook's metrics")
         List<String> queries = List.of();
         @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = "200MB", order = 80,
-                description = "of the archive; the newest lines are kept (${DEFAULT-VALUE})")
+                description = "of the archive, from 100kB on; the newest lines are kept (${DEFAULT-VALUE})")
         String maxSize;
         @Option(names = "--max-time", paramLabel = "DURATION", defaultValue = "5m", order = 81,
                 description = "for all together (${DEFAULT-VALUE})")

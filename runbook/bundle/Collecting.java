@@ -177,7 +177,7 @@ record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, 
                 InputStream drying = new Guarded(raw, () -> expired, new long[] {Long.MAX_VALUE});
                 InputStream text = new Guarded(PlainInput.of(drying), () -> false, left);
                 Archive.Part part = archive.part(path, name);
-                pipeline.carry(text, most, lines, part, bytes -> told.take(source, bytes));
+                pipeline.carry(pipeline.redactor, text, most, lines, part, bytes -> told.take(source, bytes));
                 if (expired) {
                     part.notes.add("truncated: its time was up");
                 } else if (part.plain() == 0) {

@@ -176,25 +176,13 @@ final class Pipeline implements Closeable {
     private record Block(byte[] packed, byte[] plain, long leftOut) { }
 
     /**
-     * Carries a stream, at most {@code most} bytes of it, into a part. The listener is given what comes out, redacted
-     * and in its order.
+     * Carries a stream, at most {@code most} bytes of it, into a part, by a redactor of this policy. The listener is
+     * given what comes out, redacted and in its order.
      *
      * @throws Unsafe      when something secret is left in what came out
      * @throws IOException when the part cannot be written
      */
-    void carry(InputStream input, long most, Wanted wanted, Archive.Part part, Consumer<byte[]> listener)
-            throws IOException {
-        carry(redactor, input, most, wanted, part, listener);
-    }
-
-    /** Fills a part with a page that is made of redacted text, whose stand-ins stay what they are. */
-    Archive.Part page(Archive.Part part, String text) throws IOException {
-        InputStream input = new ByteArrayInputStream(text.getBytes(StandardCharsets.UTF_8));
-        carry(redactor.again(), input, Long.MAX_VALUE, Wanted.EVERYTHING, part, any -> { });
-        return part;
-    }
-
-    private void carry(Redactor by, InputStream input, long most, Wanted wanted, Archive.Part part,
+    void carry(Redactor by, InputStream input, long most, Wanted wanted, Archive.Part part,
             Consumer<byte[]> listener) throws IOException {
         Seams seams = new Seams();
         long[] leftOut = {0};
@@ -212,6 +200,13 @@ final class Pipeline implements Closeable {
         if (leftOut[0] > 0) {
             part.notes.add(leftOut[0] + " bytes left out: they could not be redacted");
         }
+    }
+
+    /** Fills a part with a page that is made of redacted text, whose stand-ins stay what they are. */
+    Archive.Part page(Archive.Part part, String text) throws IOException {
+        InputStream input = new ByteArrayInputStream(text.getBytes(StandardCharsets.UTF_8));
+        carry(redactor.again(), input, Long.MAX_VALUE, Wanted.EVERYTHING, part, any -> { });
+        return part;
     }
 
     /** A short text, redacted and on one line. */

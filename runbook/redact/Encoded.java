@@ -1,5 +1,6 @@
 package runbook.redact;
 
+import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -12,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * Text as it reads once a layer of encoding is taken off: escapes of URLs, JSON, HTML, shells and terminals, and what
@@ -366,14 +368,16 @@ final class Encoded {
 
     /**
      * Secrets whose values are known, searched for literally, whatever their characters, in either case and with a plus
-     * for a blank: as they are, in base64 at its three alignments, and in hexadecimal; other encodings are peeled off
-     * before. Tens of thousands cost hardly more than one, since a value is looked up by its first four bytes.
+     * for a blank: as they are, with quotes doubled, in quoted-printable, hexadecimal and base64 at its three
+     * alignments; other encodings are peeled off before. Tens of thousands cost hardly more than one, since a value is
+     * looked up by its first four bytes.
      */
     static final class Known {
         /** Shorter ones would be found in everything. */
         static final int SHORTEST = 4;
         // Base64 of fewer bytes than this says too little to be searched for at the two odd alignments.
         private static final int SHORTEST_SHIFTED = 9;
+        private static final Pattern UNSAFE_IN_MAIL = Pattern.compile("[^\\x00-\\x7f]|=");
 
         private record Value(byte[] bytes, String id) { }
 
@@ -393,12 +397,15 @@ final class Encoded {
         Known(Map<String, String> idByValue) {
             idByValue.forEach((value, id) -> {
                 byte[] bytes = value.getBytes(StandardCharsets.UTF_8);
-                put(bytes, id);
-                put(HexFormat.of().formatHex(bytes).getBytes(StandardCharsets.US_ASCII), id);
+                String mail = UNSAFE_IN_MAIL.matcher(value).replaceAll(character ->
+                        URLEncoder.encode(character.group(), StandardCharsets.UTF_8).replace('%', '='));
+                Stream.of(value, value.replace("'", "''"), value.replace("'", "'\\''"), value.replace("'", "'\"'\"'"),
+                        value.replace("\"", "\"\""), mail, HexFormat.of().formatHex(bytes),
+                        HexFormat.ofDelimiter(":").formatHex(bytes)).distinct().forEach(form -> put(form, id));
                 for (int before = 0; before < (bytes.length < SHORTEST_SHIFTED ? 1 : 3); before++) {
                     String shifted = shifted(bytes, before);
-                    put(shifted.getBytes(StandardCharsets.US_ASCII), id);
-                    put(shifted.replace('+', '-').replace('/', '_').getBytes(StandardCharsets.US_ASCII), id);
+                    Stream.of(shifted, shifted.replace('+', '-').replace('/', '_')).distinct()
+                            .forEach(form -> put(form, id));
                 }
             });
             values.values().forEach(list -> list.sort(Comparator.comparingInt(value -> -value.bytes.length)));
@@ -412,7 +419,8 @@ final class Encoded {
             return encoded.substring(before == 0 ? 0 : before + 1, encoded.length() - (padded.length % 3 == 0 ? 0 : 1));
         }
 
-        private void put(byte[] bytes, String id) {
+        private void put(String form, String id) {
+            byte[] bytes = form.getBytes(StandardCharsets.UTF_8);
             if (bytes.length >= SHORTEST) {
                 int prefix = 0;
                 for (int i = 0; i < SHORTEST; i++) {
@@ -460,7 +468,7 @@ final class Encoded {
 
         private static int afterBreak(byte[] data, int from, int length) {
             int at = from;
-            while (at < length && (at == from ? "\\\r\n" : "\\\r\n\t ").indexOf(data[at]) >= 0) {
+            while (at < length && (at == from ? "=\\\r\n" : "=\\\r\n\t ").indexOf(data[at]) >= 0) {
                 at++;
             }
             return at;

@@ -489,7 +489,7 @@ public final class Redactor {
             boolean found = false;
             for (int others = 0; names.size() >= least && end + 1 < text.length() && others < OTHER_LINES; ) {
                 int at = end + 1;
-                end = lineEnd(at);
+                end = Pieces.lineEnd(layer.data, at, layer.length);
                 List<Cell> cells = cells(at, end, separator);
                 others = cells.size() == names.size() ? 0 : others + 1;
                 if (others == 0) {
@@ -545,11 +545,6 @@ public final class Redactor {
                 }
             }
             return cells;
-        }
-
-        private int lineEnd(int at) {
-            int end = text.indexOf('\n', at);
-            return end < 0 ? text.length() : end;
         }
 
         private int taken(Row row, int start, int end, byte[] quotes) {

@@ -278,7 +278,7 @@ public final class Rules {
     }
 
     /** The ids of what may be kept. */
-    Set<String> personal() {
+    public Set<String> personal() {
         return all.stream().filter(Rule::personal).map(Rule::id).collect(Collectors.toCollection(TreeSet::new));
     }
 

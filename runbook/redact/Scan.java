@@ -12,6 +12,9 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import runbook.redact.Pieces.Piece;
 import runbook.redact.Redactor.Finder;
 import runbook.redact.Redactor.Span;
@@ -65,6 +68,7 @@ public final class Scan {
      */
     public static final class Search {
         private static final int PREFIX = 4;
+        private static final Pattern NOT_IN_MAIL = Pattern.compile("[^\\x00-\\x7f]|=");
 
         private record Wanted(String id, byte[] bytes) { }
 
@@ -128,18 +132,17 @@ public final class Scan {
             String url = URLEncoder.encode(value, StandardCharsets.UTF_8);
             String json = value.replace("\\", "\\\\").replace("\"", "\\\"");
             String html = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
-            StringBuilder unicode = new StringBuilder();
-            StringBuilder all = new StringBuilder();
-            value.chars().forEach(c -> {
-                all.append(String.format("\\u%04x", c));
-                unicode.append(c < 128 && Character.isLetterOrDigit(c) ? String.valueOf((char) c) : String
-                        .format("\\u%04x", c));
-            });
+            String all = value.chars().mapToObj(c -> String.format("\\u%04x", c)).collect(Collectors.joining());
+            String unicode = value.chars().mapToObj(c -> c < 128 && Character.isLetterOrDigit(c)
+                    ? Character.toString(c) : String.format("\\u%04x", c)).collect(Collectors.joining());
+            String mail = NOT_IN_MAIL.matcher(value).replaceAll(letter ->
+                    URLEncoder.encode(letter.group(), StandardCharsets.UTF_8).replace('%', '='));
             Set<String> texts = new LinkedHashSet<>(List.of(value, url, url.replace("+", "%20"),
-                    URLEncoder.encode(url, StandardCharsets.UTF_8), url.replace("+", "%20").replace("%", "%25"), json,
-                    json.replace("/", "\\/"), json.replace("\\", "\\\\").replace("\"", "\\\""), html, html
-                            .replace("\"", "&quot;"),
-                    unicode.toString(), all.toString(), HexFormat.of().formatHex(bytes)));
+                    URLEncoder.encode(url, StandardCharsets.UTF_8), url.replace("+", "%20").replace("%", "%25"),
+                    json, json.replace("/", "\\/"), json.replace("\\", "\\\\").replace("\"", "\\\""), html,
+                    html.replace("\"", "&quot;"), unicode, all, mail, value.replace("\"", "\"\""),
+                    HexFormat.of().formatHex(bytes), HexFormat.ofDelimiter(":").formatHex(bytes)));
+            Stream.of("''", "'\\''", "'\"'\"'").map(quoted -> value.replace("'", quoted)).forEach(texts::add);
             for (int before = 0; before < 3 && bytes.length > 8; before++) {
                 String base64 = Base64.getEncoder().withoutPadding().encodeToString(("xx".substring(0, before) + value)
                         .getBytes(StandardCharsets.UTF_8));
