@@ -367,10 +367,9 @@ final class Encoded {
     }
 
     /**
-     * Secrets whose values are known, searched for literally, whatever their characters, in either case and with a plus
-     * for a blank: as they are, with quotes doubled, in quoted-printable, hexadecimal and base64 at its three
-     * alignments; other encodings are peeled off before. Tens of thousands cost hardly more than one, since a value is
-     * looked up by its first four bytes.
+     * Secrets whose values are known, searched for literally, in either case and with a plus for a blank: as they are,
+     * with quotes doubled, in quoted-printable, hexadecimal and base64; other encodings are peeled off before. Tens of
+     * thousands cost hardly more than one, since a value is looked up by its first four bytes.
      */
     static final class Known {
         /** Shorter ones would be found in everything. */
