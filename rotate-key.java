@@ -127,7 +127,8 @@ class RotateKey implements Callable<Integer>, Listener {
             description = "the account the new key must belong to (that of the old key)")
     String account;
     @Option(names = "--needs", paramLabel = "SCOPE", split = ",", order = 45,
-            description = "scopes the application needs: events:write,profiles:read (those of the old key)")
+            description = "scopes the application needs: events:write,profiles:read (those of the old key; +events:write: that one"
+                + " besides)")
     Set<String> needs = Set.of();
     @Option(names = "--disable-old", order = 46, description = "disable the old key at the end, by Klaviyo's beta API")
     boolean disableOld;
@@ -266,10 +267,10 @@ class RotateKey implements Callable<Integer>, Listener {
         // What the postmortem's handover knows by itself, or has no use for, is left out of what is kept.
         Map<String, String> where = new LinkedHashMap<>(shared.launcher().options());
         where.keySet().removeAll(Set.of("incident", "templates", "drill"));
-        String kept = (options() + " " + String.join(" ", where.values())).strip();
+        String kept = (options() + agreed() + " " + String.join(" ", where.values())).strip();
         return new Rotation.Wishes(shared.host(), shared.settings(), tool, stores,
                 table.places(shared.host(), "--restart", restart), Optional.ofNullable(account), new TreeSet<>(needs),
-                restartWithin, verify, wait, disableOld, kept, this::again);
+                restartWithin, verify, wait, disableOld, kept, () -> again(agreed()));
     }
 
     // ---- the new key
@@ -439,7 +440,9 @@ class RotateKey implements Callable<Integer>, Listener {
 
     private List<String> commands(Ending ending) {
         if (ending != Ending.ROTATED) {
-            return List.of(again() + (rollBack && dryRun ? " --roll-back" : ""));
+            // A refused look is to be taken again; what it found well is done in earnest.
+            String how = dryRun && ending == Ending.REFUSED ? " --dry-run" : agreed();
+            return List.of(again(rollBack && dryRun ? " --roll-back" + how : how));
         }
         // The file that was given for the key holds the old one.
         Screen.Launcher launcher = shared.launcher();
@@ -452,8 +455,8 @@ class RotateKey implements Callable<Integer>, Listener {
     }
 
     // The command line that does this, or goes on with it, in earnest.
-    private String again() {
-        return shared.launcher().line("rotate-key", options() + rotation.missing)
+    private String again(String more) {
+        return shared.launcher().line("rotate-key", options() + rotation.missing + more)
                 + (newKeyCommand == null ? "" : "   # and --new-key-command, which is left out here");
     }
 
@@ -463,7 +466,11 @@ class RotateKey implements Callable<Integer>, Listener {
         Stream<OptionSpec> own = spec.commandLine().getParseResult().matchedOptions().stream().distinct()
                 .filter(option -> !spec.mixins().get("shared").optionsMap().containsKey(option.longestName()))
                 .filter(option -> !left.contains(option.longestName()));
-        return own.map(this::words).collect(Collectors.joining(" ")) + (cannotAsk() ? " --yes" : "");
+        return own.map(this::words).collect(Collectors.joining(" "));
+    }
+
+    private String agreed() {
+        return cannotAsk() ? " --yes" : "";
     }
 
     // A store by the name that it has from every folder.

@@ -234,7 +234,8 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             return over != null && Files.exists(over.resolve(name));
         }
 
-        private boolean carries(String name) {
+        /** Whether that file is a team's own, or came with the script. */
+        boolean carries(String name) {
             return own(name) || Templates.class.getResource("/templates/" + name) != null;
         }
 

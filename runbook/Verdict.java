@@ -352,8 +352,8 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         values.put("lastGood", good.map(one -> Text.minute(one.at())).orElse(""));
         values.put("replacedAt", findings.before().replacedAt().map(Text::minute).orElse(""));
         values.put("forbidden", String.join(", ", forbidden));
-        values.put("needs", forbidden.stream().map(Endpoint::named).flatMap(Optional::stream).map(Endpoint::scope)
-                .collect(Collectors.joining(",")));
+        values.put("needs", forbidden.stream().map(Endpoint::named).flatMap(Optional::stream)
+                .map(endpoint -> "+" + endpoint.scope()).collect(Collectors.joining(",")));
         values.put("lost", lost);
         values.put("never", !forbidden.isEmpty() && lost.isEmpty() && good.isPresent());
         values.put("newest", Klaviyo.Revision.NEWEST.text());
@@ -394,6 +394,9 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
 
     /** A team's restart target, {@code k8s:shop/deployment/web}, as the command that stores.json has for it. */
     private static String restart(Settings.Templates templates, String target) {
+        if (!templates.carries("stores.json")) {
+            return ""; // Of the steps that diagnose, triage alone has that table.
+        }
         try {
             for (JsonNode row : Text.Json.read(templates.text("stores.json"))) {
                 String form = row.at("/address/0").asText().replaceAll("\\[(.*?)]", "(?:$1)?")

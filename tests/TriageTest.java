@@ -118,7 +118,7 @@ class TriageTest {
         runaway-loop  | -v        | one caller's doing, by the application's log\\? → yes .* consequence .* Spent 14 requests of
         runaway-loop  | --explain | > Is it one caller's doing, by the application's log\\?
         cdn-block     |           | ^(?!(.*cf-ray){3}).* auth, profiles and 4 more
-        missing-scope |           | rotate-key@CATALOG --needs events:read --dry-run
+        missing-scope |           | rotate-key@CATALOG --needs \\+events:read --dry-run
         stale-app-key | -v        | Not checked: app-log Spent 14 requests
         """)
     void moreOrLessIsShownWhenAskedFor(String scenario, String option, String expected) {

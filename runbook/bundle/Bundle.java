@@ -24,6 +24,7 @@ import runbook.Screen;
 import runbook.Incident;
 import runbook.Key;
 import runbook.Settings;
+import runbook.Message.Slack;
 import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Text.Moment;
@@ -93,6 +94,9 @@ public final class Bundle {
                 } else if (ours && value.length() >= SHORTEST && SECRET_NAME.matcher(name).matches()
                         && !name.endsWith("_FILE")) {
                     known.put(value, "secret");
+                } else if (name.equals(Slack.VARIABLE) && value.length() >= SHORTEST) {
+                    // Whoever has the path may post, whatever stands before it.
+                    known.put(value.replaceFirst("^\\w+://[^/]+/", ""), "secret");
                 }
             });
             secretFiles.forEach(file -> addFile(known, host.path(file.toString())));

@@ -199,8 +199,8 @@ public final class Keys {
         boolean exact = key.faults().isEmpty() && key.cleaned().reveal().equals(key.reveal()) && !key.token();
         Trouble.when(!exact, "the new key is unfit: " + fault,
                 "copy it again from Klaviyo, only the part that starts with pk_");
-        // A run that goes on knows by its record which one was old; the responder may have the new one at hand by now.
-        Trouble.when((progress.resumed ? old : own()).equals(fresh), "the new key is the old one", ANOTHER);
+        // By what the stores hold: the responder may have the new one at hand, and the application another.
+        Trouble.when(old.equals(fresh), "the new key is the old one", ANOTHER);
         return key.known() ? Done.ok(key.describe()) : Done.warn(key.describe() + ": no form known to this toolkit");
     }
 
@@ -225,12 +225,14 @@ public final class Keys {
         return Done.ok(is + (wanted().isEmpty() ? ", which you said is yours" : ""));
     }
 
-    // Compares what it may do with what is needed: what was asked for, or else what the old key may do.
+    // Compares what it may do with what is needed: what was asked for, or what the old key may do, and +SCOPE besides.
     private Done scopes(Key key) {
         Optional<JsonNode> listed = list(key).or(() -> old.filter(one -> standing.valid).flatMap(this::list));
         Optional<Set<String>> has = listed.flatMap(keys -> only(keys, key)).map(Keys::scopes);
         Optional<Set<String>> had = listed.flatMap(keys -> old.flatMap(one -> only(keys, one))).map(Keys::scopes);
-        Set<String> needed = wishes.needs().isEmpty() ? had.orElse(Set.of()) : wishes.needs();
+        boolean besides = wishes.needs().stream().allMatch(scope -> scope.startsWith("+"));
+        Set<String> needed = new TreeSet<>(besides ? had.orElse(Set.of()) : Set.of());
+        wishes.needs().forEach(scope -> needed.add(scope.replaceFirst("^\\+", "")));
         if (needed.isEmpty()) {
             return Done.warn("not compared: neither key may list keys (credentials:read); --needs events:write,…"
                     + " tests what the application needs");
@@ -241,6 +243,9 @@ public final class Keys {
         Trouble.when(answers.containsKey("lacking"), "the new key lacks " + answers.get("lacking"),
                 ANOTHER + ": scopes cannot be added to a key that exists");
         String fine = answers.getOrDefault("fine", "nothing");
+        if (besides && had.isEmpty()) {
+            return Done.warn(fine + " fine; what else the old key could do is not compared: it cannot be listed");
+        }
         return !answers.containsKey("untold") ? Done.ok((has.isEmpty() ? "probed: " : "all of ") + fine)
                 : Done.warn("could not be probed: " + answers.get("untold") + "; fine: " + fine);
     }
