@@ -145,7 +145,7 @@ class DebugBundle implements Callable<Integer> {
     public Integer call() throws IOException, InterruptedException {
         Settings settings = shared.settings();
         Optional<Incident> incident = shared.incidents().current().filter(found -> Files.isDirectory(found.folder()));
-        Policy policy = redaction.policy(shared, settings.key());
+        Policy policy = redaction.policy(shared, settings.key(), options.variables);
         Bundle bundle = new Bundle(options.with(shared), settings, incident, policy);
         Path target = target(incident);
         Screen screen = shared.screen();
@@ -299,7 +299,7 @@ class DebugBundle implements Callable<Integer> {
 
         @Override
         public Integer call() throws IOException {
-            Policy policy = new Bundle.Redaction().and(secretFiles).policy(shared, keyOf(shared));
+            Policy policy = new Bundle.Redaction().and(secretFiles).policy(shared, keyOf(shared), List.of());
             Existing.Verified verified;
             try (Existing existing = new Existing(shared.host().path(file.toString()), policy, most)) {
                 verified = existing.verify();
@@ -340,7 +340,7 @@ class DebugBundle implements Callable<Integer> {
 
         @Override
         public Integer call() throws IOException {
-            Policy policy = redaction.policy(shared, keyOf(shared));
+            Policy policy = redaction.policy(shared, keyOf(shared), List.of());
             Existing.Cleaned cleaned = Existing.redact(shared.host().path(source.toString()), shared.host()
                     .path(out.toString()), policy, most);
             Screen screen = shared.screen();

@@ -17,7 +17,6 @@
 //SOURCES runbook/Text.java
 //SOURCES runbook/Tool.java
 //SOURCES runbook/redact/Encoded.java
-//SOURCES runbook/redact/Pieces.java
 //SOURCES runbook/redact/Redactor.java
 //SOURCES runbook/redact/Rules.java
 //SOURCES runbook/report/Document.java

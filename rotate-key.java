@@ -15,7 +15,6 @@
 //SOURCES runbook/Text.java
 //SOURCES runbook/Tool.java
 //SOURCES runbook/redact/Encoded.java
-//SOURCES runbook/redact/Pieces.java
 //SOURCES runbook/redact/Redactor.java
 //SOURCES runbook/redact/Rules.java
 //SOURCES runbook/rotation/AppWatch.java
@@ -127,8 +126,8 @@ class RotateKey implements Callable<Integer>, Listener {
             description = "the account the new key must belong to (that of the old key)")
     String account;
     @Option(names = "--needs", paramLabel = "SCOPE", split = ",", order = 45,
-            description = "scopes the application needs: events:write,profiles:read (those of the old key; +events:write: that one"
-                + " besides)")
+            description = "scopes the application needs: events:write,profiles:read (those of the old key;"
+                    + " +events:write: that one besides)")
     Set<String> needs = Set.of();
     @Option(names = "--disable-old", order = 46, description = "disable the old key at the end, by Klaviyo's beta API")
     boolean disableOld;

@@ -24,7 +24,6 @@
 //SOURCES runbook/Tool.java
 //SOURCES runbook/Verdict.java
 //SOURCES runbook/redact/Encoded.java
-//SOURCES runbook/redact/Pieces.java
 //SOURCES runbook/redact/Redactor.java
 //SOURCES runbook/redact/Rules.java
 //SOURCES runbook/sandbox/FakeKlaviyo.java

@@ -22,14 +22,14 @@ class FormTest {
     void theScriptsAndTheirHelperStaySmall() {
         List<Path> sources = files("").filter(FormTest::ours).toList();
         assertAtMost(59, sources.size(), "Java files outside tests/");
-        assertAtMost(22_500, lines(sources), "lines of Java outside tests/");
-        assertAtMost(11_150, lines(files("tests").filter(file -> file.toString().endsWith(".java")).toList()), "lines in tests/");
+        assertAtMost(22_600, lines(sources), "lines of Java outside tests/");
+        assertAtMost(10_600, lines(files("tests").filter(file -> file.toString().endsWith(".java")).toList()), "lines in tests/");
         assertAtMost(110, lines(List.of(Repository.file("jbang"))), "lines of ./jbang");
         assertAtMost(450, lines(List.of(Repository.file("README.md"))), "lines of README.md");
     }
 
     @ParameterizedTest
-    @CsvSource({"rotation, 2080", "watching, 1900", "redact, 2200", "bundle, 2720", "report, 1550", "sandbox, 1200"})
+    @CsvSource({"rotation, 2075", "watching, 1870", "redact, 2200", "bundle, 2670", "report, 1540", "sandbox, 1185"})
     void aRoomStaysSmall(String room, int most) {
         assertAtMost(most, lines(files("runbook/" + room).toList()), "lines of runbook/" + room);
     }

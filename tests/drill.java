@@ -20,7 +20,6 @@
 //SOURCES ../runbook/Text.java
 //SOURCES ../runbook/Tool.java
 //SOURCES ../runbook/redact/Encoded.java
-//SOURCES ../runbook/redact/Pieces.java
 //SOURCES ../runbook/redact/Redactor.java
 //SOURCES ../runbook/redact/Rules.java
 //SOURCES ../runbook/sandbox/FakeKlaviyo.java

@@ -83,12 +83,12 @@ public final class Bundle {
          * @param key of Klaviyo's; may be empty
          * @throws Problem for a rule that may not be kept, or a file that cannot be used
          */
-        public Policy policy(Cli shared, Optional<Key> key) {
+        public Policy policy(Cli shared, Optional<Key> key, List<String> variables) {
             Screen.Host host = shared.host();
             Map<String, String> known = new TreeMap<>();
             key.map(Key::reveal).ifPresent(value -> addKey(known, value));
             host.environment().forEach((name, value) -> {
-                boolean ours = name.startsWith("KLAVIYO_");
+                boolean ours = name.startsWith("KLAVIYO_") || variables.contains(name);
                 if (ours && name.contains("KEY") && Key.of(value).cleaned().known()) {
                     addKey(known, value);
                 } else if (ours && value.length() >= SHORTEST && SECRET_NAME.matcher(name).matches()
@@ -169,6 +169,9 @@ public final class Bundle {
         @Option(names = "--query", paramLabel = "PROMQL", order = 62,
                 description = "asked of --prometheus besides the runbook's metrics")
         List<String> queries = List.of();
+        @Option(names = "--env", paramLabel = "NAME", split = ",", order = 63,
+                description = "environment variables to list besides KLAVIYO_*, by their length")
+        public List<String> variables = List.of();
         @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = "200MB", order = 80,
                 description = "of the archive, from 100kB on; the newest lines are kept (${DEFAULT-VALUE})")
         String maxSize;

@@ -330,7 +330,7 @@ final class Pipeline implements Closeable {
                 if (hit < 0) {
                     break;
                 }
-                int line = Pieces.lineStart(all, hit);
+                int line = Redactor.lineStart(all, hit);
                 start = next(hit);
                 if (inWindow(line, start)) {
                     take(back(line, around), forth(start, around));
@@ -340,13 +340,13 @@ final class Pipeline implements Closeable {
         }
 
         private int next(int at) {
-            return Math.min(Pieces.lineEnd(all, at, length) + 1, length);
+            return Math.min(Redactor.lineEnd(all, at, length) + 1, length);
         }
 
         private int back(int line, int lines) {
             int start = line;
             for (int i = 0; i < lines && start > done; i++) {
-                start = Pieces.lineStart(all, start - 1);
+                start = Redactor.lineStart(all, start - 1);
             }
             return start;
         }
@@ -366,7 +366,7 @@ final class Pipeline implements Closeable {
             int above = line;
             for (int i = 0; i < LINES_BACK && above > 0 && time == LogReader.NO_TIME; i++) {
                 int below = above;
-                above = Pieces.lineStart(all, above - 1);
+                above = Redactor.lineStart(all, above - 1);
                 time = above == knownLine ? knownTime : stamps.find(all, above, below);
             }
             knownLine = line;

@@ -382,7 +382,8 @@ final class Systems {
 
     private Set<String> variables() {
         Set<String> names = new TreeSet<>(options.shared.host().environment().keySet());
-        names.removeIf(name -> !name.startsWith("KLAVIYO_") && !SHOWN.contains(name));
+        names.removeIf(name -> !name.startsWith("KLAVIYO_") && !SHOWN.contains(name)
+                && !options.variables.contains(name));
         return names;
     }
 

@@ -107,24 +107,6 @@ public final class Pieces {
         return latest;
     }
 
-    /** Where the line begins that holds {@code at}. */
-    public static int lineStart(byte[] data, int at) {
-        int start = at;
-        while (start > 0 && data[start - 1] != '\n') {
-            start--;
-        }
-        return start;
-    }
-
-    /** Where it ends, before its line feed; at {@code length} at the latest. */
-    public static int lineEnd(byte[] data, int at, int length) {
-        int end = at;
-        while (end < length && data[end] != '\n') {
-            end++;
-        }
-        return end;
-    }
-
     /**
      * A stretch of a stream with what surrounds it. Stretches follow each other without gap or overlap; what surrounds
      * them lets each be worked on alone.

@@ -269,8 +269,8 @@ public final class Redactor {
             List<Span> lines = new ArrayList<>();
             for (Span span : found) {
                 if (lines.isEmpty() || span.start > lines.get(lines.size() - 1).end) {
-                    int start = Pieces.lineStart(bytes, span.start);
-                    int end = Pieces.lineEnd(bytes, span.end, bytes.length);
+                    int start = lineStart(bytes, span.start);
+                    int end = lineEnd(bytes, span.end, bytes.length);
                     lines.add(new Span(start, end, span.id, LEFT_OUT, NONE));
                 }
             }
@@ -489,7 +489,7 @@ public final class Redactor {
             boolean found = false;
             for (int others = 0; names.size() >= least && end + 1 < text.length() && others < OTHER_LINES; ) {
                 int at = end + 1;
-                end = Pieces.lineEnd(layer.data, at, layer.length);
+                end = lineEnd(layer.data, at, layer.length);
                 List<Cell> cells = cells(at, end, separator);
                 others = cells.size() == names.size() ? 0 : others + 1;
                 if (others == 0) {
@@ -714,13 +714,31 @@ public final class Redactor {
             int end = -1;
             for (int i = 0; i < number; i++) {
                 if (places[i] > end) {
-                    int start = Pieces.lineStart(bytes, places[i]);
-                    end = Pieces.lineEnd(bytes, places[i], bytes.length);
+                    int start = lineStart(bytes, places[i]);
+                    end = lineEnd(bytes, places[i], bytes.length);
                     lines.write(bytes, start, end - start);
                     lines.write('\n');
                 }
             }
             return lines.toByteArray();
         }
+    }
+
+    /** Where the line begins that holds {@code at}. */
+    public static int lineStart(byte[] data, int at) {
+        int start = at;
+        while (start > 0 && data[start - 1] != '\n') {
+            start--;
+        }
+        return start;
+    }
+
+    /** Where it ends, before its line feed; at {@code length} at the latest. */
+    public static int lineEnd(byte[] data, int at, int length) {
+        int end = at;
+        while (end < length && data[end] != '\n') {
+            end++;
+        }
+        return end;
     }
 }
