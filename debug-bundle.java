@@ -154,6 +154,11 @@ class DebugBundle implements Callable<Integer> {
         if (dryRun) {
             List<Bundle.Progress> plan = bundle.plan();
             plan.forEach(line -> show(line, screen));
+            if (shared.json()) {
+                List<String> lines = plan.stream().map(line -> line.what() + ": " + line.words()).toList();
+                shared.print(Json.of(Map.of("schema", 1, "plan", lines, "advice", Cli.advice("now",
+                        "The same without --dry-run collects it", null))));
+            }
             return plan.stream().anyMatch(line -> line.state() == State.FAILED) ? INCOMPLETE : 0;
         }
         screen.line("Klaviyo debug bundle from " + bundle.window().from() + " to " + bundle.window().to() + ", at most "

@@ -55,6 +55,7 @@ class JsonTest {
         "postmortem, handover,                           postmortem-handover, 0",
         "postmortem, export out.zip,                     postmortem-transfer, 0",
         "postmortem, close,                              postmortem-check,    51",
+        "debug-bundle, --dry-run,                        debug-bundle-plan,   0",
         "triage,     --preflight,                        triage-preflight,    11",
         "triage,     --accounts accounts.csv,            triage-accounts,     20"})
     void whatAnOptionOrACommandOfAStepPrintsHasASchemaToo(String step, String arguments, String schema, int exit)
