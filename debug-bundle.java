@@ -57,37 +57,25 @@
 //CDS
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.time.Instant;
-import java.time.ZoneOffset;
-import java.time.format.DateTimeFormatter;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Locale;
-import java.util.Map;
-import java.util.Optional;
-import java.util.concurrent.Callable;
-import java.util.stream.Collectors;
+import java.io.*;
+import java.nio.file.*;
+import java.time.*;
+import java.time.format.*;
+import java.util.*;
+import java.util.concurrent.*;
+import java.util.stream.*;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import runbook.Cli;
-import runbook.Incident;
+import runbook.*;
 import runbook.Incident.Event;
-import runbook.Key;
-import runbook.Screen;
 import runbook.Screen.Mark;
-import runbook.Settings;
 import runbook.Settings.Problem;
-import runbook.Text;
 import runbook.Text.Durations;
 import runbook.Text.Json;
-import runbook.bundle.Bundle;
+import runbook.bundle.*;
 import runbook.bundle.Bundle.State;
-import runbook.bundle.Existing;
 import runbook.redact.Redactor.Policy;
 
 @Command(name = "debug-bundle", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,

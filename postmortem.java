@@ -48,31 +48,24 @@
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.time.Instant;
-import java.time.temporal.ChronoUnit;
-import java.util.List;
-import java.util.Optional;
-import java.util.Scanner;
-import java.util.concurrent.Callable;
+import java.io.*;
+import java.nio.file.*;
+import java.time.*;
+import java.time.temporal.*;
+import java.util.*;
+import java.util.concurrent.*;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import runbook.Cli;
-import runbook.Incident;
+import runbook.*;
 import runbook.Incident.Event;
 import runbook.Screen.Launcher;
 import runbook.Screen.Mark;
 import runbook.Settings.Problem;
-import runbook.Text;
 import runbook.Text.Json;
 import runbook.Text.Moment;
-import runbook.Tool;
-import runbook.report.Document;
-import runbook.report.Notebook;
+import runbook.report.*;
 import runbook.report.Postmortem.Sources;
 
 @Command(name = "postmortem",

@@ -40,41 +40,26 @@
 
 import static runbook.rotation.Rotation.REFUSED;
 
-import java.io.Console;
-import java.io.IOException;
-import java.time.Duration;
-import java.time.Instant;
-import java.util.HashSet;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Map;
-import java.util.Optional;
-import java.util.Set;
-import java.util.TreeSet;
-import java.util.concurrent.Callable;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
+import java.io.*;
+import java.time.*;
+import java.util.*;
+import java.util.concurrent.*;
+import java.util.stream.*;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
-import runbook.Cli;
-import runbook.Incident;
-import runbook.Key;
-import runbook.Screen;
+import runbook.*;
 import runbook.Screen.Mark;
 import runbook.Settings.Problem;
-import runbook.Text;
-import runbook.Tool;
+import runbook.rotation.*;
 import runbook.rotation.Progress.Done;
 import runbook.rotation.Progress.Listener;
 import runbook.rotation.Progress.Step;
 import runbook.rotation.Progress.Trouble;
-import runbook.rotation.Rotation;
 import runbook.rotation.Rotation.Ending;
-import runbook.rotation.Stores;
 import runbook.rotation.Stores.Hands;
 import runbook.rotation.Stores.Place;
 

@@ -1,21 +1,11 @@
 package runbook;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.time.Duration;
-import java.time.LocalDate;
-import java.util.ArrayList;
-import java.util.Comparator;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Locale;
-import java.util.Map;
-import java.util.Objects;
-import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.Executor;
-import java.util.concurrent.TimeUnit;
-import java.util.function.Supplier;
-import java.util.stream.Collectors;
+import java.time.*;
+import java.util.*;
+import java.util.concurrent.*;
+import java.util.function.*;
+import java.util.stream.*;
 import runbook.Http.Answer;
 import runbook.Http.Fault;
 import runbook.Http.Reply;
@@ -25,7 +15,7 @@ import runbook.Klaviyo.Revision;
 import runbook.Screen.Check;
 import runbook.Screen.Check.Outcome;
 import runbook.Text.Json;
-import runbook.redact.Redactor;
+import runbook.redact.*;
 
 /** Whether Klaviyo's API answers: the key, the endpoints, rate limits, the revision, and what each answer says. */
 public final class ApiChecks {

@@ -1,21 +1,10 @@
 package runbook;
 
-import java.time.Duration;
-import java.time.Instant;
-import java.time.ZoneOffset;
-import java.time.format.DateTimeFormatter;
-import java.util.ArrayList;
-import java.util.Collection;
-import java.util.Comparator;
-import java.util.LinkedHashMap;
-import java.util.LinkedList;
-import java.util.List;
-import java.util.Locale;
-import java.util.Map;
-import java.util.TreeMap;
-import java.util.function.BiConsumer;
-import java.util.stream.Collectors;
-import java.util.stream.LongStream;
+import java.time.*;
+import java.time.format.*;
+import java.util.*;
+import java.util.function.*;
+import java.util.stream.*;
 import runbook.Settings.Templates;
 
 /**

@@ -1,24 +1,10 @@
 package runbook;
 
-import java.time.Instant;
-import java.time.LocalDate;
-import java.time.ZoneOffset;
-import java.util.ArrayList;
-import java.util.EnumMap;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Map;
-import java.util.Optional;
-import java.util.Set;
-import java.util.TreeSet;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.function.Function;
-import java.util.function.Predicate;
-import java.util.function.Supplier;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
+import java.time.*;
+import java.util.*;
+import java.util.concurrent.*;
+import java.util.function.*;
+import java.util.stream.*;
 import runbook.ApiChecks.Probe;
 import runbook.ApiChecks.Symptom;
 import runbook.Http.Answer;
@@ -28,7 +14,7 @@ import runbook.Klaviyo.Endpoint;
 import runbook.OurSide.AppLog;
 import runbook.Prometheus.AppErrors;
 import runbook.Screen.Check;
-import runbook.redact.Redactor;
+import runbook.redact.*;
 
 /** Makes the checks, all at once. Each ends by the timeout whatever the network does, and so does the whole. */
 public final class Checks implements AutoCloseable {

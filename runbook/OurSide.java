@@ -1,33 +1,15 @@
 package runbook;
 
-import java.io.BufferedInputStream;
-import java.io.ByteArrayInputStream;
-import java.io.IOException;
-import java.io.InputStream;
-import java.net.URI;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.time.Duration;
-import java.time.Instant;
-import java.time.ZoneId;
-import java.time.ZoneOffset;
-import java.time.temporal.ChronoUnit;
-import java.util.ArrayList;
-import java.util.Collections;
-import java.util.Comparator;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Locale;
-import java.util.Map;
-import java.util.Objects;
-import java.util.Optional;
-import java.util.Set;
-import java.util.SortedMap;
-import java.util.TreeMap;
-import java.util.function.Supplier;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
-import java.util.zip.GZIPInputStream;
+import java.io.*;
+import java.net.*;
+import java.nio.charset.*;
+import java.nio.file.*;
+import java.time.*;
+import java.time.temporal.*;
+import java.util.*;
+import java.util.function.*;
+import java.util.stream.*;
+import java.util.zip.*;
 import runbook.Facts.Failure;
 import runbook.Facts.Minute;
 import runbook.Facts.Rate;
@@ -39,12 +21,12 @@ import runbook.Http.Reply;
 import runbook.Klaviyo.Endpoint;
 import runbook.Message.Slack;
 import runbook.Prometheus.AppErrors;
-import runbook.Screen.Check.Outcome;
 import runbook.Screen.Check;
+import runbook.Screen.Check.Outcome;
 import runbook.Settings.Problem;
 import runbook.Text.Durations;
 import runbook.Text.Json;
-import runbook.redact.Redactor;
+import runbook.redact.*;
 
 /**
  * Our own side: the application's health, the errors that it gets from Klaviyo, and the route that Klaviyo delivers to.

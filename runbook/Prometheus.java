@@ -1,24 +1,14 @@
 package runbook;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.math.BigDecimal;
-import java.net.URI;
-import java.net.URLEncoder;
-import java.nio.charset.StandardCharsets;
-import java.time.Duration;
-import java.time.Instant;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.Map;
-import java.util.Objects;
-import java.util.OptionalDouble;
-import java.util.Set;
-import java.util.TreeMap;
-import java.util.TreeSet;
-import java.util.concurrent.CompletableFuture;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
-import java.util.stream.Collectors;
+import java.math.*;
+import java.net.*;
+import java.nio.charset.*;
+import java.time.*;
+import java.util.*;
+import java.util.concurrent.*;
+import java.util.regex.*;
+import java.util.stream.*;
 import runbook.Http.Answer;
 import runbook.Http.Asking;
 import runbook.Http.Fault;
@@ -28,7 +18,7 @@ import runbook.Screen.Check;
 import runbook.Screen.Check.Outcome;
 import runbook.Text.Durations;
 import runbook.Text.Json;
-import runbook.redact.Redactor;
+import runbook.redact.*;
 
 /**
  * Asks Prometheus, or what speaks its HTTP API (https://prometheus.io/docs/prometheus/latest/querying/api). Never

@@ -1,32 +1,17 @@
 package runbook;
 
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.StringReader;
-import java.io.UncheckedIOException;
-import java.net.URI;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.FileAlreadyExistsException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.time.Duration;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Locale;
-import java.util.Map;
-import java.util.Objects;
-import java.util.Optional;
-import java.util.Properties;
-import java.util.Set;
-import java.util.TreeSet;
-import java.util.regex.Pattern;
-import java.util.stream.Stream;
+import java.io.*;
+import java.net.*;
+import java.nio.charset.*;
+import java.nio.file.*;
+import java.time.*;
+import java.util.*;
+import java.util.regex.*;
+import java.util.stream.*;
+import runbook.Klaviyo.Endpoint;
 import runbook.Message.Template;
 import runbook.Text.Json;
 import runbook.Text.Nearest;
-import runbook.Klaviyo.Endpoint;
 
 /**
  * What to look at and how hard, the same for every script: where, with which key and API revision; how endpoints are

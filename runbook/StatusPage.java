@@ -1,29 +1,18 @@
 package runbook;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.io.IOException;
-import java.net.URI;
-import java.time.DateTimeException;
-import java.time.Duration;
-import java.time.Instant;
-import java.time.OffsetDateTime;
-import java.util.ArrayList;
-import java.util.Comparator;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Map;
-import java.util.Objects;
-import java.util.TreeMap;
-import java.util.regex.Pattern;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
-import java.util.stream.StreamSupport;
+import java.io.*;
+import java.net.*;
+import java.time.*;
+import java.util.*;
+import java.util.regex.*;
+import java.util.stream.*;
 import runbook.Http.Answer;
 import runbook.Http.Reply;
 import runbook.Screen.Check;
 import runbook.Screen.Check.Outcome;
 import runbook.Text.Json;
-import runbook.redact.Redactor;
+import runbook.redact.*;
 
 /**
  * What the vendor's status page (Statuspage v2) says. Its overall line misleads (a page can stay "under maintenance"

@@ -1,10 +1,7 @@
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.Locale;
-import java.util.concurrent.TimeUnit;
+import java.io.*;
+import java.nio.file.*;
+import java.util.*;
+import java.util.concurrent.*;
 
 /**
  * The bundle's long pass: {@code ./jbang bench bundle [MEGABYTES]} makes a log, a fifth of it about Klaviyo, and once

@@ -1,11 +1,7 @@
-import java.net.URLEncoder;
-import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
-import java.util.Base64;
-import java.util.HexFormat;
-import java.util.List;
-import java.util.Random;
-import java.util.function.BiFunction;
+import java.net.*;
+import java.nio.charset.*;
+import java.util.*;
+import java.util.function.*;
 
 /** Secrets and personal data to plant ({@code shapes.txt}), each kind in each encoding. */
 final class Canaries {

@@ -1,9 +1,8 @@
-import java.io.IOException;
-import java.lang.annotation.Retention;
-import java.lang.annotation.RetentionPolicy;
-import java.nio.file.Files;
-import java.util.Arrays;
-import java.util.stream.Stream;
+import java.io.*;
+import java.lang.annotation.*;
+import java.nio.file.*;
+import java.util.*;
+import java.util.stream.*;
 import org.junit.jupiter.api.extension.ExtensionContext;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.ArgumentsProvider;

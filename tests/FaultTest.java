@@ -3,37 +3,25 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.net.URI;
-import java.nio.file.Path;
-import java.time.Duration;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Locale;
-import java.util.Map;
-import java.util.Optional;
-import java.util.concurrent.Callable;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
-import java.util.concurrent.TimeUnit;
-import java.util.regex.Pattern;
-import java.util.stream.Stream;
+import java.net.*;
+import java.nio.file.*;
+import java.time.*;
+import java.util.*;
+import java.util.concurrent.*;
+import java.util.regex.*;
+import java.util.stream.*;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import runbook.*;
+import runbook.Checks.Findings;
 import runbook.Http.Answer;
 import runbook.Http.Kind;
 import runbook.Klaviyo.Endpoint;
-import runbook.Http;
-import runbook.Text.Json;
-import runbook.Key;
-import runbook.Settings;
-import runbook.Checks;
-import runbook.Checks.Findings;
 import runbook.Message.Slack;
+import runbook.Text.Json;
 
 /**
  * Every way in which a server can misbehave, against every check that makes a request: each is named for what it is.

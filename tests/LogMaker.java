@@ -1,11 +1,8 @@
-import java.io.IOException;
-import java.io.Writer;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.time.Instant;
-import java.util.List;
-import java.util.Random;
-import java.util.stream.Stream;
+import java.io.*;
+import java.nio.file.*;
+import java.time.*;
+import java.util.*;
+import java.util.stream.*;
 
 /** Makes the application log that the bundle is measured on: the same bytes for the same seed. */
 final class LogMaker {

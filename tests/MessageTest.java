@@ -3,31 +3,26 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.IOException;
-import java.net.URI;
-import java.nio.file.Files;
-import java.time.Duration;
-import java.time.Instant;
-import java.util.List;
-import java.util.Map;
-import java.util.Optional;
-import java.util.stream.Stream;
+import java.io.*;
+import java.net.*;
+import java.nio.file.*;
+import java.time.*;
+import java.util.*;
+import java.util.stream.*;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
-import runbook.Http;
-import runbook.Text.Json;
-import runbook.Settings.Problem;
-import runbook.Settings;
-import runbook.Settings.Templates;
+import runbook.*;
+import runbook.DecisionTree.Diagnosis;
 import runbook.Incident.Event;
-import runbook.Message;
 import runbook.Message.Known;
 import runbook.Message.Slack;
 import runbook.Message.State;
 import runbook.Message.Wording;
-import runbook.DecisionTree.Diagnosis;
+import runbook.Settings.Problem;
+import runbook.Settings.Templates;
+import runbook.Text.Json;
 
 /** The two messages of the runbook, and the post to Slack. */
 class MessageTest {

@@ -1,16 +1,14 @@
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.util.List;
-import java.util.Map;
-import java.util.Optional;
-import java.util.stream.Collectors;
+import java.util.*;
+import java.util.stream.*;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import runbook.Incident;
+import runbook.*;
 import runbook.Incident.Event;
 import runbook.Settings.Templates;
-import runbook.report.Document;
+import runbook.report.*;
 
 /** Writing again after more happened and after people wrote; what {@code --check} finds, and what it leaves alone. */
 class PostmortemDocumentTest extends PostmortemJournals {

@@ -1,18 +1,15 @@
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.time.Instant;
-import java.util.Map;
-import java.util.Optional;
-import java.util.function.BinaryOperator;
-import runbook.Incident;
+import java.io.*;
+import java.nio.file.*;
+import java.time.*;
+import java.util.*;
+import java.util.function.*;
+import runbook.*;
 import runbook.Incident.Event;
 import runbook.Settings.Templates;
 import runbook.Text.Json;
-import runbook.report.Notebook;
+import runbook.report.*;
 import runbook.report.Postmortem;
 
 /** Journals as the steps left them in drills, and the reports of them: what the tests of it stand on. */

@@ -1,16 +1,11 @@
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.Comparator;
-import java.util.List;
-import java.util.Optional;
-import java.util.stream.Stream;
-import runbook.Cli;
-import runbook.Incident;
+import java.io.*;
+import java.nio.charset.*;
+import java.nio.file.*;
+import java.util.*;
+import java.util.stream.*;
+import runbook.*;
 import runbook.Settings.Problem;
-import runbook.Text;
-import runbook.sandbox.Sandbox;
+import runbook.sandbox.*;
 
 /**
  * A folder from which people and steps in other processes meet a sandbox: a file to source, the application's log, and

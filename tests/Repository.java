@@ -1,6 +1,5 @@
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.stream.Stream;
+import java.nio.file.*;
+import java.util.stream.*;
 
 /** Where the files under test are. */
 final class Repository {

@@ -2,29 +2,19 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
-import java.time.Duration;
-import java.time.Instant;
-import java.util.HashMap;
-import java.util.List;
-import java.util.Map;
-import java.util.Set;
-import java.util.TreeMap;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
-import java.util.stream.Stream;
+import java.io.*;
+import java.nio.file.*;
+import java.nio.file.attribute.*;
+import java.time.*;
+import java.util.*;
+import java.util.concurrent.*;
+import java.util.stream.*;
 import org.junit.jupiter.api.DynamicTest;
+import runbook.*;
 import runbook.Key.LastGood;
-import runbook.Key;
 import runbook.Screen.Host;
 import runbook.Text.Json;
-import runbook.sandbox.ControlledSandbox;
+import runbook.sandbox.*;
 
 /**
  * One rotation's surroundings: a sandbox Klaviyo, a stand-in store, and an application that starts with what is stored.

@@ -2,24 +2,17 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.time.Duration;
-import java.time.Instant;
-import java.util.HashMap;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Map;
-import java.util.regex.Pattern;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
+import java.io.*;
+import java.nio.file.*;
+import java.time.*;
+import java.util.*;
+import java.util.regex.*;
+import java.util.stream.*;
 import org.junit.jupiter.params.provider.Arguments;
-import runbook.Incident;
+import runbook.*;
 import runbook.Incident.Event;
 import runbook.Text.Json;
-import runbook.Tool;
-import runbook.sandbox.ControlledSandbox;
+import runbook.sandbox.*;
 
 /**
  * Plays a case of {@code postmortem-runs.txt} or {@code watch-runs.txt}, where its lines are explained: what people do

@@ -1,7 +1,7 @@
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.nio.file.Path;
-import java.util.List;
+import java.nio.file.*;
+import java.util.*;
 
 /** Tools that record how they are called, {@code tests/stand-ins.sh} by many names, in a folder of their own on the PATH. */
 final class StandIns {

@@ -1,12 +1,8 @@
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.Locale;
-import java.util.Map;
-import runbook.sandbox.ControlledSandbox;
+import java.io.*;
+import java.nio.file.*;
+import java.time.*;
+import java.util.*;
+import runbook.sandbox.*;
 
 /**
  * {@code ./jbang bench triage [--baseline FILE] [--runs N]}: the command that JBang prints for triage, run as it is, against a

@@ -1,8 +1,7 @@
 import com.fasterxml.jackson.databind.JsonNode;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.util.List;
-import java.util.stream.StreamSupport;
+import java.io.*;
+import java.util.*;
+import java.util.stream.*;
 import runbook.Text.Json;
 
 /** What {@code triage --json} said. */

@@ -16,11 +16,10 @@
 //SOURCES [!a]*.java
 //SOURCES runbook/**.java
 
-import java.io.PrintWriter;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
+import java.io.*;
+import java.nio.charset.*;
+import java.nio.file.*;
+import java.util.*;
 import org.junit.platform.console.ConsoleLauncher;
 
 /**

@@ -27,10 +27,7 @@
 //SOURCES ../runbook/bundle/*.java
 //SOURCES runbook/sandbox/*.java
 
-import java.util.Arrays;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Map;
+import java.util.*;
 
 /** {@code ./jbang bench [SUBJECT [OPTIONS]]}: one subject, or each in turn. */
 class Bench {

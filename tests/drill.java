@@ -27,24 +27,20 @@
 //SOURCES ../runbook/sandbox/Sites.java
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable
 
-import java.io.IOException;
-import java.nio.file.Path;
-import java.time.Instant;
-import java.time.temporal.ChronoUnit;
-import java.util.List;
-import java.util.Map;
-import java.util.Optional;
-import java.util.concurrent.Callable;
+import java.io.*;
+import java.nio.file.*;
+import java.time.*;
+import java.time.temporal.*;
+import java.util.*;
+import java.util.concurrent.*;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import runbook.Cli;
-import runbook.Screen;
+import runbook.*;
 import runbook.Screen.Mark;
 import runbook.Settings.Problem;
-import runbook.Text;
-import runbook.sandbox.Sandbox;
+import runbook.sandbox.*;
 import runbook.sandbox.Sandbox.Scenario;
 
 @Command(name = "drill", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,

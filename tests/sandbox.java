@@ -27,23 +27,18 @@
 //SOURCES ../runbook/sandbox/Sites.java
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable
 
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.Map;
-import java.util.concurrent.Callable;
-import java.util.concurrent.CountDownLatch;
+import java.io.*;
+import java.nio.charset.*;
+import java.nio.file.*;
+import java.util.*;
+import java.util.concurrent.*;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import runbook.Cli;
-import runbook.Incident;
-import runbook.Screen;
+import runbook.*;
 import runbook.Settings.Problem;
-import runbook.Text;
-import runbook.sandbox.Sandbox;
+import runbook.sandbox.*;
 import runbook.sandbox.Sandbox.Scenario;
 
 @Command(name = "sandbox", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,

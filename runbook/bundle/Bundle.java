@@ -1,40 +1,25 @@
 package runbook.bundle;
 
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.time.DateTimeException;
-import java.time.Duration;
-import java.time.Instant;
-import java.time.ZoneId;
-import java.time.temporal.ChronoUnit;
-import java.util.List;
-import java.util.Map;
-import java.util.Optional;
-import java.util.Set;
-import java.util.TreeMap;
-import java.util.function.Consumer;
-import java.util.function.Predicate;
-import java.util.regex.Pattern;
-import java.util.stream.Stream;
+import java.io.*;
+import java.nio.charset.*;
+import java.nio.file.*;
+import java.time.*;
+import java.time.temporal.*;
+import java.util.*;
+import java.util.function.*;
+import java.util.regex.*;
+import java.util.stream.*;
 import picocli.CommandLine.Option;
-import runbook.Cli;
-import runbook.Incident;
-import runbook.Key;
+import runbook.*;
 import runbook.Message.Slack;
-import runbook.Screen;
-import runbook.Settings;
 import runbook.Settings.Problem;
-import runbook.Text;
 import runbook.Text.Moment;
 import runbook.bundle.Archive.Part;
 import runbook.bundle.Collecting.Collector;
 import runbook.bundle.Collecting.Sink;
 import runbook.bundle.Pipeline.Wanted;
-import runbook.redact.Redactor;
+import runbook.redact.*;
 import runbook.redact.Redactor.Policy;
-import runbook.redact.Rules;
 
 /** A debug bundle: collects, redacts meanwhile, writes the archive, reads it back, and only then gives it its name. */
 public final class Bundle {

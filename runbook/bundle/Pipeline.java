@@ -1,34 +1,17 @@
 package runbook.bundle;
 
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.Closeable;
-import java.io.IOException;
-import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
-import java.time.ZoneId;
-import java.util.ArrayDeque;
-import java.util.Arrays;
-import java.util.Deque;
-import java.util.Locale;
-import java.util.Map;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
-import java.util.concurrent.Semaphore;
-import java.util.concurrent.ThreadFactory;
-import java.util.function.Consumer;
-import java.util.function.Function;
-import java.util.zip.Deflater;
-import runbook.LogReader;
+import java.io.*;
+import java.nio.charset.*;
+import java.time.*;
+import java.util.*;
+import java.util.concurrent.*;
+import java.util.function.*;
+import java.util.zip.*;
+import runbook.*;
 import runbook.Settings.Problem;
-import runbook.Text;
-import runbook.redact.Pieces;
+import runbook.redact.*;
 import runbook.redact.Pieces.Piece;
-import runbook.redact.Redactor;
 import runbook.redact.Redactor.Tally;
-import runbook.redact.Scan;
 
 /**
  * Carries streams through choice, redaction, check and compression, piece by piece on all cores, into a {@link

@@ -1,15 +1,9 @@
 package runbook.redact;
 
-import java.io.BufferedInputStream;
-import java.io.ByteArrayInputStream;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.InputStreamReader;
-import java.nio.charset.Charset;
-import java.nio.charset.StandardCharsets;
-import java.util.Arrays;
-import java.util.Map;
-import java.util.zip.GZIPInputStream;
+import java.io.*;
+import java.nio.charset.*;
+import java.util.*;
+import java.util.zip.*;
 
 /** Cuts a stream into {@link Piece}s of about half a megabyte, at line ends where there are any. */
 public final class Pieces {

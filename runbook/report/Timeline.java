@@ -1,25 +1,15 @@
 package runbook.report;
 
-import java.time.Duration;
-import java.time.Instant;
-import java.time.temporal.ChronoUnit;
-import java.util.ArrayList;
-import java.util.Comparator;
-import java.util.EnumMap;
-import java.util.HashSet;
-import java.util.List;
-import java.util.Map;
-import java.util.Objects;
-import java.util.Optional;
-import java.util.Set;
-import java.util.stream.Stream;
-import runbook.Chart;
+import java.time.*;
+import java.time.temporal.*;
+import java.util.*;
+import java.util.stream.*;
+import runbook.*;
 import runbook.Chart.Shape;
 import runbook.Incident.Event;
 import runbook.Message.Template;
 import runbook.Message.Wording.Moment;
 import runbook.Settings.Templates;
-import runbook.Text;
 import runbook.Text.Json;
 
 /** What happened, by time: every event, the moments among them that count, and both as rows and as a picture. */

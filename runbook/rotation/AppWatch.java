@@ -1,18 +1,14 @@
 package runbook.rotation;
 
-import java.time.Duration;
-import java.util.List;
-import java.util.Optional;
-import java.util.function.Predicate;
-import runbook.Http;
+import java.time.*;
+import java.util.*;
+import java.util.function.*;
+import runbook.*;
 import runbook.Http.Answer;
 import runbook.Http.Health;
 import runbook.Http.Reply;
-import runbook.Prometheus;
-import runbook.Settings;
-import runbook.Text;
 import runbook.Text.Durations;
-import runbook.redact.Redactor;
+import runbook.redact.*;
 import runbook.rotation.Progress.Done;
 import runbook.rotation.Progress.Trouble;
 import runbook.rotation.Rotation.Wishes;

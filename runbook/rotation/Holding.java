@@ -1,11 +1,10 @@
 package runbook.rotation;
 
-import java.time.Duration;
-import java.util.Optional;
-import java.util.function.BooleanSupplier;
-import runbook.Key;
+import java.time.*;
+import java.util.*;
+import java.util.function.*;
+import runbook.*;
 import runbook.Screen.Mark;
-import runbook.Text;
 import runbook.rotation.Progress.Done;
 import runbook.rotation.Progress.Effect;
 import runbook.rotation.Progress.Entry;

@@ -1,35 +1,21 @@
 package runbook.rotation;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.IOException;
-import java.nio.channels.FileChannel;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.time.Duration;
-import java.util.ArrayList;
-import java.util.Collections;
-import java.util.List;
-import java.util.Locale;
-import java.util.Map;
-import java.util.Optional;
-import java.util.Set;
-import java.util.TreeMap;
-import java.util.function.Supplier;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
+import java.io.*;
+import java.nio.channels.*;
+import java.nio.file.*;
+import java.time.*;
+import java.util.*;
+import java.util.function.*;
+import java.util.stream.*;
+import runbook.*;
 import runbook.ApiChecks.Account;
-import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.Key.LastGood;
-import runbook.Key;
-import runbook.Screen;
 import runbook.Screen.Mark;
-import runbook.Settings;
 import runbook.Settings.Problem;
-import runbook.Text;
 import runbook.Text.Durations;
 import runbook.Text.Json;
-import runbook.Tool;
 import runbook.rotation.Progress.Done;
 import runbook.rotation.Progress.Effect;
 import runbook.rotation.Progress.Kept;
@@ -38,7 +24,7 @@ import runbook.rotation.Progress.Step;
 import runbook.rotation.Progress.Trouble;
 import runbook.rotation.Stores.Hands;
 import runbook.rotation.Stores.Place;
-import runbook.sandbox.Sandbox;
+import runbook.sandbox.*;
 
 /**
  * One rotation: the steps of the runbook's 401 section, each safe to repeat, and the way back. Whoever drives it calls

@@ -1,16 +1,9 @@
 package runbook.watching;
 
-import java.time.Duration;
-import java.time.Instant;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.Locale;
-import java.util.Map;
-import java.util.Optional;
-import java.util.TreeMap;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
-import runbook.Text;
+import java.time.*;
+import java.util.*;
+import java.util.stream.*;
+import runbook.*;
 import runbook.Text.Durations;
 
 /**

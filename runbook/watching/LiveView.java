@@ -1,19 +1,13 @@
 package runbook.watching;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.time.Duration;
-import java.time.Instant;
-import java.util.ArrayList;
-import java.util.Comparator;
-import java.util.List;
-import java.util.Optional;
-import java.util.Set;
-import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.function.Supplier;
-import java.util.stream.Stream;
-import runbook.Screen;
+import java.time.*;
+import java.util.*;
+import java.util.concurrent.*;
+import java.util.function.*;
+import java.util.stream.*;
+import runbook.*;
 import runbook.Screen.Mark;
-import runbook.Text;
 import runbook.Text.Durations;
 import runbook.watching.Keeper.Reading;
 import runbook.watching.Keeper.Result;

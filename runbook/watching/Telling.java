@@ -1,24 +1,16 @@
 package runbook.watching;
 
-import java.net.URI;
-import java.time.Duration;
-import java.time.Instant;
-import java.time.temporal.ChronoUnit;
-import java.util.List;
-import java.util.Map;
-import java.util.Optional;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.function.BiConsumer;
-import runbook.Http;
-import runbook.Incident;
+import java.net.*;
+import java.time.*;
+import java.time.temporal.*;
+import java.util.*;
+import java.util.concurrent.*;
+import java.util.concurrent.atomic.*;
+import java.util.function.*;
+import runbook.*;
 import runbook.Incident.Event;
-import runbook.Message;
 import runbook.Message.Slack;
 import runbook.Settings.Templates;
-import runbook.Tool;
 import runbook.watching.Keeper.Happening;
 import runbook.watching.Keeper.State;
 
