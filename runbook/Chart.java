@@ -5,15 +5,17 @@ import java.time.format.*;
 import java.util.*;
 import java.util.function.*;
 import java.util.stream.*;
+import runbook.Prometheus.Point;
 import runbook.Settings.Templates;
 
 /**
- * What happened over time, as SVG: numbered marks, lanes with lines and with stretches of success and failure, all on
- * one scale (UTC). It refers to nothing outside itself, follows the reader's light or dark colours,
- * prints, and means the same without colour: stretches have patterns, lines dashes, marks shapes and numbers.
- * All text is escaped here; what lies outside the scale stands at its edge and says so.
+ * What happened over time, as SVG: numbered marks, and under them lanes with lines and with stretches of success and
+ * failure, all on one scale (UTC), a second long at least. It refers to nothing outside itself, follows the reader's
+ * light or dark colours, prints, and means the same without colour: stretches have patterns, lines dashes, marks shapes
+ * and numbers. All text is escaped here; what lies outside the scale stands at its edge and says so. Its id is a word,
+ * unique in the page around it.
  */
-public final class Chart {
+public record Chart(String id, String title, Instant from, Instant to, List<Mark> marks, List<Lane> lanes) {
     private static final int WIDTH = 960;
     private static final int MOST_MARKS = 40;
     private static final int MOST_MARK_ROWS = 8;
@@ -83,15 +85,12 @@ public final class Chart {
     /** A numbered event: its kind, one line for the list, and who says so (may be empty). */
     public record Mark(Instant at, Shape shape, String kind, String words, String source) { }
 
-    /** A value at a moment; one that is no finite number interrupts the line. */
-    public record Point(Instant at, double value) { }
-
-    /** One line of a lane, its points by time. Without a name it has no place in the legend. */
+    /** A line of a lane, its points by time: one that is no finite number interrupts it. The legend has its name. */
     public record Line(String name, List<Point> points) { }
 
     /**
-     * A plot of its own under the others; a single line is filled. Behind its name stands a note, such as totals;
-     * behind the numbers at its scale a unit; below its lines, so many pixels high, a strip of success and failure.
+     * A plot of its own under the others. Behind its name stands a note, such as totals; behind the numbers at its
+     * scale a unit; below its lines, so many pixels high, a strip of success and failure.
      */
     public record Lane(String name, String note, String unit, int height, List<Line> lines, List<Band> strip) {
         private double whole() {
@@ -99,47 +98,8 @@ public final class Chart {
         }
     }
 
-    private final String id;
-    private final String title;
-    private final Instant from;
-    private final Instant to;
-    private final List<Mark> marks = new ArrayList<>();
-    private final List<Lane> lanes = new ArrayList<>();
-    private int left;
-
-    /** An empty chart between two moments, a second apart at least. Its id is a word, unique in the page around it. */
-    public Chart(String id, String title, Instant from, Instant to) {
-        this.id = id;
-        this.title = title;
-        this.from = from;
-        this.to = to.isAfter(from.plusSeconds(1)) ? to : from.plusSeconds(1);
-    }
-
-    // What meets and says the same is one.
-    private static List<Band> joined(List<Band> bands) {
-        LinkedList<Band> joined = new LinkedList<>();
-        for (Band band : bands) {
-            Band last = joined.peekLast();
-            boolean goesOn = last != null && last.to.equals(band.from) && last.word.equals(band.word);
-            joined.add(goesOn ? new Band(joined.removeLast().from, band.to, band.word, band.tone) : band);
-        }
-        return joined;
-    }
-
-    /** Adds events in any order. Of more than {@value #MOST_MARKS} the rarest kinds stay: they tell the most. */
-    public Chart marks(Collection<Mark> events) {
-        Map<String, Long> often = events.stream().collect(Collectors.groupingBy(Mark::kind, Collectors.counting()));
-        events.stream().sorted(Comparator.comparing((Mark mark) -> often.get(mark.kind)).thenComparing(Mark::shape))
-                .limit(MOST_MARKS).forEach(marks::add);
-        marks.sort(Comparator.comparing(Mark::at));
-        left = events.size() - marks.size();
-        return this;
-    }
-
-    /** Adds a lane under those that there are. */
-    public Chart lane(Lane lane) {
-        lanes.add(lane);
-        return this;
+    public Chart {
+        to = to.isAfter(from.plusSeconds(1)) ? to : from.plusSeconds(1);
     }
 
     /** A document of its own, with the style that {@code page.html} has for charts. */
@@ -153,12 +113,10 @@ public final class Chart {
         return "<figure class=\"timeline\">" + new Drawing().whole("") + "</figure>\n";
     }
 
-    /** A page that holds it, in the frame that a team may have of its own ({@code page.html}). */
-    public String page(Templates templates) {
-        return page(templates, title, figure());
-    }
-
-    /** A page of its own: no script, nothing fetched. The title is escaped here; HTML goes in as it is. */
+    /**
+     * A page, in the frame that a team may have of its own ({@code page.html}): no script, nothing fetched. The title
+     * is escaped here; HTML goes in as it is.
+     */
     public static String page(Templates templates, String title, String html) {
         return templates.template("page.html").fill(Map.of("title", title, "content", html), Object::toString,
                 Chart::escape);
@@ -203,23 +161,32 @@ public final class Chart {
     /** The chart as it is being drawn, from top to bottom. */
     private final class Drawing {
         private final StringBuilder svg = new StringBuilder();
+        private final List<Mark> shown = shown();
         private double x = BEGIN;
         private double y = TOP;
+
+        // By time; of too many the rarest kinds, which tell the most.
+        private List<Mark> shown() {
+            Map<String, Long> often = marks.stream().collect(Collectors.groupingBy(Mark::kind, Collectors.counting()));
+            Comparator<Mark> telling = Comparator.comparing(mark -> often.get(mark.kind));
+            return marks.stream().sorted(telling.thenComparing(Mark::shape)).limit(MOST_MARKS)
+                    .sorted(Comparator.comparing(Mark::at)).toList();
+        }
 
         private String whole(String style) {
             List<Integer> rows = markRows();
             double lanesTop = TOP + rows.stream().mapToInt(row -> row + 1).max().orElse(0) * MARK + 6;
-            double axis = lanesTop + lanes.stream().mapToDouble(Lane::whole).sum();
+            double floor = lanesTop + lanes.stream().mapToDouble(Lane::whole).sum();
             text("title", 20, 28, title, 100);
             String length = Text.Durations.words(Duration.between(from, to));
             text("soft", 20, 48, DAY.format(from) + " to " + DAY.format(to) + " UTC, " + length, MANY_LETTERS);
-            axis(axis);
+            axis(floor);
             y = lanesTop;
             lanes.forEach(this::lane);
-            for (int i = 0; i < marks.size(); i++) {
-                mark(i, TOP + rows.get(i) * MARK + 11, axis);
+            for (int i = 0; i < shown.size(); i++) {
+                mark(i, TOP + rows.get(i) * MARK + 11, floor);
             }
-            y = axis + 46;
+            y = floor + 46;
             legend();
             list();
             return head(style) + svg + "</svg>\n";
@@ -230,13 +197,12 @@ public final class Chart {
             String open = String.format(Locale.ROOT, "<svg class=\"chart\" xmlns=\"http://www.w3.org/2000/svg\""
                             + " viewBox=\"0 0 %d %.0f\" role=\"group\" aria-label=\"%s\">%n<desc>%s</desc>%n",
                     WIDTH, y + 14, escape(title, 120), escape(said, 2_000));
-            StringBuilder defs = new StringBuilder(style + "<defs>");
-            for (Tone tone : Tone.values()) {
-                defs.append(String.format("<pattern id=\"%s-%s\" width=\"8\" height=\"8\""
-                        + " patternUnits=\"userSpaceOnUse\"><rect width=\"8\" height=\"8\" style=\"fill:var(--%2$s)\"/>"
-                        + "<path class=\"ink %2$s\" d=\"%s\"/></pattern>", id, tone.word(), tone.pattern));
-            }
-            return open + defs + "</defs>\n<rect class=\"ground\" width=\"100%\" height=\"100%\"/>\n";
+            String tiles = Stream.of(Tone.values()).map(tone -> String.format("<pattern id=\"%s-%s\" width=\"8\""
+                    + " height=\"8\" patternUnits=\"userSpaceOnUse\"><rect width=\"8\" height=\"8\""
+                    + " style=\"fill:var(--%2$s)\"/><path class=\"ink %2$s\" d=\"%s\"/></pattern>", id, tone.word(),
+                    tone.pattern)).collect(Collectors.joining());
+            return open + style + "<defs>" + tiles
+                    + "</defs>\n<rect class=\"ground\" width=\"100%\" height=\"100%\"/>\n";
         }
 
         private double x(Instant at) {
@@ -259,41 +225,29 @@ public final class Chart {
             }
         }
 
-        private void band(Band band, double top, double high) {
-            String words = band.word + " " + DAY.format(band.from) + " to " + DAY.format(band.to);
-            pattern(band.tone, x(band.from), top, Math.max(2, x(band.to) - x(band.from)), high, words);
-        }
-
         /** Each mark's row: the first in which it does not touch the one before. */
         private List<Integer> markRows() {
             double[] ends = new double[MOST_MARK_ROWS];
             List<Integer> rows = new ArrayList<>();
-            for (Mark mark : marks) {
-                double here = x(mark.at);
+            for (Mark mark : shown) {
                 int row = 0;
-                while (row < MOST_MARK_ROWS - 1 && ends[row] > here - MARK) {
+                while (row < MOST_MARK_ROWS - 1 && ends[row] > x(mark.at) - MARK) {
                     row++;
                 }
-                ends[row] = here;
+                ends[row] = x(mark.at);
                 rows.add(row);
             }
             return rows;
         }
 
         private void mark(int number, double middle, double floor) {
-            Mark mark = marks.get(number);
-            double there = x(mark.at);
+            Mark mark = shown.get(number);
             if (inside(mark.at)) {
-                stroke("stem", there, middle + 8, there, floor);
+                stroke("stem", x(mark.at), middle + 8, x(mark.at), floor);
             }
             put("<g><title>%s</title>", escape(when(mark) + " UTC: " + mark.words, 200));
-            shape(mark.shape, there, middle, Integer.toString(number + 1));
+            shape(mark.shape, x(mark.at), middle, Integer.toString(number + 1));
             put("</g>%n");
-        }
-
-        private void shape(Shape shape, double there, double middle, String number) {
-            put("<path class=\"shape\" transform=\"translate(%.1f %.1f)\" d=\"%s\"/>", there, middle, shape.path);
-            text("number", there, middle + shape.baseline, number, 3);
         }
 
         private void lane(Lane lane) {
@@ -302,10 +256,10 @@ public final class Chart {
             text("soft", BEGIN + lane.name.length() * 7.4 + 12, y + 14, lane.note, Math.max(1, room));
             double top = y + HEADER;
             double floor = top + lane.height;
-            List<Line> drawn = lane.lines.stream().limit(DASHES.size()).toList();
-            List<Point> seen = drawn.stream().flatMap(line -> line.points.stream()).filter(one -> inside(one.at))
-                    .toList();
-            double peak = seen.stream().mapToDouble(Point::value).filter(Double::isFinite).max().orElse(0);
+            List<Line> drawn = drawn(lane);
+            double peak = drawn.stream().flatMap(line -> line.points.stream()).filter(point -> inside(point.at()))
+                    .mapToDouble(Point::value).filter(Double::isFinite).max().orElse(-1);
+            text("soft middle", (BEGIN + END) / 2, (top + floor) / 2 + 4, peak < 0 ? "no data in this time" : "", 40);
             int steps = lane.height >= 150 ? 4 : 1;
             for (int i = 0; i <= steps; i++) {
                 double level = floor - lane.height * (double) i / steps;
@@ -313,38 +267,48 @@ public final class Chart {
                 String value = number(peak * i / steps) + (i == 0 ? "" : lane.unit);
                 text("soft end", BEGIN - 6, level + 4, peak > 0 ? value : "", 12);
             }
-            String nothing = seen.isEmpty() ? "no data in this time" : "";
-            text("soft middle", (BEGIN + END) / 2, (top + floor) / 2 + 4, nothing, 40);
             for (int i = 0; i < drawn.size(); i++) {
-                line(drawn.get(i), i, peak > 0 ? lane.height / peak : 0, floor, drawn.size() == 1);
+                line(drawn.get(i), i, peak > 0 ? lane.height / peak : 0, floor);
             }
             // Good is a thin line, failed a tall hatched block: told apart in black and white too.
-            joined(lane.strip).forEach(band -> band(band, floor + 3, band.tone == Tone.GOOD ? 4 : 13));
+            joined(lane.strip).forEach(band -> pattern(band.tone, x(band.from), floor + 3,
+                    Math.max(2, x(band.to) - x(band.from)), band.tone == Tone.GOOD ? 4 : 13,
+                    band.word + " " + DAY.format(band.from) + " to " + DAY.format(band.to)));
             y += lane.whole();
         }
 
-        private void line(Line line, int number, double pixels, double floor, boolean filled) {
-            TreeMap<Long, Double> piece = new TreeMap<>();
-            for (Point point : line.points.stream().filter(one -> inside(one.at)).toList()) {
-                if (Double.isFinite(point.value)) {
-                    // One point a pixel, the highest: a peak stays, however much is drawn.
-                    piece.merge(Math.round(x(point.at)), Math.max(0, point.value) * pixels, Math::max);
-                } else {
-                    piece(piece, number, floor, filled);
-                }
-            }
-            piece(piece, number, floor, filled);
+        private static List<Line> drawn(Lane lane) {
+            return lane.lines.subList(0, Math.min(DASHES.size(), lane.lines.size()));
         }
 
-        private void piece(TreeMap<Long, Double> points, int number, double floor, boolean filled) {
-            String path = points.entrySet().stream()
-                    .map(point -> String.format(Locale.ROOT, "%d,%.1f", point.getKey(), floor - point.getValue()))
-                    .collect(Collectors.joining(" "));
-            if (!points.isEmpty() && filled) {
-                put("<polygon class=\"fill\" style=\"fill:var(--l%d)\" points=\"%d,%.1f %s %d,%3$.1f\"/>", number,
-                        points.firstKey(), floor, path, points.lastKey());
+        // What meets and says the same is one.
+        private static List<Band> joined(List<Band> bands) {
+            LinkedList<Band> joined = new LinkedList<>();
+            for (Band band : bands) {
+                Band last = joined.peekLast();
+                boolean goesOn = last != null && last.to.equals(band.from) && last.word.equals(band.word);
+                joined.add(goesOn ? new Band(joined.removeLast().from, band.to, band.word, band.tone) : band);
             }
-            put("<polyline class=\"line\" style=\"%s\" points=\"%s\"/>", colour(number), path);
+            return joined;
+        }
+
+        private void line(Line line, int number, double pixels, double floor) {
+            // One point a pixel, the highest: a peak stays, however much is drawn.
+            TreeMap<Long, Double> piece = new TreeMap<>();
+            for (Point point : line.points.stream().filter(one -> inside(one.at())).toList()) {
+                if (Double.isFinite(point.value())) {
+                    piece.merge(Math.round(x(point.at())), Math.max(0, point.value()) * pixels, Math::max);
+                } else {
+                    piece(piece, number, floor);
+                }
+            }
+            piece(piece, number, floor);
+        }
+
+        private void piece(TreeMap<Long, Double> points, int number, double floor) {
+            put("<polyline class=\"line\" style=\"%s\" points=\"%s\"/>", colour(number), points.entrySet().stream()
+                    .map(point -> String.format(Locale.ROOT, "%d,%.1f", point.getKey(), floor - point.getValue()))
+                    .collect(Collectors.joining(" ")));
             points.clear();
         }
 
@@ -356,28 +320,28 @@ public final class Chart {
         private void legend() {
             Map<String, Tone> tones = new LinkedHashMap<>();
             lanes.stream().flatMap(lane -> lane.strip.stream()).forEach(band -> tones.put(band.word, band.tone));
-            tones.forEach((word, tone) -> key(word, (at, row) -> pattern(tone, at, row - 11, 22, 14, word)));
-            marks.stream().map(Mark::shape).distinct().sorted()
-                    .forEach(shape -> key(shape.words, (at, row) -> shape(shape, at + 11, row - 4, "")));
+            tones.forEach((word, tone) -> key(word, () -> pattern(tone, x, y - 11, 22, 14, word)));
+            shown.stream().map(Mark::shape).distinct().sorted()
+                    .forEach(shape -> key(shape.words, () -> shape(shape, x + 11, y - 4, "")));
             for (Lane lane : lanes) {
-                for (int i = 0; i < Math.min(DASHES.size(), lane.lines.size()); i++) {
+                for (int i = 0; i < drawn(lane).size(); i++) {
                     String colour = colour(i);
-                    key(lane.lines.get(i).name, (at, row) ->
-                            put("<path class=\"line\" style=\"%s\" d=\"M%.1f,%.1f h22\"/>", colour, at, row - 4));
+                    key(lane.lines.get(i).name, () ->
+                            put("<path class=\"line\" style=\"%s\" d=\"M%.1f,%.1f h22\"/>", colour, x, y - 4));
                 }
                 int more = lane.lines.size() - DASHES.size();
-                key(more > 0 ? more + " more are not drawn" : "", (at, row) -> { });
+                key(more > 0 ? more + " more are not drawn" : "", () -> { });
             }
         }
 
-        private void key(String words, BiConsumer<Double, Double> sample) {
+        private void key(String words, Runnable sample) {
             if (!words.isEmpty()) {
                 double wide = 44 + LETTER * Math.min(48, words.length());
                 if (x > BEGIN && x + wide > WIDTH) {
                     x = BEGIN;
                     y += ROW;
                 }
-                sample.accept(x, y);
+                sample.run();
                 text("soft", x + 28, y, words, 48);
                 x += wide;
             }
@@ -386,18 +350,19 @@ public final class Chart {
         /** What the numbers of the marks stand for. */
         private void list() {
             y += 6;
-            for (int i = 0; i < marks.size(); i++) {
-                Mark mark = marks.get(i);
+            for (int i = 0; i < shown.size(); i++) {
+                Mark mark = shown.get(i);
                 y += ROW;
                 shape(mark.shape, 31, y - 4, Integer.toString(i + 1));
                 String source = mark.source.isEmpty() ? "" : " · " + mark.source;
                 text("soft", 50, y, when(mark) + " " + mark.words + source, MANY_LETTERS);
             }
-            if (left > 0) {
-                y += ROW;
-                text("soft", 50, y, "and " + Text.count(left, "more event") + " in the journal", 60);
-            }
+            int left = marks.size() - shown.size();
+            text("soft", 50, y + ROW, left == 0 ? "" : "and " + Text.count(left, "more event") + " in the journal", 60);
+            y += left == 0 ? 0 : ROW;
         }
+
+        // ---- what it is drawn with
 
         private void put(String format, Object... values) {
             svg.append(String.format(Locale.ROOT, format, values));
@@ -405,6 +370,11 @@ public final class Chart {
 
         private void stroke(String kind, double x1, double y1, double x2, double y2) {
             put("<line class=\"%s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>", kind, x1, y1, x2, y2);
+        }
+
+        private void shape(Shape shape, double there, double middle, String number) {
+            put("<path class=\"shape\" transform=\"translate(%.1f %.1f)\" d=\"%s\"/>", there, middle, shape.path);
+            text("number", there, middle + shape.baseline, number, 3);
         }
 
         private void pattern(Tone tone, double left, double top, double wide, double high, String words) {

@@ -12,6 +12,7 @@ import java.io.*;
 import java.time.*;
 import java.util.*;
 import java.util.stream.*;
+import runbook.Prometheus.Point;
 
 /**
  * What logs and measurements tell of calls to Klaviyo: the schema of a bundle's {@code facts.json}, and what {@code
@@ -30,6 +31,7 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
     public static final int SCHEMA = 1;
     /** The status of a call that was not answered: a timeout, a refused connection. */
     public static final int NO_ANSWER = 0;
+
     public Facts {
         customers = customers == null ? new Customers(0, false, Map.of()) : customers;
     }
@@ -155,16 +157,12 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
             return Optional.of(last).filter(some -> some > usual);
         }
 
-        /** A single look. */
-        public static Queue one(String instance, Instant at, double depth) {
-            return new Queue(instance, at, depth, at, depth, at, depth);
-        }
-
-        /** This one, and later looks at the same queue. */
-        public Queue then(Queue later) {
-            boolean higher = later.peak > peak;
-            return new Queue(instance, firstAt, first, higher ? later.peakAt : peakAt, Math.max(peak, later.peak),
-                    later.lastAt, later.last);
+        /** What was seen of it, by time, once at least. */
+        public static Queue of(String instance, List<Point> looks) {
+            Point first = looks.get(0);
+            Point peak = Collections.max(looks, Comparator.comparing(Point::value));
+            Point last = looks.get(looks.size() - 1);
+            return new Queue(instance, first.at(), first.value(), peak.at(), peak.value(), last.at(), last.value());
         }
     }
 
@@ -172,7 +170,7 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
      * One series of a query; {@code grown} is by how much a counter grew in the time looked at, restarts told
      * apart; else 0.
      */
-    public record Curve(String query, String name, String unit, double grown, List<Prometheus.Point> points) { }
+    public record Curve(String query, String name, String unit, double grown, List<Point> points) { }
 
     /** Calls to one endpoint, its busiest minute in calls, the last one near that, and since when half of it came. */
     public record Rate(String endpoint, long calls, long failed, double share, long perMinute, Instant busyAt,

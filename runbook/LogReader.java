@@ -24,11 +24,7 @@ import runbook.Facts.Wait;
 public final class LogReader {
     /** The time of a line that names none. */
     public static final long NO_TIME = Long.MIN_VALUE;
-    private static final int NONE = -1;
     private static final int LONGEST_LINE = 4_000;
-    private static final int LONGEST_PLAIN = 200;
-    private static final byte ESCAPE = 27;
-    private static final Pattern COLOUR = Pattern.compile("\u001b[^m\u001b]*+m?");
     private static final int MOST_CELLS = 60_000;
     private static final int MOST_KINDS = 5_000;
     private static final int MOST_CUSTOMERS = 50_000;
@@ -42,19 +38,19 @@ public final class LogReader {
     private final UnaryOperator<String> clean;
     private final Map<Long, Call> kinds = new HashMap<>();
     private final Map<Cell, TreeMap<Integer, Long>> cells = new HashMap<>();
+    private final Map<String, Sliding> sliding = new HashMap<>();
     private final TreeMap<Long, Wait> waits = new TreeMap<>();
     private final Map<String, Long> endpoints = new HashMap<>();
     private final Map<String, Long> callers = new HashMap<>();
     private final Map<String, Long> customers = new HashMap<>();
-    private final TreeSet<String> zones = new TreeSet<>();
+    // Null for that of times which name none.
+    private final Set<ZoneOffset> zones = new HashSet<>();
     private final TreeSet<String> notRead = new TreeSet<>();
-    private boolean zoneMissing;
     private long lines;
     private long bytes;
-    private final Map<String, Sliding> sliding = new HashMap<>();
+    private long calls;
     private long outside;
     private long outsideUpTo = NO_TIME;
-    private long calls;
     private long dropped;
     private Failure first;
     private Failure last;
@@ -74,26 +70,20 @@ public final class LogReader {
         this.clean = clean;
     }
 
-    /** Reads a log to its end. Where it breaks off is noted in the facts. */
-    public void read(String name, InputStream log) {
-        read(name, log, List.of());
-    }
-
-    /** The same, for other readers too: a pipe can be read only once. */
-    void read(String name, InputStream log, List<LogReader> others) {
-        List<Source> all = Stream.concat(Stream.of(this), others.stream()).map(LogReader::source).toList();
+    /** Reads a log to its end, once for all readers. Where it breaks off is noted in their facts. */
+    public static void read(String name, InputStream log, List<LogReader> readers) {
+        List<Source> sources = readers.stream().map(LogReader::source).toList();
         byte[] buffer = new byte[1 << 16];
         try {
             for (int read = log.read(buffer); read >= 0; read = log.read(buffer)) {
                 int count = read;
-                all.forEach(source -> source.take(buffer, count));
+                sources.forEach(source -> source.take(buffer, count));
             }
         } catch (IOException e) {
-            synchronized (this) {
-                notRead.add(Text.safe(clean.apply(name + ": " + Incident.why(e)), 200));
-            }
+            String why = name + ": " + Incident.why(e);
+            readers.forEach(reader -> reader.notRead.add(Text.safe(reader.clean.apply(why), 200)));
         }
-        all.forEach(Source::end);
+        sources.forEach(Source::end);
     }
 
     /** One log, whose bytes are given piece by piece. */
@@ -122,7 +112,6 @@ public final class LogReader {
                     if (data[i] == '\n') {
                         append(data, start, i);
                         line();
-                        length = 0;
                         start = i + 1;
                     }
                 }
@@ -142,10 +131,7 @@ public final class LogReader {
                 if (length > 0) {
                     line();
                 }
-                if (time != NO_TIME) {
-                    zones.add(stamps.zone());
-                    zoneMissing |= !stamps.named();
-                }
+                zones.addAll(stamps.zones);
             }
         }
 
@@ -167,21 +153,8 @@ public final class LogReader {
             if (!told && (klaviyo || route)) {
                 told = count(line, length, klaviyo, time);
             }
+            length = 0;
         }
-    }
-
-    // Colours stand between a name and its value. A coloured line has its first one early.
-    private static int withoutColours(byte[] line, int length) {
-        int first = 0;
-        while (first < Math.min(length, LONGEST_PLAIN) && line[first] != ESCAPE) {
-            first++;
-        }
-        if (first == length || line[first] != ESCAPE) {
-            return length;
-        }
-        String plain = COLOUR.matcher(text(line, 0, length)).replaceAll("");
-        System.arraycopy(plain.getBytes(StandardCharsets.ISO_8859_1), 0, line, 0, plain.length());
-        return plain.length();
     }
 
     // In lower case.
@@ -193,13 +166,30 @@ public final class LogReader {
         return i == word.length();
     }
 
+    private static final Pattern COLOUR = Pattern.compile("\u001b[^m\u001b]*+m?");
+    private static final int LONGEST_PLAIN = 200;
+
+    // Colours stand between a name and its value. A coloured line has its first one early.
+    private static int withoutColours(byte[] line, int length) {
+        int at = 0;
+        while (at < Math.min(length, LONGEST_PLAIN) && line[at] != '\u001b') {
+            at++;
+        }
+        if (at == Math.min(length, LONGEST_PLAIN)) {
+            return length;
+        }
+        byte[] plain = COLOUR.matcher(text(line, 0, length)).replaceAll("").getBytes(StandardCharsets.ISO_8859_1);
+        System.arraycopy(plain, 0, line, 0, plain.length);
+        return plain.length;
+    }
+
+    private static String text(byte[] data, int start, int end) {
+        return new String(data, start, end - start, StandardCharsets.ISO_8859_1);
+    }
+
     // ---- counting
 
     private record Cell(long minute, String endpoint) { }
-
-    private static Instant instant(long millis) {
-        return millis == NO_TIME ? null : Instant.ofEpochMilli(millis);
-    }
 
     /** Counts the call that a line tells of, if it tells of one. */
     private boolean count(byte[] line, int length, boolean klaviyo, long time) {
@@ -207,12 +197,9 @@ public final class LogReader {
             kinds.clear();
         }
         Call call = kinds.computeIfAbsent(kind(line, 0, length), kind -> Call.of(text(line, 0, length)));
-        String written = word(call.status, line, length);
-        boolean answered = written.length() == 3 && "12345".indexOf(written.charAt(0)) >= 0
-                && Character.isDigit(written.charAt(1)) && Character.isDigit(written.charAt(2));
-        int status = answered ? Integer.parseInt(written) : Facts.NO_ANSWER;
-        boolean theirs = klaviyo ? !call.ours : !call.endpoint.isEmpty() && !call.elsewhere;
-        if (!theirs || !answered && !(klaviyo && call.unanswered)) {
+        int status = call.status(line, length);
+        boolean answered = status != Facts.NO_ANSWER;
+        if (!call.theirs(klaviyo) || !answered && !(klaviyo && call.unanswered)) {
             return false;
         } else if (time != NO_TIME && (from != null && time < from.toEpochMilli() || time > to.toEpochMilli())) {
             outside++;
@@ -223,17 +210,16 @@ public final class LogReader {
         counted(callers, call.caller, MOST_NAMES);
         String endpoint = counted(endpoints, call.endpoint, MOST_NAMES);
         Cell cell = new Cell(time == NO_TIME ? NO_TIME : time - Math.floorMod(time, MINUTE), endpoint);
-        if (cells.size() >= MOST_CELLS && !cells.containsKey(cell)) {
-            dropped++;
-        } else {
+        if (cells.size() < MOST_CELLS || cells.containsKey(cell)) {
             cells.computeIfAbsent(cell, any -> new TreeMap<>()).merge(status, 1L, Long::sum);
+        } else {
+            dropped++;
         }
         if (time != NO_TIME) {
             sliding.computeIfAbsent(endpoint, any -> new Sliding()).add(Math.floorDiv(time, 1_000));
         }
         if (status == 429) {
-            int seconds = Integer.parseInt("0" + word(call.pause, line, length).replaceFirst("\\D.*|\\d{7,}", ""));
-            waits.merge(cell.minute, new Wait(instant(cell.minute), 1, seconds), Wait::and);
+            waits.merge(cell.minute, new Wait(instant(cell.minute), 1, call.pause(line, length)), Wait::and);
         }
         if (Facts.failed(status)) {
             failed(new Failure(instant(time), status, endpoint));
@@ -241,46 +227,6 @@ public final class LogReader {
             whose.forEach(name -> counted(customers, name, MOST_CUSTOMERS));
         }
         return true;
-    }
-
-    /** Calls in the busiest sixty seconds in a row, wherever they begin. */
-    private static final class Sliding {
-        private final long[] bySecond = new long[60];
-        private long latest = NO_TIME;
-        private long sum;
-        private long most;
-
-        void add(long second) {
-            long from = Math.max(latest + 1, second - bySecond.length + 1);
-            for (long passed = from; passed <= second; passed++) {
-                sum -= bySecond[at(passed)];
-                bySecond[at(passed)] = 0;
-            }
-            latest = Math.max(latest, second);
-            // One from long before comes of a second log that is read beside: its minutes are counted by the clock.
-            if (latest - second < bySecond.length) {
-                bySecond[at(second)]++;
-                most = Math.max(most, ++sum);
-            }
-        }
-
-        private int at(long second) {
-            return (int) Math.floorMod(second, (long) bySecond.length);
-        }
-    }
-
-    /** The most calls to an endpoint in sixty seconds in a row; 0 where no line has a time. */
-    public synchronized long busiest(String endpoint) {
-        return sliding.containsKey(endpoint) ? sliding.get(endpoint).most : 0;
-    }
-
-    /** Until when calls go on that were left out as outside the time looked at; null without any. */
-    public synchronized Instant outsideUpTo() {
-        return instant(outsideUpTo);
-    }
-
-    private static String text(byte[] data, int start, int end) {
-        return new String(data, start, end - start, StandardCharsets.ISO_8859_1);
     }
 
     // Under its name, or with the others once there are too many.
@@ -294,6 +240,39 @@ public final class LogReader {
         boolean timed = failure.at() != null;
         first = first == null || timed && (first.at() == null || first.at().isAfter(failure.at())) ? failure : first;
         last = last == null || timed && (last.at() == null || !last.at().isAfter(failure.at())) ? failure : last;
+    }
+
+    /** Calls in the busiest sixty seconds in a row, wherever they begin: those of each of the last seconds. */
+    private static final class Sliding {
+        private final long[] seconds = new long[60];
+        private final long[] calls = new long[60];
+        private long most;
+
+        // What is read again from long before, of a second log, begins anew: its minutes are counted by the clock.
+        void add(long second) {
+            int slot = (int) Math.floorMod(second, 60L);
+            calls[slot] = seconds[slot] == second ? calls[slot] + 1 : 1;
+            seconds[slot] = second;
+            long sum = 0;
+            for (int i = 0; i < 60; i++) {
+                sum += seconds[i] > second - 60 && seconds[i] <= second ? calls[i] : 0;
+            }
+            most = Math.max(most, sum);
+        }
+    }
+
+    /** The most calls to an endpoint in sixty seconds in a row; 0 where no line has a time. */
+    public synchronized long busiest(String endpoint) {
+        return sliding.containsKey(endpoint) ? sliding.get(endpoint).most : 0;
+    }
+
+    /** Until when calls go on that were left out as outside the time looked at; null without any. */
+    public synchronized Instant outsideUpTo() {
+        return instant(outsideUpTo);
+    }
+
+    private static Instant instant(long millis) {
+        return millis == NO_TIME ? null : Instant.ofEpochMilli(millis);
     }
 
     /** Everything counted so far. */
@@ -314,9 +293,10 @@ public final class LogReader {
                 .toList();
         Map<String, Long> affected = new LinkedHashMap<>();
         most(customers).limit(MOST_NAMES).forEach(one -> affected.put(one.getKey(), one.getValue()));
-        return new Facts(Facts.SCHEMA, from, to, zones.size() == 1 ? zones.first() : zone.getId(),
-                !zones.isEmpty() && !zoneMissing, lines, bytes, minutes, loudest, first, last,
-                List.copyOf(waits.values()),
+        boolean named = !zones.isEmpty() && !zones.contains(null);
+        ZoneId read = named && zones.size() == 1 ? zones.iterator().next() : zone;
+        return new Facts(Facts.SCHEMA, from, to, read.equals(ZoneOffset.UTC) ? "UTC" : read.getId(), named, lines,
+                bytes, minutes, loudest, first, last, List.copyOf(waits.values()),
                 new Customers(customers.size(), customers.size() >= MOST_CUSTOMERS, affected),
                 List.of(), List.of(), List.of(), List.copyOf(left));
     }
@@ -326,7 +306,7 @@ public final class LogReader {
                 .thenComparing(Map.Entry.comparingByKey()));
     }
 
-    // ---- what one line says
+    // ---- kinds of lines
 
     // What a byte is: part of a hexadecimal number, a letter beyond those, or nothing of a word.
     private static final byte DIGIT = 1;
@@ -371,31 +351,21 @@ public final class LogReader {
         return kind;
     }
 
-    private static boolean inWord(byte[] data, int at) {
-        return CLASS[data[at] & 0xff] != 0;
-    }
+    /** A line's words are counted from 0. */
+    private static final int NO_WORD = -1;
 
-    // Where a word begins, counted from 0; the end for none.
-    private static int begin(int nth, byte[] line, int length) {
-        boolean within = false;
-        int left = nth == NONE ? length : nth;
-        for (int at = 0; at < length; at++) {
-            boolean before = within;
-            within = inWord(line, at);
-            if (within && !before && left-- == 0) {
-                return at;
-            }
-        }
-        return length;
-    }
-
+    // Empty where there is none.
     private static String word(int nth, byte[] line, int length) {
-        int start = begin(nth, line, length);
-        int end = start;
-        while (end < length && inWord(line, end)) {
-            end++;
+        int left = nth;
+        int start = 0;
+        for (int at = 0; at <= length && nth != NO_WORD; at++) {
+            boolean within = at < length && CLASS[line[at] & 0xff] != 0;
+            if (!within && at > start && left-- == 0) {
+                return text(line, start, at);
+            }
+            start = within ? start : at + 1;
         }
-        return text(line, start, end);
+        return "";
     }
 
     /**
@@ -405,19 +375,15 @@ public final class LogReader {
      * wait that was asked for.
      */
     private record Call(String endpoint, String caller, boolean elsewhere, boolean ours, boolean unanswered,
-            boolean customers, int status, int pause) {
-        private static final int LONGEST_HEAD = 1_000;
-        private static final int LONGEST_COUNTED = 12;
+            boolean customers, int statusAt, int pauseAt) {
         private static final String METHODS = "(?:GET|POST|PUT|PATCH|DELETE)";
         private static final String ROUTE = "/(?:api|client)/";
-        private static final Pattern METHOD = Pattern.compile(METHODS);
         private static final Pattern CALL = Pattern.compile("(?:\\b(?<method>" + METHODS + ")\\b[^/]{0,60}"
                 + "(?:https?://[^/\\s]{1,100})?)?(?<route>" + ROUTE + "(?:account|api-key|back-in-stock|bulk|campaign|"
                 + "catalog|coupon|custom|data-privacy|event|flow|form|image|list|metric|profile|push-token|report|"
                 + "review|segment|subscription|tag|template|tracking|universal|web-feed|webhook)[a-z-]*)"
                 + "(?<rest>(?:/[\\w%~.-]+){0,3})(?:.{0,100}\"(?<after>" + METHODS + ")\")?");
         private static final Pattern ELSEWHERE = Pattern.compile("://| HTTP/[12]");
-        private static final String KLAVIYOS_HOST = "a.klaviyo.com";
         /** A line of a web server's access log, of Rails' own, or of a controller: a request that we answered. */
         private static final Pattern SERVED = Pattern.compile("\\] \"" + METHODS + " /|\"" + METHODS
                 + " /[^\\s\"]{0,1000} HTTP/[12]|\\bCompleted [1-5]\\d\\d |\\bcontroller=");
@@ -427,14 +393,13 @@ public final class LogReader {
         private static final Pattern TO_KLAVIYO = anyCase("://[^/\\s\"']{0,60}klaviyo");
         private static final String LEVEL = "\\b(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL|SEVERE)\\b"
                 + "[\\]:]?[\\s-]{1,4}(?:\\d+ --- )?";
-        /** A job or service that the line names, its logger or its thread: the first that is there. */
+        /** A job or service that the line names, or its logger: the first that is there. */
         private static final List<Pattern> CALLERS = List.of(
                 anyCase("\\b(?:caller|job|task|worker|component|service|logger|source|module|app|script)(?:=|\":)"
                         + "[\" ]{0,2}([a-z][\\w.:@$-]{1,59})"),
                 Pattern.compile("(?<![\\w.])(?!ActiveJob\\b)([A-Z][\\w:]{1,59}(?:Job|Worker|Task))\\b"),
                 Pattern.compile(LEVEL + "(?:\\[[^\\]]{1,60}\\]\\s{1,4})?([A-Za-z_][\\w.$-]{1,79}) ?(?::|-\\s|\\()"),
-                Pattern.compile(LEVEL + "(?!a\\.klaviyo)([A-Za-z_]\\w*(?:\\.\\w+)+)\\s"),
-                Pattern.compile(LEVEL + "\\[\\s*([^\\]]{1,60})\\]\\s{1,4}"));
+                Pattern.compile(LEVEL + "(?!a\\.klaviyo)([A-Za-z_]\\w*(?:\\.\\w+)+)\\s"));
         private static final Pattern UNANSWERED = anyCase("time(?:d )?out|connection (?:re|aborted)|no route to host|"
                 + "unknown ?host|name or service not known|getaddrinfo|enotfound|econn|unreachable|handshake|"
                 + "broken pipe");
@@ -442,86 +407,28 @@ public final class LogReader {
                 Pattern.compile("\\b(?:email|phone|profile|external-id|customer)-[0-9a-f]{6,16}\\b");
         private static final Pattern WAIT = anyCase("(?:retry[-_ ]?after|expected available in|retry(?:ing)? in|"
                 + "wait(?:ing)?)[\"' =:]{1,4}(\\d{1,6})(?!\\d|\\.\\d|ms| ms)");
-        // What may stand between a word and the status that it announces; a right arrow is three of these characters.
-        private static final String SIGN = "[ \\t\"'`\\\\(\\[=:>,\\x2d\\xe2\\x86\\x92]";
-        private static final String LINKED = "(?: (?:with|by|an?|is|was|of|as))?" + SIGN + "{1,9}+";
-        private static final String ERROR = "40[01345689]|41[0345]|42[29]|431|499|50[0-4]|52[0-7]|530";
-        private static final String KNOWN = alone("20[0124]|30[123478]|" + ERROR);
-        private static final String ENDS = "[\"'`)\\]]*(?:$|[.,;:!?|{(\\[-]|\\s+(?:$|[-({\\[,;:|]|(?:from|for|on|after|"
-                + "in|at|to|with|when|while|took|elapsed|calling|response|error|status|http|and|because|body|by)\\b|"
-                + "retry|\\d+(?:\\.\\d+)? ?m?s\\b|\\w+[=:]))";
-        private static final String THEN = "[\"'`)\\]:,;-]*\\s*";
-        // What is counted or numbered: the number after it is no status.
-        private static final Pattern COUNTED = anyCase("(?:#|\\b(?:port|order|id|user|customer|product|item|profile|"
-                + "sku|line|page|row|step|batch|job|took|after|every|timeout|size|length|count|total|price|amount|"
-                + "duration|elapsed|limit|depth|no)[ \"'`(\\[=:>,-]{1,3})$");
-        /** How clients write a status, each form with it as its first group; what stands first in the line counts. */
-        private static final List<Pattern> STATUS = List.of(
-                // By its name.
-                anyCase("(?:(?<![\\w-])(?:http|sc)|http[_-]?(?:code|error)|status(?:[_-]?code)?|"
-                        + "(?:status|http)[ \"'`:=]+(?:code|error)|HTTP/[\\d.]+)" + LINKED + alone("[1-5]\\d\\d")),
-                anyCase("(?<!(?:exit|zip|post|postal|country|area|promo|coupon|product|sort)[ \"'`:=])\\bcode"
-                        + SIGN + "{1,9}+" + KNOWN),
-                // After a word that tells of an answer, where it ends what is said: "returned 200 rows" tells of rows.
-                anyCase("(?:\\b(?:respond(?:s|ed)|response|return(?:s|ed|ing)|answer(?:ed)?|reply|replied|gets?|got|"
-                        + "received?|failed|failure|rejected|refused|throttled|result|reason|unauthorized|forbidden|"
-                        + "conflict|gone|not found|(?:too )?many requests|bad request|bad gateway|"
-                        + "service unavailable|gateway time-?out)|exception|error)" + LINKED + KNOWN + ENDS),
-                anyCase("(?:[>\\x92]" + SIGN + "{0,9}+|" + ROUTE + "[\\w/%~.?&=-]{0,100}+" + SIGN
-                        + "{1,9}+)" + KNOWN + ENDS),
-                // By what follows it.
-                anyCase(alone("20\\d") + "[^\\w]+(?:ok|created|accepted|no content)\\b"),
-                anyCase(KNOWN + THEN + "(?:from (?:https?://)?[\\w.-]*klaviyo|\\(?reason\\b|\\{\"errors|(?:"
-                        + METHODS + " )?(?:https?://[\\w.:-]+)?" + ROUTE + ")"),
-                anyCase(alone(ERROR) + THEN + "(?:client error|bad request|invalid|unauthori[sz]ed|"
-                        + "authentication_failed|not_authenticated|forbidden|permission_denied|not.found|method not|"
-                        + "conflict|duplicate_profile|gone|payload|request entity|content too|unprocessable|too many|"
-                        + "throttled|server error|\\w*\\s?unavailable|internal|bad gateway|gateway time|origin|"
-                        + "a timeout|web server)"));
 
-        private static Pattern anyCase(String pattern) {
-            return Pattern.compile(pattern, Pattern.CASE_INSENSITIVE);
-        }
-
-        // A number by itself, as a group: neither a price, a share, a duration nor a size.
-        private static String alone(String number) {
-            return "(?<![^ \\t\"'`(\\[=:>,\\\\|\\x92])(" + number + ")(?![\\w%$@\\xa4\\xe2]|[.,:/-]\\d|\\s?(?:m?s|msec|"
-                    + "secs?|seconds?|mins?|minutes?|hours?|days?|us|ns|[kmg]i?b|bytes?|eur|usd|gbp|dollars?|euros?)"
-                    + "(?![\\w=:]))";
-        }
+        private static final Pattern WORD = Pattern.compile("[A-Za-z0-9]+");
+        private static final Pattern ANSWER = Pattern.compile("[1-5]\\d\\d");
 
         static Call of(String line) {
-            String head = line.substring(0, Math.min(line.length(), LONGEST_HEAD));
-            String endpoint = endpoint(line);
-            boolean otherRoute = line.contains(" /") && endpoint.isEmpty() && METHOD.matcher(line).find();
-            String caller = CALLERS.stream().map(form -> form.matcher(head)).filter(Matcher::find).findFirst()
+            String caller = CALLERS.stream().map(form -> form.matcher(line)).filter(Matcher::find).findFirst()
                     .map(found -> found.group(1).replaceAll("\\d+", "#").strip()).orElse("");
-            int status = STATUS.stream().mapToInt(form -> status(form, line)).filter(at -> at != NONE).min()
-                    .orElse(NONE);
             Matcher wait = WAIT.matcher(line);
-            return new Call(endpoint, caller, otherRoute || ELSEWHERE.matcher(line).find(), ours(line),
-                    UNANSWERED.matcher(head).find(), !customers(line).isEmpty(), word(line, status),
-                    word(line, wait.find() ? wait.start(1) : NONE));
+            return new Call(endpoint(line), caller, ELSEWHERE.matcher(line).find(), ours(line),
+                    UNANSWERED.matcher(line).find(), !customers(line).isEmpty(), word(line, Status.find(line)),
+                    word(line, wait.find() ? wait.start(1) : NO_WORD));
         }
 
         // What a proxy on the way out says names Klaviyo's host; elsewhere a referer or a client may say klaviyo.
         private static boolean ours(String line) {
-            return !line.contains(KLAVIYOS_HOST) && (SERVED.matcher(line).find()
+            return !line.contains("a.klaviyo.com") && (SERVED.matcher(line).find()
                     || !TO_KLAVIYO.matcher(line).find() && REQUEST.matcher(line).find());
-        }
-
-        // Where a status stands in this form; NONE where there is none.
-        private static int status(Pattern form, String line) {
-            return form.matcher(line).results().mapToInt(found -> found.start(1)).filter(at ->
-                    !COUNTED.matcher(line).region(Math.max(0, at - LONGEST_COUNTED), at).find()).findFirst()
-                    .orElse(NONE);
         }
 
         // Which of the line's words begins there.
         private static int word(String line, int at) {
-            byte[] data = line.getBytes(StandardCharsets.ISO_8859_1);
-            return at == NONE ? NONE : (int) IntStream.range(0, at)
-                    .filter(i -> inWord(data, i) && (i == 0 || !inWord(data, i - 1))).count();
+            return at == NO_WORD ? NO_WORD : (int) WORD.matcher(line).region(0, at).results().count();
         }
 
         private static String endpoint(String line) {
@@ -540,6 +447,92 @@ public final class LogReader {
         static List<String> customers(String line) {
             return CUSTOMER.matcher(line).results().map(MatchResult::group).toList();
         }
+
+        /** Whether Klaviyo was called, where the record that the line is of names it or not. */
+        boolean theirs(boolean klaviyo) {
+            return klaviyo ? !ours : !endpoint.isEmpty() && !elsewhere;
+        }
+
+        int status(byte[] line, int length) {
+            String written = LogReader.word(statusAt, line, length);
+            return ANSWER.matcher(written).matches() ? Integer.parseInt(written) : Facts.NO_ANSWER;
+        }
+
+        /** For how many seconds to wait; 0 where nobody asked for it. */
+        int pause(byte[] line, int length) {
+            String written = LogReader.word(pauseAt, line, length);
+            return Integer.parseInt("0" + written.replaceFirst("\\D.*|\\d{7,}", ""));
+        }
+    }
+
+    /** Where a line has an HTTP status: at the first number that what stands around it tells to be one. */
+    private static final class Status {
+        private static final int MOST_NUMBERS = 200;
+        private static final int LONGEST_COUNTED = 12;
+        private static final int LONGEST_BEFORE = 140;
+        /** A number by itself: neither a price, a share, a duration nor a size. */
+        private static final Pattern NUMBER = anyCase("(?<![^ \\t\"'`(\\[=:>,\\\\|\\x92])[1-5]\\d\\d"
+                + "(?![\\w%$@\\xa4\\xe2]|[.,:/-]\\d|\\s?(?:m?s|msec|secs?|seconds?|mins?|minutes?|hours?|days?|"
+                + "us|ns|[kmg]i?b|bytes?|eur|usd|gbp|dollars?|euros?)(?![\\w=:]))");
+        // What is counted or numbered: the number after it is no status.
+        private static final Pattern COUNTED = anyCase("(?:#|\\b(?:port|order|id|user|customer|product|item|profile|"
+                + "sku|line|page|row|step|batch|job|took|after|every|timeout|size|length|count|total|price|amount|"
+                + "duration|elapsed|limit|depth|no)[ \"'`(\\[=:>,-]{1,3})$");
+        // What may stand between a word and the status that it announces; a right arrow is three of these characters.
+        private static final String SIGN = "[ \\t\"'`\\\\(\\[=:>,\\x2d\\xe2\\x86\\x92]";
+        private static final String LINKED = "(?: (?:with|by|an?|is|was|of|as))?" + SIGN + "{1,9}+$";
+        private static final Pattern NAMED = anyCase("(?:(?<![\\w-])(?:http|sc)|http[_-]?(?:code|error)|"
+                + "status(?:[_-]?code)?|(?:status|http)[ \"'`:=]+(?:code|error)|HTTP/[\\d.]+)" + LINKED);
+        /** Those that Klaviyo and what stands before it answer with: others need their name. */
+        private static final Pattern KNOWN = Pattern.compile("20[0124]|30[123478]|40[01345689]|41[0345]|42[29]|431|"
+                + "499|50[0-4]|52[0-7]|530");
+        private static final Pattern CODE = anyCase("(?<!(?:exit|zip|post|postal|country|area|promo|coupon|product|"
+                + "sort)[ \"'`:=])\\bcode" + SIGN + "{1,9}+$");
+        // A word that tells of an answer, an arrow or a route, where the number ends what is said: "returned 200 rows"
+        // tells of rows.
+        private static final Pattern ANSWERED = anyCase("(?:\\b(?:respond(?:s|ed)|response|return(?:s|ed|ing)|"
+                + "answer(?:ed)?|reply|replied|gets?|got|received?|failed|failure|rejected|refused|throttled|result|"
+                + "reason|unauthorized|forbidden|conflict|gone|not found|(?:too )?many requests|bad request|"
+                + "bad gateway|service unavailable|gateway time-?out)|exception|error)" + LINKED
+                + "|[>\\x92]" + SIGN + "{0,9}+$|" + Call.ROUTE + "[\\w/%~.?&=-]{0,100}+" + SIGN + "{1,9}+$");
+        private static final Pattern ENDS = anyCase("[\"'`)\\]]*(?:$|[.,;:!?|{(\\[-]|\\s+(?:$|[-({\\[,;:|]|"
+                + "(?:from|for|on|after|in|at|to|with|when|while|took|elapsed|calling|response|error|status|http|and|"
+                + "because|body|by)\\b|retry|\\d+(?:\\.\\d+)? ?m?s\\b|\\w+[=:]))");
+        private static final String THEN = "[\"'`)\\]:,;-]*\\s*";
+        /** The status with what only a status is followed by: its reason, or whose answer it is. */
+        private static final Pattern EXPLAINED = anyCase("20\\d[^\\w]+(?:ok|created|accepted|no content)\\b"
+                + "|\\d+" + THEN + "(?:from (?:https?://)?[\\w.-]*klaviyo|\\(?reason\\b|\\{\"errors|(?:" + Call.METHODS
+                + " )?(?:https?://[\\w.:-]+)?" + Call.ROUTE + ")|[45]\\d+" + THEN + "(?:client error|bad request|"
+                + "invalid|unauthori[sz]ed|authentication_failed|not_authenticated|forbidden|permission_denied|"
+                + "not.found|method not|conflict|duplicate_profile|gone|payload|request entity|content too|"
+                + "unprocessable|too many|throttled|server error|\\w*\\s?unavailable|internal|bad gateway|"
+                + "gateway time|origin|a timeout|web server)");
+
+        static int find(String line) {
+            return NUMBER.matcher(line).results().limit(MOST_NUMBERS).mapToInt(MatchResult::start)
+                    .filter(at -> is(line, at)).findFirst().orElse(NO_WORD);
+        }
+
+        private static boolean is(String line, int at) {
+            int end = at + 3;
+            if (before(COUNTED, line, at, LONGEST_COUNTED)) {
+                return false;
+            } else if (!KNOWN.matcher(line).region(at, end).matches()) {
+                return before(NAMED, line, at, LONGEST_BEFORE);
+            }
+            boolean answered = ENDS.matcher(line).region(end, line.length()).lookingAt()
+                    && before(ANSWERED, line, at, LONGEST_BEFORE);
+            return answered || EXPLAINED.matcher(line).region(at, line.length()).lookingAt()
+                    || before(NAMED, line, at, LONGEST_BEFORE) || before(CODE, line, at, LONGEST_BEFORE);
+        }
+
+        private static boolean before(Pattern words, String line, int at, int longest) {
+            return words.matcher(line).region(Math.max(0, at - longest), at).find();
+        }
+    }
+
+    private static Pattern anyCase(String pattern) {
+        return Pattern.compile(pattern, Pattern.CASE_INSENSITIVE);
     }
 
     /**
@@ -565,8 +558,7 @@ public final class LogReader {
         private final DateTimeFormatter forms;
         // What each text up to the minute says: most lines are of the same minutes.
         private final Map<String, Optional<LocalDateTime>> minutes = new HashMap<>();
-        private ZoneOffset named;
-        private boolean unnamed;
+        private final Set<ZoneOffset> zones = new HashSet<>();
 
         /** @param zone of times that name none; {@code end} tells which year syslog's yearless times are of */
         public Stamps(ZoneId zone, Instant end) {
@@ -574,16 +566,6 @@ public final class LogReader {
             this.end = end;
             forms = new DateTimeFormatterBuilder().parseCaseInsensitive().appendPattern(FORMS)
                     .parseDefaulting(ChronoField.YEAR, end.atZone(zone).getYear()).toFormatter(Locale.ENGLISH);
-        }
-
-        /** The zone that the times were read in: the one they name, or the one that was given. */
-        String zone() {
-            return !named() ? zone.getId() : named.equals(ZoneOffset.UTC) ? "UTC" : named.getId();
-        }
-
-        /** Whether all times named their zone; false too where no line had a time. */
-        boolean named() {
-            return named != null && !unnamed;
         }
 
         /** The first time within {@code data[from, to)}, in milliseconds since 1970, or {@link LogReader#NO_TIME}. */
@@ -616,18 +598,20 @@ public final class LogReader {
             if (minute.isEmpty() || i < colon + 6) {
                 return NO_TIME;
             }
-            if (i < last && data[i] == 'Z') {
-                named = ZoneOffset.UTC;
-                return millis + 1_000 * minute.get().toEpochSecond(named);
-            }
-            Matcher written = ZONE.matcher(text(data, i, Math.min(last, i + 7)));
+            boolean utc = i < last && data[i] == 'Z';
+            ZoneOffset named = utc ? ZoneOffset.UTC : offset(text(data, i, Math.min(last, i + 7)));
+            zones.add(named);
+            ZoneOffset offset = named == null ? zone.getRules().getOffset(minute.get()) : named;
+            return millis + 1_000 * minute.get().toEpochSecond(offset);
+        }
+
+        private static ZoneOffset offset(String text) {
+            Matcher written = ZONE.matcher(text);
             if (!written.lookingAt()) {
-                unnamed = true;
-                return millis + 1_000 * minute.get().atZone(zone).toEpochSecond();
+                return null;
             }
-            String offset = written.group(1);
-            named = offset == null ? ZoneOffset.UTC : ZoneOffset.of(offset + ":" + written.group(2));
-            return millis + 1_000 * minute.get().toEpochSecond(named);
+            String hours = written.group(1);
+            return hours == null ? ZoneOffset.UTC : ZoneOffset.of(hours + ":" + written.group(2));
         }
 
         private Optional<LocalDateTime> minute(String text) {

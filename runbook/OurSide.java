@@ -128,7 +128,7 @@ public final class OurSide {
             LogReader utc = new LogReader(ZoneOffset.UTC, null, now, Redactor.strict()::text);
             // Servers mostly write UTC, and the log may come from a pipe: both are read at once.
             boolean differ = !ZoneId.systemDefault().getRules().getOffset(now).equals(ZoneOffset.UTC);
-            local.read("log", log, differ ? List.of(utc) : List.of());
+            LogReader.read("log", log, differ ? List.of(local, utc) : List.of(local));
             LogJudge here = new LogJudge(local, now, "");
             LogJudge there = new LogJudge(utc, now, "its times name no zone and are read as UTC");
             return (differ && here.isMisread(there, written) ? there : here).judge();

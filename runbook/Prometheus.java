@@ -21,25 +21,15 @@ import runbook.Text.Json;
 import runbook.redact.*;
 
 /**
- * Asks Prometheus, or what speaks its HTTP API (https://prometheus.io/docs/prometheus/latest/querying/api). Never
- * throws: what was not to be had is in the {@link Result}. A login in the address is sent as Basic.
+ * Asks Prometheus, or what speaks its HTTP API (https://prometheus.io/docs/prometheus/latest/querying/api), at that
+ * address, with that time for each query. Never throws: what was not to be had is in the {@link Result}. A login in the
+ * address is sent as Basic.
  */
-public final class Prometheus {
+public record Prometheus(Http http, URI base, Duration timeout) {
     /** The most series that are kept of one result. */
     public static final int MOST_SERIES = 200;
     private static final long SHORTEST_STEP = 5;
     private static final int FEWEST_POINTS = 15;
-
-    private final Http http;
-    private final URI base;
-    private final Duration timeout;
-
-    /** @param timeout for each query */
-    public Prometheus(Http http, URI base, Duration timeout) {
-        this.http = http;
-        this.base = base;
-        this.timeout = timeout;
-    }
 
     /** A value at a time; it may be infinite, or no number (a histogram without samples, a series that went stale). */
     public record Point(Instant at, double value) {
@@ -153,44 +143,30 @@ public final class Prometheus {
 
     private Result ask(String query) {
         Answer answer = http.get(URI.create(base + "/api/v1/" + query), timeout);
-        String trouble = answer instanceof Reply reply ? trouble(reply) : ((Fault) answer).words();
-        List<Series> series = new ArrayList<>();
-        List<String> notes = new ArrayList<>();
-        if (trouble.isEmpty()) {
-            JsonNode json = ((Reply) answer).json();
-            json.path("warnings").forEach(warning -> notes.add(Text.safe(warning.asText(), 160)));
-            read(json.path("data"), series, notes);
+        if (!(answer instanceof Reply reply)) {
+            return new Result(List.of(), ((Fault) answer).words(), List.of(), answer);
         }
-        return new Result(series, trouble, notes, answer);
-    }
-
-    private static String trouble(Reply reply) {
         JsonNode json = reply.json();
-        if (json.path("status").asText().equals("success")) {
-            return "";
+        if (!json.path("status").asText().equals("success")) {
+            String form = json.isMissingNode() ? reply.notJson() : "which is not how Prometheus answers";
+            String error = Text.safe(json.path("errorType").asText() + ": " + json.path("error").asText(), 160);
+            String said = json.path("error").isTextual() ? " " + error : ", " + form;
+            return new Result(List.of(), "HTTP " + reply.status() + said, List.of(), answer);
         }
-        String form = json.isMissingNode() ? reply.notJson() : "which is not how Prometheus answers";
-        String error = Text.safe(json.path("errorType").asText() + ": " + json.path("error").asText(), 160);
-        return "HTTP " + reply.status() + (json.path("error").isTextual() ? " " + error : ", " + form);
-    }
-
-    private static void read(JsonNode data, List<Series> series, List<String> notes) {
-        JsonNode result = data.path("result");
-        if (data.path("resultType").asText().equals("scalar")) {
-            series.add(new Series(Map.of(), List.of(Point.of(result))));
-            return;
+        JsonNode rows = json.at("/data/result");
+        boolean scalar = json.at("/data/resultType").asText().equals("scalar");
+        List<Series> all = scalar ? List.of(new Series(Map.of(), List.of(Point.of(rows))))
+                : StreamSupport.stream(rows.spliterator(), false).map(Series::of).toList();
+        List<Series> some = all.stream().filter(one -> !one.points.isEmpty()).limit(MOST_SERIES).toList();
+        List<String> notes = new ArrayList<>();
+        json.path("warnings").forEach(warning -> notes.add(Text.safe(warning.asText(), 160)));
+        if (all.stream().anyMatch(one -> one.points.isEmpty())) {
+            notes.add("native histograms are left out");
         }
-        for (JsonNode row : result) {
-            Series one = Series.of(row);
-            if (one.points.isEmpty()) {
-                notes.add("native histograms are left out");
-            } else if (series.size() < MOST_SERIES) {
-                series.add(one);
-            }
+        if (all.size() > MOST_SERIES) {
+            notes.add("truncated: " + all.size() + " series, of which " + MOST_SERIES + " are kept");
         }
-        if (result.size() > MOST_SERIES) {
-            notes.add("truncated: " + result.size() + " series, of which " + MOST_SERIES + " are kept");
-        }
+        return new Result(some, "", notes, answer);
     }
 
     // ---- our application's errors
@@ -234,16 +210,15 @@ public final class Prometheus {
 
         static AppErrors look(Asking asking) {
             AppErrors told = told(asking.settings());
-            URI address = asking.settings().target().prometheus();
-            if (address == null) {
+            if (asking.settings().target().prometheus() == null) {
                 return told;
             }
             String query = asking.settings().app().query();
-            Prometheus prometheus = new Prometheus(asking.http(), address, asking.deadline().left());
-            CompletableFuture<Map<String, Long>> lately = !query.contains(WINDOW)
-                    ? CompletableFuture.completedFuture(Map.of()) : CompletableFuture.supplyAsync(() ->
-                            count(prometheus.instant(query.replace(WINDOW, LATELY)), query));
-            Result result = prometheus.instant(query);
+            // A status missing in the last minutes proves nothing, for a scrape a minute gives no increase; one that
+            // stands at 0 is over.
+            CompletableFuture<Map<String, Long>> lately = CompletableFuture.supplyAsync(() ->
+                    query.contains(WINDOW) ? count(ask(query.replace(WINDOW, LATELY), asking), query) : Map.of());
+            Result result = ask(query, asking);
             Map<String, Long> counted = count(result, query);
             if (!result.ok()) {
                 return told.unavailable(result, "metrics unavailable: " + Redactor.strict().text(result.trouble())
@@ -255,21 +230,20 @@ public final class Prometheus {
                         + (there.isEmpty() ? "none at all" : Text.safe(String.join(", ", there), 80))
                         + ": write sum by (LABEL) (…) in --errors-query");
             }
-            // A status missing in the last minute proves nothing, for a scrape a minute gives no increase; one that
-            // stands at 0 is over.
             Map<String, Long> still = new TreeMap<>(told.byStatus);
             Map<String, Long> over = new TreeMap<>();
-            counted.entrySet().stream().filter(one -> one.getValue() > 0).forEach(one -> {
-                boolean passed = lately.join().getOrDefault(one.getKey(), 1L) == 0;
-                (passed ? over : still).put(one.getKey(), one.getValue());
-            });
-            return known(counted.isEmpty() ? "told" : "counted", still, over, window(query), " in the last 2 minutes",
+            counted.entrySet().stream().filter(one -> one.getValue() > 0).forEach(one ->
+                    (lately.join().getOrDefault(one.getKey(), 1L) == 0 ? over : still)
+                            .put(one.getKey(), one.getValue()));
+            Matcher range = RANGE.matcher(query);
+            String window = range.find() ? " in " + Durations.words(Durations.parse(range.group(1))) : "";
+            return known(counted.isEmpty() ? "told" : "counted", still, over, window, " in the last 2 minutes",
                     result.answer());
         }
 
-        private static String window(String query) {
-            Matcher range = RANGE.matcher(query);
-            return range.find() ? " in " + Durations.words(Durations.parse(range.group(1))) : "";
+        private static Result ask(String query, Asking asking) {
+            URI address = asking.settings().target().prometheus();
+            return new Prometheus(asking.http(), address, asking.deadline().left()).instant(query);
         }
 
         /** The same counted from a time on: what came before is over, and said to be. */
@@ -280,9 +254,7 @@ public final class Prometheus {
                     || byStatus.values().stream().noneMatch(count -> count > 0)) {
                 return this;
             }
-            String sinceThen = query.replace(WINDOW, "[" + Math.max(1, passed.toSeconds()) + "s]");
-            Result result = new Prometheus(asking.http(), asking.settings().target().prometheus(),
-                    asking.deadline().left()).instant(sinceThen);
+            Result result = ask(query.replace(WINDOW, "[" + Math.max(1, passed.toSeconds()) + "s]"), asking);
             Map<String, Long> counted = count(result, query);
             Map<String, Long> still = new TreeMap<>();
             Map<String, Long> over = new TreeMap<>();

@@ -26,7 +26,7 @@ class LogReaderTest {
 
     private static Facts read(String log, String zone) {
         LogReader reader = new LogReader(ZoneId.of(zone), null, Instant.parse("2026-11-24T00:00:00Z"), text -> text);
-        reader.read("shop-1", new ByteArrayInputStream(log.getBytes(StandardCharsets.UTF_8)));
+        LogReader.read("shop-1", new ByteArrayInputStream(log.getBytes(StandardCharsets.UTF_8)), List.of(reader));
         return reader.facts();
     }
 

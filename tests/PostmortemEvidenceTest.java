@@ -80,7 +80,7 @@ class PostmortemEvidenceTest extends PostmortemJournals {
 
     private static Facts facts(ZoneId zone, String log) {
         LogReader reader = new LogReader(zone, null, WRITTEN, text -> text);
-        reader.read("app", new ByteArrayInputStream(log.getBytes(StandardCharsets.UTF_8)));
+        LogReader.read("app", new ByteArrayInputStream(log.getBytes(StandardCharsets.UTF_8)), List.of(reader));
         return reader.facts();
     }
 

@@ -390,7 +390,7 @@ class WatchPartsTest {
         Document document = parse(chart.svg());
         assertEquals(0, document.getElementsByTagName("script").getLength());
         assertEquals(1, document.getElementsByTagName("svg").getLength());
-        String html = chart.page(Templates.builtIn());
+        String html = Chart.page(Templates.builtIn(), "x", chart.figure());
         assertFalse(html.contains("<script") || html.contains("<svg onload"), html);
     }
 

@@ -186,22 +186,20 @@ final class Summary {
     }
 
     private String figures() {
-        StringBuilder figures = new StringBuilder(new Chart("calls", CALLS, head.window.from(), head.window.to())
-                .lane(lane(byStatus())).figure());
+        StringBuilder figures = new StringBuilder(new Chart("calls", CALLS, head.window.from(), head.window.to(),
+                List.of(), lane(byStatus())).figure());
         Map<String, List<Chart.Line>> curves = new TreeMap<>();
         facts.metrics().forEach(curve -> curves.computeIfAbsent(curve.query() + (curve.unit().isEmpty() ? ""
-                : ", " + curve.unit()), any -> new ArrayList<>()).add(new Chart.Line(curve.name(), curve.points()
-                .stream().map(point -> new Chart.Point(point.at(), point.value())).toList())));
+                : ", " + curve.unit()), any -> new ArrayList<>()).add(new Chart.Line(curve.name(), curve.points())));
         Chart.Mark begins = new Chart.Mark(head.window.from(), Chart.Shape.OTHER, "window", "the window begins", "");
         List<String> order = List.copyOf(curves.keySet());
         curves.forEach((title, lines) -> figures.append(new Chart("curve" + order.indexOf(title), title,
-                head.window.hourBefore().from(), head.window.to()).marks(List.of(begins)).lane(lane(lines))
-                .figure()));
+                head.window.hourBefore().from(), head.window.to(), List.of(begins), lane(lines)).figure()));
         return figures.toString();
     }
 
-    private static Chart.Lane lane(List<Chart.Line> lines) {
-        return new Chart.Lane("", "", "", 160, lines, List.of());
+    private static List<Chart.Lane> lane(List<Chart.Line> lines) {
+        return List.of(new Chart.Lane("", "", "", 160, lines, List.of()));
     }
 
     /** A line for each status, the rarest together. */
@@ -219,8 +217,8 @@ final class Summary {
         long first = head.window.from().getEpochSecond() / step;
         long last = head.window.to().getEpochSecond() / step;
         return calls.entrySet().stream().map(one -> new Chart.Line(one.getKey(), LongStream.rangeClosed(first, last)
-                .mapToObj(at -> new Chart.Point(Instant.ofEpochSecond(at * step), one.getValue().getOrDefault(at, 0.0)))
-                .toList())).toList();
+                .mapToObj(at -> new Prometheus.Point(Instant.ofEpochSecond(at * step),
+                        one.getValue().getOrDefault(at, 0.0))).toList())).toList();
     }
 
     // ---- for machines

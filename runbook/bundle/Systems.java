@@ -344,10 +344,11 @@ final class Systems {
 
     /** Retry queues by instance, as Prometheus has them: the curves whose query names a queue. */
     List<Facts.Queue> queues() {
-        return curves.stream().filter(curve -> curve.query().contains("queue")).flatMap(curve ->
-                curve.points().stream().filter(point -> !point.at().isBefore(window.from()))
-                        .map(point -> Facts.Queue.one(curve.name(), point.at(), point.value()))
-                        .reduce(Facts.Queue::then).stream()).toList();
+        return curves.stream().filter(curve -> curve.query().contains("queue")).flatMap(curve -> {
+            List<Prometheus.Point> looks =
+                    curve.points().stream().filter(point -> !point.at().isBefore(window.from())).toList();
+            return looks.isEmpty() ? Stream.empty() : Stream.of(Facts.Queue.of(curve.name(), looks));
+        }).toList();
     }
 
     // ---- this machine: chosen environment variables, system, Java and proxies

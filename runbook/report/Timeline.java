@@ -189,8 +189,8 @@ final class Timeline {
         Instant last = all.get(all.size() - 1).at();
         Instant end = moment(Moment.RESTORED).map(row -> row.at().plus(AFTERMATH)).filter(last::isAfter).orElse(last);
         List<Row> seen = all.stream().filter(row -> row.kind.shape.isPresent() && !row.at().isAfter(end)).toList();
-        return Optional.of(new Chart("event", "Timeline", begin, end)
-                .marks(seen.stream().map(Timeline::mark).toList()));
+        return Optional.of(new Chart("event", "Timeline", begin, end, seen.stream().map(Timeline::mark).toList(),
+                List.of()));
     }
 
     private static Chart.Mark mark(Row row) {

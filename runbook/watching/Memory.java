@@ -275,9 +275,9 @@ public final class Memory implements AutoCloseable {
             long first = checks.values().stream().mapToLong(looks -> looks.firstEntry().getValue().from).min()
                     .orElse(Long.MAX_VALUE);
             Instant from = Instant.ofEpochMilli(Math.min(first, began.toEpochMilli()));
-            Chart chart = new Chart("watch", title, from, end).marks(events.stream().map(History::mark).toList());
-            checks.forEach((name, looks) -> chart.lane(lane(name, List.copyOf(looks.values()))));
-            return chart;
+            return new Chart("watch", title, from, end, events.stream().map(History::mark).toList(),
+                    checks.entrySet().stream().map(one -> lane(one.getKey(), List.copyOf(one.getValue().values())))
+                            .toList());
         }
 
         private static Chart.Mark mark(Event event) {
@@ -289,16 +289,17 @@ public final class Memory implements AutoCloseable {
 
         // From each look to the next, but not across a time in which nobody looked.
         private Chart.Lane lane(String name, List<Looks> looks) {
-            List<Chart.Point> line = new ArrayList<>();
+            List<Prometheus.Point> line = new ArrayList<>();
             List<Chart.Band> strip = new ArrayList<>();
             for (int i = 0; i < looks.size(); i++) {
                 Looks one = looks.get(i);
                 long next = i + 1 < looks.size() ? looks.get(i + 1).from : one.to;
                 boolean seen = next - one.to <= reach;
                 strip.add(one.band(seen ? next : one.to));
-                line.add(new Chart.Point(Instant.ofEpochMilli((one.from + one.to) / 2), one.millis / 1e3 / one.count));
+                Instant middle = Instant.ofEpochMilli((one.from + one.to) / 2);
+                line.add(new Prometheus.Point(middle, one.millis / 1e3 / one.count));
                 if (!seen) {
-                    line.add(new Chart.Point(Instant.ofEpochMilli(one.to), Double.NaN));
+                    line.add(new Prometheus.Point(Instant.ofEpochMilli(one.to), Double.NaN));
                 }
             }
             Looks all = looks.stream().reduce(Looks::and).orElseThrow();

@@ -314,7 +314,7 @@ public final class Watching implements AutoCloseable {
     /** All of it as a picture: SVG, or a page around it. */
     public String chart(boolean page) {
         Chart chart = memory.chart(Instant.ofEpochMilli(past.began()), Instant.ofEpochMilli(ticker.millis()));
-        return page ? chart.page(plan.settings().templates()) : chart.svg();
+        return page ? Chart.page(plan.settings().templates(), chart.title(), chart.figure()) : chart.svg();
     }
 
     /** How it stands now, where the next round is so far away. */
