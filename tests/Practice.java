@@ -42,8 +42,11 @@ record Practice(Path folder) {
                 + "\nrotate-key.restart=exec:curl -fsS -X POST " + sandbox.restartUrl()
                 + "\nrotate-key.new-key-file=" + folder.resolve("new-key") + "\n";
         leave(templates, TEAM, shared.templates().text(TEAM) + ours.replace("\\", "\\\\"));
-        leave(folder, "sandbox.env",
-                sandbox.exports() + "export KLAVIYO_TEMPLATES=" + Text.word(templates.toString()) + "\n");
+        Map<String, String> variables = new LinkedHashMap<>(sandbox.variables());
+        variables.put("KLAVIYO_TEMPLATES", templates.toString());
+        leave(folder, "sandbox.env", variables.entrySet().stream().map(one -> one.getValue() == null
+                ? "unset " + one.getKey() + "\n" : "export " + one.getKey() + "=" + Text.word(one.getValue()) + "\n")
+                .collect(Collectors.joining()));
     }
 
     private static List<Path> files(Path folder) throws IOException {

@@ -5,6 +5,7 @@ import static java.util.stream.Collectors.toSet;
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -284,12 +285,12 @@ class SandboxTest {
     }
 
     private static double value(Sandbox sandbox, String query) {
-        return rows(sandbox, query).path(0).path("value").path(1).asDouble();
+        return rows(sandbox, query).findValues("value").stream().mapToDouble(value -> value.path(1).asDouble()).sum();
     }
 
     @Test
     void aStepFindsEverythingInTheVariables() {
-        assertFalse(start("missing-key").variables().containsKey("KLAVIYO_PRIVATE_KEY"));
+        assertNull(start("missing-key").variables().get("KLAVIYO_PRIVATE_KEY"));
         ControlledSandbox oauth = start("expired-token");
         assertEquals(oauth.key(), "Bearer " + oauth.variables().get("KLAVIYO_ACCESS_TOKEN"));
         Map<String, String> variables = HEALTHY.variables();
@@ -330,7 +331,7 @@ class SandboxTest {
         sandbox.advance(Duration.ofSeconds(26));
         double after = value(sandbox, "klaviyo_retry_queue_depth");
         assertTrue(failing > 1000 && later > failing && after < 10, failing + ", " + later + ", " + after);
-        assertEquals(0, value(sandbox, "sum(increase(klaviyo_api_errors_total[10s]))"));
+        assertEquals(0, value(sandbox, "sum by (status) (increase(klaviyo_api_errors_total[10s]))"));
     }
 
     @ParameterizedTest(name = "another sandbox's by then: {0}")
@@ -364,7 +365,6 @@ class SandboxTest {
         assertTrue(summary.path("components").findValuesAsText("status").contains("major_outage"));
         JsonNode incident = page(sandbox, "incidents").path("incidents").path(0);
         assertEquals("Klaviyo API unavailable", incident.path("name").asText());
-        assertEquals(404, get(sandbox.target().status().resolve("/api/v2/nothing.json")).statusCode());
         JsonNode green = page(HEALTHY, "summary");
         assertEquals("All Systems Operational", green.path("status").path("description").asText());
         assertEquals(Set.of("operational"), new HashSet<>(green.path("components").findValuesAsText("status")));
@@ -382,9 +382,9 @@ class SandboxTest {
         JsonNode health = json(get(sandbox.target().app()));
         assertEquals("ok " + Key.of(sandbox.newKey()).fingerprint(), health.path("status").asText() + " "
                 + health.path("keyFingerprint").asText());
-        double errors = value(sandbox, "sum(klaviyo_api_errors_total)");
+        double errors = value(sandbox, "klaviyo_api_errors_total");
         sandbox.advance(Duration.ofMinutes(1));
-        assertEquals(errors, value(sandbox, "sum(klaviyo_api_errors_total)"), "errors no longer rise");
+        assertEquals(errors, value(sandbox, "klaviyo_api_errors_total"), "errors no longer rise");
         sandbox.restartApp(false);
         assertEquals(503, get(sandbox.target().app()).statusCode(), "it did not start well");
         Files.delete(file);

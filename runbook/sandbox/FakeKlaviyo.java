@@ -1,10 +1,8 @@
 package runbook.sandbox;
 
-import static runbook.sandbox.Sites.map;
+import static runbook.sandbox.Sandbox.map;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.sun.net.httpserver.Headers;
-import com.sun.net.httpserver.HttpExchange;
 import java.time.*;
 import java.util.*;
 import java.util.concurrent.*;
@@ -15,13 +13,14 @@ import runbook.Klaviyo.Revision;
 import runbook.Klaviyo.Revision.Phase;
 import runbook.Text.Json;
 import runbook.sandbox.Sandbox.Answers;
+import runbook.sandbox.Sandbox.Reply;
+import runbook.sandbox.Sandbox.Request;
 import runbook.sandbox.Sandbox.Stretch;
-import runbook.sandbox.Sites.Reply;
 
 /**
  * The embedded Klaviyo: it serves what the toolkit asks for and refuses what the real one refuses, in its order and
  * words (OpenAPI specification of revision 2026-07-15, github.com/klaviyo/openapi, and its users' reports). A write to
- * anything but keys is taken unread, and changes nothing.
+ * anything but keys is checked, and changes nothing.
  */
 final class FakeKlaviyo {
     /** What an integration like the runbook's is given, and the two scopes that let it look after its own keys. */
@@ -32,7 +31,6 @@ final class FakeKlaviyo {
             .collect(Collectors.toSet());
 
     private static final String JSON_API = "application/vnd.api+json";
-    private static final Pattern REVISION = Pattern.compile("\\d{4}-\\d{2}-\\d{2}(\\.pre)?");
     private static final List<String> RELEASED = List.of("2024-07-15", "2024-10-15", "2025-01-15", "2025-04-15",
             "2025-07-15", "2025-10-15", "2026-01-15", "2026-04-15", "2026-07-15", "2026-10-15");
     /** The API for keys came with this one. */
@@ -41,45 +39,55 @@ final class FakeKlaviyo {
     // ---- what there is
 
     /**
-     * A collection that can be read: requests allowed per second and per minute; resources that {@code page[size]} may
-     * ask for, 0 where there is no such parameter; fields that {@code fields[type]} may name (a dot: and what is inside
-     * of one), and those that come only when {@code additional-fields[type]} does. What else the real one can be asked
-     * is refused: the toolkit asks nothing of it.
+     * A collection that can be read: requests allowed per second and per minute, and each parameter, as {@code
+     * name=value}. What else the real one can be asked is refused: the toolkit asks nothing of it.
      */
-    private record Collection(String type, int burst, int steady, int most, String fields, String extra) {
-        private String path() {
-            return "/api/" + type + "s";
+    private record Collection(String type, int burst, int steady, String parameters) {
+        private static Collection of(Request request) {
+            boolean one = request.path().startsWith("/api/api-keys/");
+            return COLLECTIONS.stream().filter(all -> one ? all.type.equals(KEY)
+                    : request.path().equals("/api/" + all.type + "s")).findFirst().orElse(OTHER);
         }
 
-        private boolean takes(String parameter, String value) {
-            if (parameter.equals("page[size]")) {
-                return value.matches("[1-9]\\d{0,3}") && Integer.parseInt(value) <= most;
-            }
-            Map<String, String> offered =
-                    Map.of("fields[" + type + "]", fields, "additional-fields[" + type + "]", extra);
-            List<String> names = List.of(offered.getOrDefault(parameter, "nothing").split(" "));
-            return Stream.of(value.split(",")).allMatch(field ->
-                    names.contains(field) || names.contains(field.replaceFirst("\\..*", ".")));
+        private static String fields(String type, String names) {
+            return "fields\\[" + type + "]=(" + names + ")(,(" + names + "))*";
         }
     }
 
-    private static final Collection KEYS =
-            new Collection("api-key", 1, 15, 0, "created id name redacted_key scopes status", "redacted_key");
-    private static final List<Collection> COLLECTIONS = List.of(KEYS,
-            new Collection("account", 1, 15, 0, "contact_information contact_information. id locale "
-                    + "preferred_currency public_api_key test_account timezone", ""),
-            new Collection("profile", 75, 750, 100, "created email subscriptions subscriptions.", "subscriptions"),
-            new Collection("list", 75, 750, 10, "created id name updated", ""),
-            new Collection("metric", 10, 150, 0, "created id name updated", ""),
-            new Collection("event", 350, 3500, 1000, "datetime event_properties id timestamp uuid", ""),
-            new Collection("webhook", 1, 15, 0, "description enabled endpoint_url id name", ""));
+    private static final String KEY = "api-key";
+    private static final List<Collection> COLLECTIONS = List.of(
+            new Collection("account", 1, 15, Collection.fields("account", "contact_information(\\.\\w+)?|id|locale|"
+                    + "preferred_currency|public_api_key|test_account|timezone")),
+            new Collection("profile", 75, 750, "page\\[size]=([1-9]\\d?|100)|additional-fields\\[profile]=subscriptions|"
+                    + Collection.fields("profile", "created|email|subscriptions(\\.\\w+)?")),
+            new Collection("list", 75, 750, "page\\[size]=([1-9]|10)|"
+                    + Collection.fields("list", "created|id|name|updated")),
+            new Collection("metric", 10, 150, Collection.fields("metric", "created|id|name|updated")),
+            new Collection("event", 350, 3500, "page\\[size]=([1-9]\\d{0,2}|1000)|"
+                    + Collection.fields("event", "datetime|event_properties|id|timestamp|uuid")),
+            new Collection("webhook", 1, 15,
+                    Collection.fields("webhook", "description|enabled|endpoint_url|id|name")),
+            new Collection(KEY, 1, 15, "additional-fields\\[api-key]=redacted_key|"
+                    + Collection.fields(KEY, "created|id|name|redacted_key|scopes|status")));
     /** What is not served has limits in the middle, and is empty. */
-    private static final Collection OTHER = new Collection("other", 10, 150, 0, "id", "");
+    private static final Collection OTHER = new Collection("", 10, 150, "");
     /** Scopes by the beginning of a path: {@code profile-import-jobs} needs those of profiles. */
-    private static final List<String> FAMILIES = List.of(("accounts metrics subscriptions coupon-codes data-privacy "
-            + "push-tokens web-feeds webhooks events profiles lists segments templates tags coupons campaigns catalogs "
-            + "flows images forms reviews").split(" "));
-    private static final Set<String> READ_ONLY = Set.of("accounts", "metrics");
+    private static final Pattern FAMILY = Pattern.compile("/api/(?:profile-(?=subscription))?(account|metric|subscription|"
+            + "coupon-code|data-privacy|push-token|web-feed|webhook|event|profile|list|segment|template|tag|coupon|"
+            + "campaign|catalog|flow|image|form|review|api-key)s?(-[a-z-]+)?(/.*)?");
+
+    /** The scope that a request needs; empty where there is no such path, or no such method. */
+    private static Optional<String> scope(Request request) {
+        String call = request.method() + " " + request.path();
+        Matcher family = FAMILY.matcher(request.path());
+        boolean there = call.startsWith("GET ") || call.matches("PATCH /api/api-keys/\\w+")
+                || call.matches("(POST|PATCH|DELETE) /api/(?!accounts|metrics|api-keys).*");
+        if (!there || !family.matches()) {
+            return Optional.empty();
+        }
+        String name = family.group(1).equals(KEY) ? "credentials" : family.group(1).replaceFirst("(?<!privacy)$", "s");
+        return Optional.of(name + (call.startsWith("GET ") ? ":read" : ":write"));
+    }
 
     // ---- accounts and credentials
 
@@ -120,18 +128,12 @@ final class FakeKlaviyo {
         this.sandbox = sandbox;
     }
 
-    /** Makes a key of the newer form: {@code pk_}, site id, underscore, 34 hexadecimal digits. */
-    Credential issue(Account account) {
-        return add(account, "pk_" + account.id() + "_" + hex(34));
-    }
-
-    /** Makes an access token. */
-    Credential authorize(Account account) {
-        return add(account, hex(64));
-    }
-
-    private Credential add(Account account, String secret) {
-        return bySecret.computeIfAbsent(secret, value -> new Credential(bySecret.size(), account, value));
+    /** Makes a key of the newer form ({@code pk_}, site id, underscore, 34 hexadecimal digits), or an access token. */
+    Credential issue(Account account, boolean token) {
+        String secret = token ? hex(64) : "pk_" + account.id() + "_" + hex(34);
+        Credential made = new Credential(bySecret.size(), account, secret);
+        bySecret.put(secret, made);
+        return made;
     }
 
     /** The credential of that value if it opens its account. */
@@ -158,217 +160,172 @@ final class FakeKlaviyo {
                 .reduce((older, newer) -> newer).orElseThrow();
     }
 
-    /** Refuses a revision that is none, or has no such method. */
-    private static void revision(String header, boolean method, boolean beta) {
+    /** Refuses a revision that is none, or lacks what is asked for. */
+    private static void revision(String header, boolean beta) {
         refuseUnless(header != null && !header.isBlank(), "/data/",
                 "A revision header is required, as in revision: " + Revision.NEWEST);
-        Revision revision = Optional.of(header).filter(text -> REVISION.matcher(text).matches()).flatMap(Revision::of)
-                .orElseThrow(() -> error("invalid", "The revision has the form YYYY-MM-DD[.suffix]."));
-        boolean released = RELEASED.contains(revision.date().toString()) && revision.text().endsWith(".pre") == beta;
-        if (revision.phase(today()) == Phase.FUTURE) {
+        Optional<Revision> asked = header.matches("\\d{4}-\\d{2}-\\d{2}(\\.pre)?") ? Revision.of(header) : Optional.empty();
+        refuseUnless(asked.isPresent(), "/data/", "The revision has the form YYYY-MM-DD[.suffix].");
+        Phase phase = asked.get().phase(today());
+        boolean released = RELEASED.contains(asked.get().date().toString()) && header.endsWith(".pre") == beta;
+        if (phase == Phase.FUTURE) {
             throw error("not_found", "Unable to specify a future revision date");
-        } else if (revision.phase(today()) == Phase.RETIRED) {
-            throw error("gone", "The revision " + revision + " has been retired and is no longer in service.");
-        } else if (!method || !released || beta && header.compareTo(BETA) < 0) {
+        } else if (phase == Phase.RETIRED) {
+            throw error("gone", "The revision " + header + " has been retired and is no longer in service.");
+        } else if (!released || beta && header.compareTo(BETA) < 0) {
             throw error("not_found", "No valid revisions found for method");
         }
     }
 
     // ---- answering
 
-    Reply answer(HttpExchange exchange) {
+    Reply answer(Request request) {
+        request.answers("server", "cloudflare");
+        request.answers("cf-ray", hex(16) + "-AMS");
         try {
-            return new Call(exchange).handled();
+            return handled(request, fault(request));
         } catch (Refusal refusal) {
             return refusal.reply;
         }
     }
 
-    /** A request to a path without its last slash, the collection that it is about, and whoever is known to ask. */
-    private final class Call {
-        private final HttpExchange exchange;
-        private final Headers answered;
-        private final String method;
-        private final String path;
-        private final Map<String, String> parameters;
-        private final Collection collection;
-        private Credential caller;
-
-        private Call(HttpExchange exchange) {
-            this.exchange = exchange;
-            answered = exchange.getResponseHeaders();
-            answered.set("server", "cloudflare");
-            answered.set("cf-ray", hex(16) + "-AMS");
-            method = exchange.getRequestMethod();
-            path = exchange.getRequestURI().getPath().replaceAll("/+$", "");
-            parameters = Sites.parameters(exchange);
-            collection = path.startsWith(KEYS.path() + "/") ? KEYS
-                    : COLLECTIONS.stream().filter(one -> path.equals(one.path())).findFirst().orElse(OTHER);
+    private Reply handled(Request request, Answers fault) {
+        String scope = scope(request).orElseThrow(() ->
+                error("not_found", "The path " + request.path() + " could not be found"));
+        revision(request.header("revision"), scope.startsWith("credentials"));
+        Credential caller = authenticated(request.header("Authorization"));
+        if (!caller.scopes.contains(scope)) {
+            throw error("permission_denied", "Your API key is missing required scopes: " + scope);
         }
-
-        private String header(String name) {
-            return exchange.getRequestHeaders().getFirst(name);
+        Collection collection = Collection.of(request);
+        throttle(request, caller, collection, fault == Answers.THROTTLED);
+        if (!request.method().equals("GET")) {
+            return written(request, caller);
         }
+        request.parameters().forEach((name, value) -> refuseUnless((name + "=" + value).matches(collection.parameters),
+                name, "'" + name + "' is no parameter of this endpoint, or cannot be this."));
+        return data(read(request, caller, collection.type));
+    }
 
-        private boolean ofOneKey() {
-            return collection == KEYS && !path.equals(KEYS.path());
-        }
-
-        private Reply handled() {
-            Answers fault = fault();
-            Optional<String> scope = scope();
-            if (scope.isEmpty() && collection == OTHER) {
-                throw error("not_found", "The path " + path + " could not be found");
+    /** Refuses as the scenario says, or tells what it has in mind. */
+    private Answers fault(Request request) {
+        Stretch now = sandbox.scenario.stretch(sandbox.millis() - sandbox.since);
+        String path = request.path();
+        boolean meant = !now.answers().isEmpty() && (now.paths().isEmpty() || now.paths().contains(path));
+        int turn = meant ? turns.merge(path, 1, Integer::sum) - 1 : 0;
+        Answers fault = meant ? now.answers().get(turn % now.answers().size()) : Answers.OK;
+        switch (fault) {
+            case CHALLENGE -> {
+                request.answers("cf-mitigated", "challenge");
+                throw html(403, "Just a moment...");
             }
-            revision(header("revision"), scope.isPresent(), collection == KEYS);
-            caller = authenticated(header("Authorization"));
-            if (!caller.scopes.contains(scope.get())) {
-                throw error("permission_denied", "Your API key is missing required scopes: " + scope.get());
-            }
-            throttle(fault == Answers.THROTTLED);
-            if (!method.equals("GET")) {
-                return ofOneKey() ? changed() : new Reply(202, JSON_API, "");
-            }
-            parameters.forEach((name, value) -> refuseUnless(collection.takes(name, value), name,
-                    "'" + name + "' is no parameter of this endpoint, or cannot be this."));
-            return jsonApi(200, map("data", ofOneKey() ? shown(key()) : page()));
+            case UNREACHABLE -> throw html(522, "Connection timed out");
+            case UNAVAILABLE -> throw error("error", "Temporarily unavailable.");
+            // What Klaviyo says when it sheds load is not known (klaviyo-swift-sdk PR 619): it names no scope.
+            case SHED -> throw error("permission_denied", "Forbidden.");
+            default -> now.late().ifPresent(late -> LockSupport.parkNanos(late.toNanos()));
         }
+        return fault;
+    }
 
-        /** Refuses as the scenario says, or tells what it has in mind. */
-        private Answers fault() {
-            Stretch now = sandbox.scenario.stretch(sandbox.millis() - sandbox.since);
-            boolean meant = !now.answers().isEmpty() && (now.paths().isEmpty() || now.paths().contains(path));
-            int turn = meant ? turns.merge(path, 1, Integer::sum) - 1 : 0;
-            Answers fault = meant ? now.answers().get(turn % now.answers().size()) : Answers.OK;
-            switch (fault) {
-                case CHALLENGE -> {
-                    answered.set("cf-mitigated", "challenge");
-                    throw html(403, "Just a moment...");
-                }
-                case UNREACHABLE -> throw html(522, "Connection timed out");
-                case UNAVAILABLE -> throw error("error", "Temporarily unavailable.");
-                // What Klaviyo says when it sheds load is not known (klaviyo-swift-sdk PR 619): it names no scope.
-                case SHED -> throw error("permission_denied", "Forbidden.");
-                default -> now.late().ifPresent(late -> LockSupport.parkNanos(late.toNanos()));
-            }
-            return fault;
+    private Credential authenticated(String authorization) {
+        String[] parts = String.valueOf(authorization).split(" ", 2);
+        boolean oauth = parts[0].equals("Bearer") && !parts[parts.length - 1].startsWith("pk_");
+        if (parts.length != 2 || !oauth && !parts[0].equals("Klaviyo-API-Key")) {
+            throw error("not_authenticated", "Missing or invalid authorization scheme. Please use Klaviyo-API-Key.");
         }
+        // Klaviyo's words about a token are not documented: these are ours.
+        String wrong = oauth ? "The access token is invalid or has expired." : "Incorrect authentication credentials.";
+        return accepted(parts[1]).filter(credential -> credential.oauth() == oauth)
+                .orElseThrow(() -> error("authentication_failed", wrong));
+    }
 
-        /** The scope that it needs; empty when there is no such method, or no such path. */
-        private Optional<String> scope() {
-            boolean read = method.equals("GET");
-            String may = read ? ":read" : ":write";
-            if (collection == KEYS) {
-                return Optional.of("credentials" + may).filter(scope -> read || ofOneKey() && method.equals("PATCH"));
-            }
-            boolean writes = List.of("POST", "PATCH", "DELETE").contains(method);
-            Stream<String> there = FAMILIES.stream().filter(family -> read || writes && !READ_ONLY.contains(family));
-            return there.filter(family -> path.matches("/api/(profile-)?" + family.replaceFirst("s$", "")
-                    + "(s|-[a-z-]+)?(/.*)?")).findFirst().map(family -> family + may);
+    /** Counts it in its second (burst) and its minute (steady), which all keys of an account share. */
+    private synchronized void throttle(Request request, Credential caller, Collection collection, boolean drained) {
+        long now = sandbox.millis();
+        if (now / 60_000 != minute) {
+            counted.clear();
+            minute = now / 60_000;
         }
-
-        private Credential authenticated(String authorization) {
-            String[] parts = String.valueOf(authorization).split(" ", 2);
-            boolean oauth = parts[0].equals("Bearer") && !parts[parts.length - 1].startsWith("pk_");
-            if (parts.length != 2 || !oauth && !parts[0].equals("Klaviyo-API-Key")) {
-                throw error("not_authenticated",
-                        "Missing or invalid authorization scheme. Please use Klaviyo-API-Key.");
-            }
-            // Klaviyo's words about a token are not documented: these are ours.
-            return accepted(parts[1]).filter(credential -> credential.oauth() == oauth)
-                    .orElseThrow(() -> error("authentication_failed", oauth
-                            ? "The access token is invalid or has expired." : "Incorrect authentication credentials."));
+        String inMinute = caller.account.id() + (caller.oauth() ? " app " : " ") + request.method() + request.path();
+        String inSecond = inMinute + " " + now / 1_000;
+        int used = counted.merge(inMinute, drained ? collection.steady : 0, Integer::sum);
+        long left = (60_999 - now % 60_000) / 1_000;
+        if (used >= collection.steady || counted.getOrDefault(inSecond, 0) >= collection.burst) {
+            long wait = used >= collection.steady ? left : 1;
+            // It tells no limits (klaviyo-api-python issue 15).
+            request.answers("Retry-After", wait);
+            throw error("throttled", "Request was throttled. Expected available in " + wait
+                    + (wait == 1 ? " second." : " seconds."));
         }
+        counted.merge(inMinute, 1, Integer::sum);
+        counted.merge(inSecond, 1, Integer::sum);
+        request.answers("RateLimit-Limit", collection.steady);
+        request.answers("RateLimit-Remaining", collection.steady - used - 1);
+        request.answers("RateLimit-Reset", left);
+    }
 
-        /** Counts it in its second (burst) and its minute (steady), which all keys of an account share. */
-        private void throttle(boolean drained) {
-            synchronized (counted) {
-                long now = sandbox.millis();
-                if (now / 60_000 != minute) {
-                    counted.clear();
-                    minute = now / 60_000;
-                }
-                String inMinute = caller.account.id() + (caller.oauth() ? " app " : " ") + method + path;
-                String inSecond = inMinute + " " + now / 1_000;
-                int used = counted.merge(inMinute, drained ? collection.steady : 0, Integer::sum);
-                long left = (60_999 - now % 60_000) / 1_000;
-                if (used >= collection.steady || counted.getOrDefault(inSecond, 0) >= collection.burst) {
-                    long wait = used >= collection.steady ? left : 1;
-                    // It tells no limits (klaviyo-api-python issue 15).
-                    answered.set("Retry-After", "" + wait);
-                    throw error("throttled", "Request was throttled. Expected available in " + wait
-                            + (wait == 1 ? " second." : " seconds."));
-                }
-                counted.merge(inMinute, 1, Integer::sum);
-                counted.merge(inSecond, 1, Integer::sum);
-                answered.set("RateLimit-Limit", "" + collection.steady);
-                answered.set("RateLimit-Remaining", "" + (collection.steady - used - 1));
-                answered.set("RateLimit-Reset", "" + left);
-            }
+    // ---- reading and writing
+
+    /** One of each, for nobody looks at more, with what is looked at: whose account, where the webhook leads. */
+    private List<Map<String, Object>> read(Request request, Credential caller, String type) {
+        Account account = caller.account;
+        return switch (type) {
+            case "" -> List.of();
+            case KEY -> keys(caller).map(key -> shown(request, key)).toList();
+            case "account" -> List.of(resource(request, type, account.id(), map("test_account", false,
+                    "contact_information", map("organization_name", account.organisation()), "timezone",
+                    "Europe/Amsterdam", "public_api_key", account.id())));
+            // Klaviyo shows a webhook's address cut down to its origin.
+            case "webhook" -> List.of(resource(request, type, hex(6), map("name", "Drill", "enabled", true,
+                    "endpoint_url", sandbox.target().webhook().toString().replace(Sites.WEBHOOK, ""))));
+            default -> List.of(resource(request, type, hex(6), map()));
+        };
+    }
+
+    private static Map<String, Object> resource(Request request, String type, String id, Map<String, Object> all) {
+        Optional.ofNullable(request.parameters().get("fields[" + type + "]"))
+                .ifPresent(fields -> all.keySet().retainAll(List.of(fields.split("[.,]"))));
+        return map("type", type, "id", id, "attributes", all);
+    }
+
+    private Stream<Credential> keys(Credential caller) {
+        return bySecret.values().stream().filter(one -> one.account.equals(caller.account) && !one.oauth())
+                .sorted(Comparator.comparing(one -> one.id));
+    }
+
+    private Map<String, Object> shown(Request request, Credential key) {
+        Map<String, Object> attributes = map("name", "Drill", "scopes", new TreeSet<>(key.scopes), "status",
+                key.disabled ? "disabled" : "active", "created", sandbox.at(0).toString());
+        if (request.parameters().toString().contains("redacted_key")) {
+            attributes.put("redacted_key", "pk_****" + key.secret.substring(key.secret.length() - 4));
         }
+        return resource(request, KEY, key.id, attributes);
+    }
 
-        // ---- reading
-
-        /** One of each, for nobody looks at more, with what is looked at: whose account, where the webhook leads. */
-        private List<Map<String, Object>> page() {
-            Account account = caller.account;
-            return switch (collection.type) {
-                case "other" -> List.of();
-                case "api-key" -> keys().map(this::shown).toList();
-                case "account" -> List.of(resource(account.id(), map("test_account", false, "contact_information",
-                        map("organization_name", account.organisation(), "default_sender_name", "Drill",
-                                "default_sender_email", "drill@example.com", "street_address", map()),
-                        "timezone", "Europe/Amsterdam", "preferred_currency", "EUR", "locale", "en-US",
-                        "public_api_key", account.id())));
-                // Klaviyo shows a webhook's address cut down to its origin.
-                case "webhook" -> List.of(resource(hex(6), map("name", "Drill", "enabled", true, "endpoint_url",
-                        sandbox.target().webhook().toString().replace(Sites.WEBHOOK, ""))));
-                default -> List.of(resource(hex(6), map()));
-            };
+    /** Checks a document, and enables or disables a key: none is made, as with the real ones, and none renamed. */
+    private Reply written(Request request, Credential caller) {
+        JsonNode data = request.body().path("data");
+        boolean json = String.valueOf(request.header("Content-Type")).matches("application/(vnd\\.api\\+)?json.*");
+        refuseUnless(request.method().equals("DELETE") || json && data.path("type").isTextual(), "/data",
+                "Give a document with data and its type, and the Content-Type " + JSON_API);
+        if (!request.path().startsWith("/api/api-keys/")) {
+            return new Reply(202, JSON_API, "");
         }
+        String id = request.path().substring("/api/api-keys/".length());
+        Credential key = keys(caller).filter(one -> one.id.equals(id)).findFirst()
+                .orElseThrow(() -> error("not_found", "An API key with id " + id + " does not exist."));
+        String status = data.path("attributes").path("status").asText();
+        refuseUnless(data.path("type").asText().equals(KEY) && data.path("id").asText().equals(id)
+                && data.path("attributes").size() == 1 && status.matches("active|disabled"), "/data",
+                "Give type api-key, the id of the path, and a status of active or disabled.");
+        key.disabled = status.equals("disabled");
+        sandbox.changed();
+        return data(shown(request, key));
+    }
 
-        private Map<String, Object> resource(String id, Map<String, Object> attributes) {
-            Optional.ofNullable(parameters.get("fields[" + collection.type + "]")).ifPresent(fields ->
-                    attributes.keySet().retainAll(List.of(fields.split("[.,]"))));
-            String self = sandbox.target().api() + collection.path() + "/" + id;
-            return map("type", collection.type, "id", id, "attributes", attributes, "links", map("self", self));
-        }
-
-        // ---- keys: listed, enabled and disabled; none is made, as with the real ones, and none renamed
-
-        private Stream<Credential> keys() {
-            return bySecret.values().stream().filter(one -> one.account.equals(caller.account) && !one.oauth())
-                    .sorted(Comparator.comparing(one -> one.id));
-        }
-
-        private Credential key() {
-            String id = path.substring(path.lastIndexOf('/') + 1);
-            return keys().filter(one -> one.id.equals(id)).findFirst()
-                    .orElseThrow(() -> error("not_found", "An API key with id " + id + " does not exist."));
-        }
-
-        private Map<String, Object> shown(Credential key) {
-            Map<String, Object> attributes = map("name", "Drill", "scopes", new TreeSet<>(key.scopes), "status",
-                    key.disabled ? "disabled" : "active", "created", sandbox.at(0).toString());
-            if (parameters.toString().contains("redacted_key")) {
-                attributes.put("redacted_key", "pk_****" + key.secret.substring(key.secret.length() - 4));
-            }
-            return resource(key.id, attributes);
-        }
-
-        private Reply changed() {
-            boolean json = String.valueOf(header("Content-Type")).matches("application/(vnd\\.api\\+)?json.*");
-            refuseUnless(json, "/data", "Content-Type must be " + JSON_API);
-            Credential key = key();
-            JsonNode data = Sites.body(exchange).path("data");
-            String status = data.path("attributes").path("status").asText();
-            refuseUnless(data.path("type").asText().equals("api-key") && data.path("id").asText().equals(key.id)
-                    && data.path("attributes").size() == 1 && status.matches("active|disabled"), "/data",
-                    "Give type api-key, the id of the path, and a status of active or disabled.");
-            key.disabled = status.equals("disabled");
-            sandbox.changed();
-            return jsonApi(200, map("data", shown(key)));
-        }
+    private static Reply data(Object data) {
+        return new Reply(200, JSON_API, Json.line(Json.of(map("data", data))));
     }
 
     // ---- refusals
@@ -386,9 +343,9 @@ final class FakeKlaviyo {
     private static final class Refusal extends RuntimeException {
         private final Reply reply;
 
-        private Refusal(Reply reply) {
+        private Refusal(int status, String type, String body) {
             super(null, null, false, false);
-            this.reply = reply;
+            reply = new Reply(status, type, body);
         }
     }
 
@@ -401,20 +358,16 @@ final class FakeKlaviyo {
     /** A JSON:API error; its place is a JSON pointer or a parameter's name, the document unless one is given. */
     private static Refusal error(String code, String detail, String... place) {
         String at = place.length == 0 ? "/data/" : place[0];
-        String[] known = ERRORS.get(code).split(" ", 2);
-        int status = Integer.parseInt(known[0]);
-        Map<String, Object> error = map("id", hex(32), "status", status, "code", code, "title", known[1],
-                "detail", detail, "source", map(at.startsWith("/") ? "pointer" : "parameter", at));
-        return new Refusal(jsonApi(status, map("errors", List.of(error))));
-    }
-
-    private static Reply jsonApi(int status, Map<String, Object> document) {
-        return new Reply(status, JSON_API, Json.line(Json.of(document)));
+        int status = Integer.parseInt(ERRORS.get(code).substring(0, 3));
+        Map<String, Object> error = map("id", hex(32), "status", status, "code", code, "title",
+                ERRORS.get(code).substring(4), "detail", detail,
+                "source", map(at.startsWith("/") ? "pointer" : "parameter", at));
+        return new Refusal(status, JSON_API, Json.line(Json.of(map("errors", List.of(error)))));
     }
 
     /** What the CDN in front of Klaviyo says by itself. */
     private static Refusal html(int status, String title) {
-        return new Refusal(new Reply(status, "text/html; charset=UTF-8", "<!DOCTYPE html><html><head><title>" + title
-                + "</title></head><body><h1>" + title + "</h1><hr><center>cloudflare</center></body></html>\n"));
+        return new Refusal(status, "text/html; charset=UTF-8", "<!DOCTYPE html><html><head><title>" + title
+                + "</title></head><body><h1>" + title + "</h1><hr><center>cloudflare</center></body></html>\n");
     }
 }

@@ -1,8 +1,7 @@
 package runbook.sandbox;
 
-import static runbook.sandbox.Sites.map;
-
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import com.sun.net.httpserver.HttpsConfigurator;
@@ -21,15 +20,14 @@ import java.util.stream.*;
 import javax.net.ssl.*;
 import runbook.*;
 import runbook.Klaviyo.Revision;
-import runbook.Settings.Templates;
+import runbook.Text.Json;
 import runbook.sandbox.FakeKlaviyo.Account;
 import runbook.sandbox.FakeKlaviyo.Credential;
-import runbook.sandbox.Sites.Reply;
 
 /**
  * An embedded Klaviyo with all that stands around it (status page, our application, its webhook route and Prometheus, a
- * Slack webhook), on loopback ports of its own, in one {@link Scenario}. Its threads are daemons: a process that
- * forgets to close it ends all the same. Not final, so that tests can give it hands.
+ * Slack webhook), on one loopback port, in one {@link Scenario}. Its threads are daemons: a process that forgets to
+ * close it ends all the same. Not final, so that tests can give it hands.
  */
 public class Sandbox implements AutoCloseable {
     // ---- scenarios
@@ -66,12 +64,24 @@ public class Sandbox implements AutoCloseable {
     public record Stretch(int from, List<Answers> answers, List<String> paths, Optional<Duration> late,
                           List<Failing> fails) { }
 
-    /** An incident or maintenance ({@code impact}) on the status page, and what it touches; oldest update first. */
-    public record Page(String name, String impact, List<String> components, List<Update> updates) {
-        public Page {
-            refuseUnless(Sites.ROLL_UP.containsKey(impact), "needs an impact: minor, major, critical, maintenance");
+    /** How bad it is by the status page, and what that says of the whole. */
+    public enum Impact {
+        NONE("All Systems Operational"), MINOR("Minor Service Outage"), MAJOR("Partial System Outage"),
+        CRITICAL("Major Service Outage"), MAINTENANCE("Service Under Maintenance");
+
+        final String description;
+
+        Impact(String description) {
+            this.description = description;
+        }
+
+        String word() {
+            return name().toLowerCase(Locale.ROOT);
         }
     }
+
+    /** An incident or maintenance on the status page, and what it touches; oldest update first. */
+    public record Page(String name, Impact impact, List<String> components, List<Update> updates) { }
 
     /** An update, in seconds after the scenario began, and what the components show from then on. */
     public record Update(int at, String status, String components, String body) { }
@@ -87,27 +97,18 @@ public class Sandbox implements AutoCloseable {
                            List<Stretch> api, Optional<Page> page) {
         private static final Stretch WELL = new Stretch(0, List.of(), List.of(), Optional.empty(), List.of());
 
-        public Scenario {
-            refuseUnless(id.matches("[a-z0-9]+(-[a-z0-9]+)*"), "has to be named in small letters, digits and dashes");
-            refuseUnless(api.isEmpty() || api.get(0).from == 0, "needs an api that begins with from 0");
-        }
-
-        /**
-         * All of them by their ids, those that come with the scripts or a team's own, in the order of their file.
-         *
-         * @throws runbook.Settings.Problem of one line that names file, id and field, when a row is wrong
-         */
-        public static Map<String, Scenario> all(Templates templates) {
+        /** All of them by their ids, those that come with the scripts or a team's own, in the order of their file. */
+        public static Map<String, Scenario> all(Settings.Templates templates) {
             return templates.table("scenarios.json", Scenario.class);
         }
 
-        boolean broken(Part part) {
-            return broken.contains(part);
+        Holds holds() {
+            return credential.orElse(Holds.VALID);
         }
 
         /** How the API behaves at a moment, in milliseconds since the scenario began; before, as at its beginning. */
         Stretch stretch(long millis) {
-            return api.stream().filter(one -> one.from == 0 || one.from * 1000L <= millis)
+            return api.stream().filter(one -> one.from * 1000L <= Math.max(0, millis))
                     .reduce((older, newer) -> newer).orElse(WELL);
         }
     }
@@ -122,16 +123,15 @@ public class Sandbox implements AutoCloseable {
 
     /** How long before the drill began things were already failing, in milliseconds. */
     static final long ONSET = -12 * 60_000L;
-    private static final int MOST_WAITING = 1024;
     /** Port 1 is nobody's: whoever connects is refused. */
     private static final URI REFUSING = URI.create("http://127.0.0.1:1");
 
     final FakeKlaviyo klaviyo = new FakeKlaviyo(this);
     final Account account = new Account("Drill Outfitters");
-    private final Credential stale = klaviyo.issue(account);
-    private final Credential key = klaviyo.issue(account);
-    private final Credential spare = klaviyo.issue(account);
-    private final Credential token = klaviyo.authorize(account);
+    private final Credential stale = klaviyo.issue(account, false);
+    private final Credential key = klaviyo.issue(account, false);
+    private final Credential spare = klaviyo.issue(account, false);
+    private final Credential token = klaviyo.issue(account, true);
     private final Sites sites = new Sites(this);
     private final InstantSource clock;
     private final Consumer<String> seen;
@@ -143,7 +143,6 @@ public class Sandbox implements AutoCloseable {
         return thread;
     });
     private final Settings.Target target;
-    private final URI ours;
     volatile Scenario scenario;
     /** The moment at which the scenario began. */
     volatile long since;
@@ -165,16 +164,15 @@ public class Sandbox implements AutoCloseable {
         token.disabled = true;
         enter(scenario, ONSET);
         try {
-            URI api = site(klaviyo::answer);
-            URI status = site(sites::statusPage);
-            URI prometheus = scenario.broken(Part.PROMETHEUS) ? REFUSING : site(sites::prometheus);
-            ours = site(sites::ours);
-            URI webhook = scenario.certificate().isEmpty() ? ours : secured(scenario.certificate().get(), sites::ours);
-            target = new Settings.Target(api, status, ours.resolve("/health"), webhook.resolve(Sites.WEBHOOK),
-                    prometheus, true);
-        } catch (IOException e) {
+            List<Part> broken = scenario.broken();
+            URI all = broken.contains(Part.NETWORK) ? REFUSING : opened(HttpServer.create(), "http");
+            URI webhook = scenario.certificate().isEmpty() ? all : opened(secured(scenario.certificate().get()), "https");
+            target = new Settings.Target(all, all, all.resolve("/health"), webhook.resolve(Sites.WEBHOOK),
+                    broken.contains(Part.PROMETHEUS) ? REFUSING : all, true);
+        } catch (IOException | GeneralSecurityException | IllegalArgumentException e) {
             close();
-            throw new UncheckedIOException("the drill cannot open its ports on loopback: " + e.getMessage(), e);
+            throw new UncheckedIOException(new IOException("the drill cannot open its ports on loopback, or its"
+                    + " scenario's certificate cannot be used: " + e.getMessage(), e));
         }
     }
 
@@ -185,26 +183,22 @@ public class Sandbox implements AutoCloseable {
 
     /** Where a POST restarts our application: for whoever is in another process. */
     public URI restartUrl() {
-        return ours.resolve("/restart");
+        return target.app().resolve(Sites.RESTART);
     }
 
     /** A Slack incoming webhook, whole. */
     public URI slackUrl() {
-        return ours.resolve(sites.slackPath);
+        return target.app().resolve(sites.slackPath);
     }
 
     /** What a responder holds, good or bad: a private key, or {@code Bearer} and an access token; null for nothing. */
     public String key() {
-        return switch (holds()) {
+        return switch (scenario.holds()) {
             case MISSING -> null;
             case MALFORMED -> account.id();
             case EXPIRED_TOKEN -> "Bearer " + token.secret;
             default -> key.secret;
         };
-    }
-
-    private Holds holds() {
-        return scenario.credential().orElse(Holds.VALID);
     }
 
     /** A good, new key of the same account: always the same one. */
@@ -217,16 +211,16 @@ public class Sandbox implements AutoCloseable {
         return scenario.revision().map(FakeKlaviyo::newestRevision).orElse(null);
     }
 
-    /** The environment in which a step meets this sandbox and says that it is a drill, as lines for a shell. */
-    public String exports() {
-        Object[] variables = {"KLAVIYO_GAME_DAY", scenario.id(), "KLAVIYO_API_URL", target.api(),
-            "KLAVIYO_STATUS_URL", target.status(), "KLAVIYO_APP_URL", target.app(), "KLAVIYO_WEBHOOK_URL",
-            target.webhook(), "KLAVIYO_PROMETHEUS_URL", target.prometheus(), "SLACK_WEBHOOK_URL", slackUrl(),
-            "KLAVIYO_REVISION", revision(), "KLAVIYO_PRIVATE_KEY", holds() == Holds.EXPIRED_TOKEN ? null : key(),
-            "KLAVIYO_ACCESS_TOKEN", holds() == Holds.EXPIRED_TOKEN ? token.secret : null};
-        return map(variables).entrySet().stream().map(one -> one.getValue() == null ? "unset " + one.getKey() + "\n"
-                : "export " + one.getKey() + "=" + Text.word(one.getValue().toString()) + "\n")
-                .collect(Collectors.joining());
+    /** The environment in which a step meets this sandbox and says that it is a drill; null for what must be unset. */
+    public Map<String, String> variables() {
+        boolean oauth = scenario.holds() == Holds.EXPIRED_TOKEN;
+        Map<String, String> variables = new LinkedHashMap<>();
+        map("KLAVIYO_GAME_DAY", scenario.id(), "KLAVIYO_API_URL", target.api(), "KLAVIYO_STATUS_URL", target.status(),
+                "KLAVIYO_APP_URL", target.app(), "KLAVIYO_WEBHOOK_URL", target.webhook(), "KLAVIYO_PROMETHEUS_URL",
+                target.prometheus(), "SLACK_WEBHOOK_URL", slackUrl(), "KLAVIYO_REVISION", revision(),
+                "KLAVIYO_PRIVATE_KEY", oauth ? null : key(), "KLAVIYO_ACCESS_TOKEN", oauth ? token.secret : null)
+                .forEach((name, value) -> variables.put(name, Objects.toString(value, null)));
+        return variables;
     }
 
     /** The last quarter of an hour of the application's log: what its calls to Klaviyo came to, a line each. */
@@ -247,11 +241,13 @@ public class Sandbox implements AutoCloseable {
     private synchronized void enter(Scenario next, long onset) {
         scenario = next;
         since = Math.max(0, onset);
-        key.disabled = holds() == Holds.REVOKED;
-        key.scopes = holds() == Holds.UNSCOPED ? FakeKlaviyo.NO_EVENTS : FakeKlaviyo.USUAL_SCOPES;
+        Holds holds = next.holds();
+        key.disabled = holds == Holds.REVOKED;
+        key.scopes = holds == Holds.UNSCOPED ? FakeKlaviyo.NO_EVENTS : FakeKlaviyo.USUAL_SCOPES;
         if (appKey == null || Stream.of(stale, token, key).anyMatch(one -> one.secret.equals(appKey))) {
-            Credential sound = holds() == Holds.EXPIRED_TOKEN ? token : key;
-            appKey = holds() == Holds.MALFORMED ? account.id() : (next.broken(Part.APP_KEY) ? stale : sound).secret;
+            Credential sound = holds == Holds.EXPIRED_TOKEN ? token : key;
+            appKey = next.broken().contains(Part.APP_KEY) ? stale.secret : sound.secret;
+            appKey = holds == Holds.MALFORMED ? account.id() : appKey;
         }
         sites.changed(onset);
     }
@@ -306,7 +302,7 @@ public class Sandbox implements AutoCloseable {
     }
 
     boolean appDown() {
-        return appBroken || scenario.broken(Part.APP);
+        return appBroken || scenario.broken().contains(Part.APP);
     }
 
     /** What Slack says to a message that came to its incoming webhook (api.slack.com/messaging/webhooks). */
@@ -314,54 +310,101 @@ public class Sandbox implements AutoCloseable {
         return message.isObject() ? new Reply(200, "text/html", "ok") : new Reply(400, "text/html", "invalid_payload");
     }
 
-    // ---- its ports
+    // ---- its ports, and what comes and goes there
 
     static {
         // The JDK's server writes headers and body apart: by Nagle's algorithm each answer waits for a late ACK.
         System.setProperty("sun.net.httpserver.nodelay", "true");
     }
 
-    private URI site(Function<HttpExchange, Reply> site) throws IOException {
-        return scenario.broken(Part.NETWORK) ? REFUSING : opened(HttpServer.create(), "http", site);
+    /** What is asked: a path without a slash at its end, and parameters, decoded; of a repeated one all values. */
+    record Request(HttpExchange exchange, String method, String path, Map<String, String> parameters) {
+        private static final int MAX_BODY = 1 << 20;
+
+        private static Request of(HttpExchange exchange) {
+            URI asked = exchange.getRequestURI();
+            Map<String, String> parameters = new LinkedHashMap<>();
+            Stream.of(Objects.toString(asked.getRawQuery(), "").split("&")).filter(pair -> !pair.isEmpty())
+                    .map(pair -> (pair + "=").split("=", 3))
+                    .forEach(pair -> parameters.merge(decoded(pair[0]), decoded(pair[1]), (a, b) -> a + "," + b));
+            String path = asked.getPath().replaceAll("/+$", "");
+            return new Request(exchange, exchange.getRequestMethod(), path, parameters);
+        }
+
+        private static String decoded(String text) {
+            return URLDecoder.decode(text, StandardCharsets.UTF_8);
+        }
+
+        /** One of its headers; null where it has none. */
+        String header(String name) {
+            return exchange.getRequestHeaders().getFirst(name);
+        }
+
+        /** Its body as JSON; a missing node where it is none. */
+        JsonNode body() {
+            try {
+                return Json.read(exchange.getRequestBody().readNBytes(MAX_BODY));
+            } catch (IOException e) {
+                return MissingNode.getInstance();
+            }
+        }
+
+        /** Sets a header of its answer. */
+        void answers(String header, Object value) {
+            exchange.getResponseHeaders().set(header, value.toString());
+        }
+    }
+
+    /** What a site answers. */
+    record Reply(int status, String type, String body) {
+        static Reply json(int status, Object... namesAndValues) {
+            return new Reply(status, "application/json", Json.line(Json.of(map(namesAndValues))));
+        }
+    }
+
+    /** A JSON object in the order written; unlike {@link Map#of} it takes nulls. */
+    static Map<String, Object> map(Object... namesAndValues) {
+        Map<String, Object> map = new LinkedHashMap<>();
+        for (int i = 0; i < namesAndValues.length; i += 2) {
+            map.put(namesAndValues[i].toString(), namesAndValues[i + 1]);
+        }
+        return map;
     }
 
     /** Opens one on any free port. */
-    private URI opened(HttpServer server, String scheme, Function<HttpExchange, Reply> site) throws IOException {
-        server.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), MOST_WAITING);
+    private URI opened(HttpServer server, String scheme) throws IOException {
+        server.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
         server.setExecutor(threads);
-        server.createContext("/", exchange -> answer(exchange, site));
+        server.createContext("/", this::answer);
         // The dispatcher is a daemon as the thread that starts it: else it would keep the process alive.
         CompletableFuture.runAsync(server::start, threads).join();
         servers.add(server);
         return URI.create(scheme + "://127.0.0.1:" + server.getAddress().getPort());
     }
 
-    private void answer(HttpExchange exchange, Function<HttpExchange, Reply> site) throws IOException {
-        try (exchange) {
-            String method = exchange.getRequestMethod();
-            seen.accept(method + " " + exchange.getRequestURI().getPath().replaceAll("/+$", ""));
-            Reply reply = site.apply(exchange);
-            byte[] body = reply.body().getBytes(StandardCharsets.UTF_8);
-            boolean bodiless = method.equals("HEAD") || body.length == 0;
-            exchange.getResponseHeaders().set("Content-Type", reply.type());
-            exchange.sendResponseHeaders(reply.status(), bodiless ? -1 : body.length);
-            exchange.getResponseBody().write(bodiless ? new byte[0] : body);
-        }
+    private static HttpServer secured(String certificate) throws IOException, GeneralSecurityException {
+        KeyStore keys = KeyStore.getInstance("PKCS12");
+        keys.load(new ByteArrayInputStream(Base64.getDecoder().decode(certificate)), new char[0]);
+        KeyManagerFactory managers = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
+        managers.init(keys, new char[0]);
+        SSLContext context = SSLContext.getInstance("TLS");
+        context.init(managers.getKeyManagers(), null, null);
+        HttpsServer server = HttpsServer.create();
+        server.setHttpsConfigurator(new HttpsConfigurator(context));
+        return server;
     }
 
-    private URI secured(String certificate, Function<HttpExchange, Reply> site) throws IOException {
-        try {
-            KeyStore keys = KeyStore.getInstance("PKCS12");
-            keys.load(new ByteArrayInputStream(Base64.getDecoder().decode(certificate)), new char[0]);
-            KeyManagerFactory managers = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
-            managers.init(keys, new char[0]);
-            SSLContext context = SSLContext.getInstance("TLS");
-            context.init(managers.getKeyManagers(), null, null);
-            HttpsServer server = HttpsServer.create();
-            server.setHttpsConfigurator(new HttpsConfigurator(context));
-            return opened(server, "https", site);
-        } catch (GeneralSecurityException | IllegalArgumentException e) {
-            throw new IOException("the scenario's certificate cannot be used: " + e.getMessage(), e);
+    /** By the table of the sites; what is not in it is Klaviyo's. */
+    private void answer(HttpExchange exchange) throws IOException {
+        try (exchange) {
+            Request request = Request.of(exchange);
+            seen.accept(request.method + " " + request.path);
+            Reply reply = sites.routes.getOrDefault(request.path, klaviyo::answer).apply(request);
+            byte[] body = reply.body.getBytes(StandardCharsets.UTF_8);
+            boolean bodiless = request.method.equals("HEAD") || body.length == 0;
+            request.answers("Content-Type", reply.type);
+            exchange.sendResponseHeaders(reply.status, bodiless ? -1 : body.length);
+            exchange.getResponseBody().write(bodiless ? new byte[0] : body);
         }
     }
 

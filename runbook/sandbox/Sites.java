@@ -1,11 +1,7 @@
 package runbook.sandbox;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.MissingNode;
-import com.sun.net.httpserver.HttpExchange;
-import java.io.*;
-import java.net.*;
-import java.nio.charset.*;
+import static runbook.sandbox.Sandbox.map;
+
 import java.time.temporal.*;
 import java.util.*;
 import java.util.function.*;
@@ -13,12 +9,14 @@ import java.util.regex.*;
 import java.util.stream.*;
 import runbook.*;
 import runbook.Text.Durations;
-import runbook.Text.Json;
 import runbook.sandbox.FakeKlaviyo.Credential;
 import runbook.sandbox.Sandbox.Failing;
+import runbook.sandbox.Sandbox.Impact;
 import runbook.sandbox.Sandbox.Loop;
 import runbook.sandbox.Sandbox.Page;
 import runbook.sandbox.Sandbox.Part;
+import runbook.sandbox.Sandbox.Reply;
+import runbook.sandbox.Sandbox.Request;
 import runbook.sandbox.Sandbox.Stretch;
 import runbook.sandbox.Sandbox.Update;
 
@@ -28,20 +26,23 @@ import runbook.sandbox.Sandbox.Update;
  */
 final class Sites {
     static final String WEBHOOK = "/webhooks/klaviyo";
-    static final Map<String, String> ROLL_UP = Map.of("none", "All Systems Operational",
-            "minor", "Minor Service Outage", "major", "Partial System Outage", "critical", "Major Service Outage",
-            "maintenance", "Service Under Maintenance");
+    static final String RESTART = "/restart";
     private static final List<String> COMPONENTS = List.of("Klaviyo API", "Web Application", "Signup Forms",
             "List Subscription", "Segmentation", "Flow Triggering", "Email Sending", "SMS Sending", "Analytics");
     private static final int CALLS_PER_SECOND = 4;
     private static final double USUAL_BACKLOG = 3;
     private static final int DRAINED_PER_SECOND = 240;
-    private static final Reply NOT_FOUND = Reply.json(404, "error", "not found");
     private static final String PERSONAL = " body={\"email\":\"customer7@example.org\",\"first_name\":\"Mary\","
             + "\"phone_number\":\"+15550101234\"} Authorization: Klaviyo-API-Key pk_0123456789abcdef0123456789abcdef01";
 
-    // Drawn at random, as Slack's secret is the path.
+    /** Drawn at random, as Slack's secret is the path. */
     final String slackPath = "/services/T0DRILL/" + FakeKlaviyo.hex(24);
+    /** What is answered by path. */
+    final Map<String, Function<Request, Reply>> routes = Map.of("/api/v2/summary.json", this::statusPage,
+            "/api/v2/incidents.json", this::statusPage, "/api/v1/query", this::prometheus,
+            "/api/v1/query_range", this::prometheus, "/health", this::health,
+            "/log", request -> new Reply(200, "text/plain; charset=utf-8", log()),
+            RESTART, this::restart, WEBHOOK, this::webhook, slackPath, this::slack);
     private final Sandbox sandbox;
     private final NavigableMap<Long, List<Failing>> traffic = new TreeMap<>(Map.of(Long.MIN_VALUE, List.of()));
 
@@ -62,7 +63,7 @@ final class Sites {
     private List<Failing> fate(long at) {
         Stretch api = sandbox.scenario.stretch(at - sandbox.since);
         Optional<Credential> used = sandbox.klaviyo.accepted(sandbox.appKey());
-        if (share(api.fails()) >= 1) {
+        if (share(api.fails(), status -> true) >= 1) {
             return api.fails();
         } else if (used.isEmpty()) {
             return List.of(new Failing(401, 1));
@@ -76,74 +77,69 @@ final class Sites {
         return traffic.floorEntry(at).getValue();
     }
 
-    private static double share(List<Failing> failing) {
-        return failing.stream().mapToDouble(Failing::share).sum();
+    private static double share(List<Failing> failing, IntPredicate status) {
+        return failing.stream().filter(one -> status.test(one.status())).mapToDouble(Failing::share).sum();
     }
 
-    /** So many seconds in which the same happened. */
-    private record Turn(double seconds, List<Failing> failing) {
-        private double calls(double perSecond, IntPredicate status) {
-            List<Failing> counted = failing.stream().filter(one -> status.test(one.status())).toList();
-            return seconds * perSecond * share(counted);
-        }
-    }
-
-    /** What has happened since the onset, by a moment. */
-    private synchronized List<Turn> turns(long by) {
-        List<Turn> turns = new ArrayList<>();
+    /** For each time, since the onset and by a moment, in which the same happened: its seconds, and what failed. */
+    private synchronized void turns(long by, BiConsumer<Double, List<Failing>> turn) {
         traffic.subMap(Sandbox.ONSET, true, Math.max(by, Sandbox.ONSET), false).forEach((from, failing) -> {
             Long next = traffic.higherKey(from);
-            turns.add(new Turn((Math.min(by, next == null ? by : next) - from) / 1000.0, failing));
+            turn.accept((Math.min(by, next == null ? by : next) - from) / 1000.0, failing);
         });
-        return turns;
     }
 
     /** How many calls wait to be repeated at a moment: a refused payload is dropped, anything else is kept. */
-    private double backlog(long at) {
-        double waiting = USUAL_BACKLOG;
-        for (Turn turn : turns(at)) {
-            double kept = turn.calls(CALLS_PER_SECOND, status -> status != 400);
-            double drained = kept > 0 ? 0 : turn.seconds * DRAINED_PER_SECOND;
-            waiting = Math.max(USUAL_BACKLOG, waiting + kept - drained);
-        }
-        return waiting;
+    private long backlog(long at) {
+        double[] waiting = {USUAL_BACKLOG};
+        turns(at, (seconds, failing) -> {
+            double kept = CALLS_PER_SECOND * share(failing, status -> status != 400);
+            waiting[0] = Math.max(USUAL_BACKLOG, waiting[0] + seconds * (kept > 0 ? kept : -DRAINED_PER_SECOND));
+        });
+        return Math.round(waiting[0]);
+    }
+
+    /** How many calls had ended with a status by a moment. */
+    private long errors(int status, long at) {
+        double perSecond = CALLS_PER_SECOND + sandbox.scenario.loop().map(Loop::perMinute).orElse(0) / 60.0;
+        double[] sum = {20};
+        turns(at, (seconds, failing) -> sum[0] += seconds * perSecond * share(failing, one -> one == status));
+        return (long) sum[0];
     }
 
     // ---- our application
 
-    Reply ours(HttpExchange request) {
-        boolean post = request.getRequestMethod().equals("POST");
-        String path = request.getRequestURI().getPath();
-        if (path.equals("/health")) {
-            return health();
-        } else if (path.equals("/log")) {
-            return new Reply(200, "text/plain; charset=utf-8", log());
-        } else if (path.equals("/restart") && post) {
-            sandbox.restartApp(true);
-            return Reply.json(200, "restarted", true);
-        } else if (path.equals(slackPath)) {
-            return sandbox.slack(body(request));
-        } else if (!path.equals(WEBHOOK) || sandbox.scenario.broken(Part.WEBHOOK)) {
-            return NOT_FOUND;
-        }
-        // A live route takes signed POSTs only, and nobody in a drill holds the secret to sign with.
-        request.getResponseHeaders().set("Allow", "POST");
-        return post ? Reply.json(401, "error", "Klaviyo-Signature is missing or wrong")
-                : Reply.json(405, "error", "method not allowed");
-    }
-
-    private Reply health() {
+    private Reply health(Request request) {
         if (sandbox.appDown()) {
             return Reply.json(503, "status", "down", "klaviyo", "unknown", "error", "worker pool is not running");
         }
         List<Failing> now = failing(sandbox.millis());
         // A few failing calls do not make an application unhealthy: it queues them. A refused key or a dead API does.
-        boolean well = share(now) < 0.6;
+        boolean well = share(now, status -> true) < 0.6;
         int status = now.isEmpty() ? 0 : now.get(0).status();
         String klaviyo = status == 401 ? "authentication failed (401)" : "calls fail with " + status;
-        return Reply.json(200, "status", well ? "ok" : "degraded", "klaviyo", well ? "ok" : klaviyo,
-                "keyFingerprint", sandbox.appKey() == null ? null : Key.of(sandbox.appKey()).fingerprint(),
-                "queued", Math.round(backlog(sandbox.millis())));
+        return Reply.json(200, "status", well ? "ok" : "degraded", "klaviyo", well ? "ok" : klaviyo, "keyFingerprint",
+                sandbox.appKey() == null ? null : Key.of(sandbox.appKey()).fingerprint(),
+                "queued", backlog(sandbox.millis()));
+    }
+
+    private Reply restart(Request request) {
+        sandbox.restartApp(true);
+        return Reply.json(200, "restarted", true);
+    }
+
+    // A live route takes signed POSTs only, and nobody in a drill holds the secret to sign with.
+    private Reply webhook(Request request) {
+        if (sandbox.scenario.broken().contains(Part.WEBHOOK)) {
+            return Reply.json(404, "error", "not found");
+        }
+        request.answers("Allow", "POST");
+        return request.method().equals("POST") ? Reply.json(401, "error", "Klaviyo-Signature is missing or wrong")
+                : Reply.json(405, "error", "method not allowed");
+    }
+
+    private Reply slack(Request request) {
+        return sandbox.slack(request.body());
     }
 
     /**
@@ -160,7 +156,7 @@ final class Sites {
     }
 
     private void calls(List<String> lines, Loop job, double from, double to) {
-        String call = job.call().replace(" ", " https://a.klaviyo.com");
+        String call = job.caller() + " - " + job.call().replace(" ", " https://a.klaviyo.com") + " status=";
         boolean loops = sandbox.scenario.loop().filter(job::equals).isPresent();
         long start = sandbox.millis() - 15 * 60_000;
         for (int i = 0; i < 15 * job.perMinute(); i++) {
@@ -175,37 +171,34 @@ final class Sites {
                 place -= one.share();
             }
             if (!loops || !failing.isEmpty()) {
-                lines.add(sandbox.at(at) + (status < 400 ? " INFO  " : " ERROR ") + job.caller() + " - " + call
-                        + " status=" + status + (status == 429 ? " Retry-After: 30" : "")
-                        + (inMinute > 0 ? "" : PERSONAL) + "\n");
+                lines.add(sandbox.at(at) + (status < 400 ? " INFO  " : " ERROR ") + call + status
+                        + (status == 429 ? " Retry-After: 30" : "") + (inMinute > 0 ? "" : PERSONAL) + "\n");
             }
         }
     }
 
     // ---- the status page
 
-    Reply statusPage(HttpExchange request) {
+    private Reply statusPage(Request request) {
         Optional<Page> page = sandbox.scenario.page();
         List<Update> told = page.stream().flatMap(one -> one.updates().stream())
                 .filter(update -> moment(update) <= sandbox.millis()).toList();
         Optional<Update> latest = told.stream().reduce((older, newer) -> newer);
         boolean open = latest.filter(update -> !update.status().matches("resolved|completed")).isPresent();
-        boolean maintenance = page.filter(one -> one.impact().equals("maintenance")).isPresent();
+        boolean maintenance = page.filter(one -> one.impact() == Impact.MAINTENANCE).isPresent();
         List<Object> all = latest.isEmpty() ? List.of() : List.of(incident(page.get(), told, latest.get()));
-        String indicator = open ? page.get().impact() : "none";
         Map<String, Object> site = map("name", "Klaviyo", "url", sandbox.target().status());
-        return switch (request.getRequestURI().getPath()) {
-            case "/api/v2/summary.json" -> Reply.json(200, "page", site,
-                    "status", map("indicator", indicator, "description", ROLL_UP.get(indicator)),
-                    "components", COMPONENTS.stream().map(name -> map("id", id(name), "name", name, "status",
-                            latest.filter(update -> page.get().components().contains(name)).map(Update::components)
-                                    .orElse("operational"))).toList(),
-                    "incidents", open && !maintenance ? all : List.of(),
-                    "scheduled_maintenances", open && maintenance ? all : List.of());
-            case "/api/v2/incidents.json" ->
-                    Reply.json(200, "page", site, "incidents", maintenance ? List.of() : all);
-            default -> NOT_FOUND;
-        };
+        if (request.path().endsWith("incidents.json")) {
+            return Reply.json(200, "page", site, "incidents", maintenance ? List.of() : all);
+        }
+        Impact impact = open ? page.get().impact() : Impact.NONE;
+        return Reply.json(200, "page", site,
+                "status", map("indicator", impact.word(), "description", impact.description),
+                "components", COMPONENTS.stream().map(name -> map("id", id(name), "name", name, "status",
+                        latest.filter(update -> page.get().components().contains(name)).map(Update::components)
+                                .orElse("operational"))).toList(),
+                "incidents", open && !maintenance ? all : List.of(),
+                "scheduled_maintenances", open && maintenance ? all : List.of());
     }
 
     private Map<String, Object> incident(Page page, List<Update> told, Update latest) {
@@ -213,7 +206,7 @@ final class Sites {
         List<Object> newestFirst = new ArrayList<>();
         told.forEach(update -> newestFirst.add(0, map("id", id(page.name() + update.at()), "status", update.status(),
                 "body", update.body(), "display_at", stamp(update))));
-        return map("id", id(page.name()), "name", page.name(), "status", latest.status(), "impact", page.impact(),
+        return map("id", id(page.name()), "name", page.name(), "status", latest.status(), "impact", page.impact().word(),
                 "created_at", began, "started_at", began, "updated_at", stamp(latest),
                 "resolved_at", latest.status().equals("resolved") ? stamp(latest) : null,
                 "shortlink", sandbox.target().status() + "/incidents/" + id(page.name()),
@@ -235,32 +228,28 @@ final class Sites {
 
     // ---- Prometheus: the queries that a runbook asks, anything else refused rather than guessed at
 
-    private static final Pattern QUERY = Pattern.compile("(sum *(?:by *\\( *(\\w+) *\\))? *\\( *)?"
-            + "(?:(\\w+)|increase *\\( *(\\w+)\\[(\\d{1,6}[smhd])] *\\))( *\\))?");
+    private static final String ERRORS = "klaviyo_api_errors_total";
+    private static final Pattern QUERY = Pattern.compile("sum by \\(status\\) \\(increase\\(" + ERRORS
+            + "\\[(?<window>\\d{1,6}[smhd])]\\)\\)|(?<name>\\w+)");
     private static final List<Integer> STATUSES = List.of(400, 401, 403, 410, 429, 503, 504, 522);
     private static final int MOST_POINTS = 11_000;
 
-    Reply prometheus(HttpExchange request) {
-        String path = request.getRequestURI().getPath();
-        boolean range = path.equals("/api/v1/query_range");
-        if (!range && !path.equals("/api/v1/query")) {
-            return NOT_FOUND;
-        }
+    private Reply prometheus(Request request) {
+        Map<String, String> asked = request.parameters();
+        boolean range = request.path().endsWith("_range");
         try {
-            Map<String, String> asked = parameters(request);
             long end = moment(asked.get(range ? "end" : "time"));
             long start = range ? moment(asked.get("start")) : end;
             long step = range ? Math.round(Double.parseDouble(asked.getOrDefault("step", "0")) * 1000) : 1;
             if (step <= 0 || end < start || (end - start) / step > MOST_POINTS) {
                 throw new IllegalArgumentException("invalid range, zero step or more than 11,000 points");
             }
-            String query = asked.getOrDefault("query", "").strip();
             Map<Object, List<Object>> rows = new LinkedHashMap<>();
             for (long at = start; at <= end; at += step) {
                 // Seconds, and a string, as Prometheus writes them.
                 double seconds = sandbox.at(at).toEpochMilli() / 1000.0;
-                values(query, at).forEach((labels, value) -> rows.computeIfAbsent(labels, any -> new ArrayList<>())
-                        .add(List.of(seconds, value.toString())));
+                values(asked.getOrDefault("query", "").strip(), at).forEach((labels, value) -> rows
+                        .computeIfAbsent(labels, any -> new ArrayList<>()).add(List.of(seconds, value.toString())));
             }
             List<Object> result = rows.entrySet().stream().<Object>map(row -> map("metric", row.getKey(),
                     range ? "values" : "value", range ? row.getValue() : row.getValue().get(0))).toList();
@@ -277,78 +266,24 @@ final class Sites {
                 : Math.round(Double.parseDouble(seconds) * 1000) - sandbox.at(0).toEpochMilli();
     }
 
-    /** What a query comes to at a moment: values by their labels, summed where the labels that are kept are alike. */
+    /** What a query comes to at a moment: values by their labels. */
     private Map<Map<String, String>, Long> values(String query, long at) {
         Matcher asked = QUERY.matcher(query);
-        if (!asked.matches() || (asked.group(1) == null) != (asked.group(6) == null)) {
+        if (!asked.matches()) {
             throw new IllegalArgumentException("invalid parameter \"query\": 1:1: parse error in \"" + query + "\"");
         }
-        boolean increase = asked.group(5) != null;
-        String name = asked.group(increase ? 4 : 3);
-        Map<Map<String, String>, Long> before =
-                increase ? metric(name, at - Durations.parse(asked.group(5)).toMillis()) : Map.of();
         Map<Map<String, String>, Long> values = new LinkedHashMap<>();
-        metric(name, at).forEach((labels, value) -> {
-            Map<String, String> kept = new TreeMap<>(labels);
-            kept.keySet().removeIf(label -> asked.group(1) != null ? !label.equals(asked.group(2))
-                    : increase && label.equals("__name__"));
-            values.merge(kept, value - before.getOrDefault(labels, 0L), Long::sum);
-        });
-        return values;
-    }
-
-    private Map<Map<String, String>, Long> metric(String name, long at) {
-        Map<Map<String, String>, Long> series = new LinkedHashMap<>();
-        if (name.equals("klaviyo_api_errors_total")) {
-            List<Turn> turns = turns(at);
-            double perSecond = CALLS_PER_SECOND + sandbox.scenario.loop().map(Loop::perMinute).orElse(0) / 60.0;
-            STATUSES.forEach(status -> series.put(Map.of("__name__", name, "job", "shop", "status", "" + status),
-                    20 + (long) turns.stream().mapToDouble(turn -> turn.calls(perSecond, status::equals)).sum()));
+        String name = Objects.toString(asked.group("name"), "");
+        if (asked.group("window") != null) {
+            long before = at - Durations.parse(asked.group("window")).toMillis();
+            STATUSES.forEach(status ->
+                    values.put(Map.of("status", "" + status), errors(status, at) - errors(status, before)));
+        } else if (name.equals(ERRORS)) {
+            STATUSES.forEach(status ->
+                    values.put(Map.of("__name__", name, "job", "shop", "status", "" + status), errors(status, at)));
         } else if (name.equals("klaviyo_retry_queue_depth")) {
-            series.put(Map.of("__name__", name, "job", "shop"), (long) backlog(at));
+            values.put(Map.of("__name__", name, "job", "shop"), backlog(at));
         }
-        return series;
-    }
-
-    // ---- what requests and answers are made of
-
-    private static final int MAX_BODY = 1 << 20;
-
-    /** What a site answers; other headers are set at the exchange. */
-    record Reply(int status, String type, String body) {
-        static Reply json(int status, Object... namesAndValues) {
-            return new Reply(status, "application/json", Json.line(Json.of(map(namesAndValues))));
-        }
-    }
-
-    /** A JSON object in the order written; unlike {@link Map#of} it takes nulls. */
-    static Map<String, Object> map(Object... namesAndValues) {
-        Map<String, Object> map = new LinkedHashMap<>();
-        for (int i = 0; i < namesAndValues.length; i += 2) {
-            map.put(namesAndValues[i].toString(), namesAndValues[i + 1]);
-        }
-        return map;
-    }
-
-    /** Its query's parameters, decoded; a repeated one has all its values, joined by commas. */
-    static Map<String, String> parameters(HttpExchange request) {
-        Map<String, String> parameters = new LinkedHashMap<>();
-        String query = Optional.ofNullable(request.getRequestURI().getRawQuery()).orElse("");
-        Stream.of(query.split("&")).filter(pair -> !pair.isEmpty()).map(pair -> (pair + "=").split("=", 3))
-                .forEach(pair -> parameters.merge(decoded(pair[0]), decoded(pair[1]), (a, b) -> a + "," + b));
-        return parameters;
-    }
-
-    private static String decoded(String text) {
-        return URLDecoder.decode(text, StandardCharsets.UTF_8);
-    }
-
-    /** Its body as JSON; a missing node where it is none. */
-    static JsonNode body(HttpExchange request) {
-        try {
-            return Json.read(request.getRequestBody().readNBytes(MAX_BODY));
-        } catch (IOException e) {
-            return MissingNode.getInstance();
-        }
+        return values;
     }
 }

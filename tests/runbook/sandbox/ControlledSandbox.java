@@ -6,10 +6,8 @@ import java.util.*;
 import java.util.concurrent.*;
 import java.util.concurrent.atomic.*;
 import java.util.concurrent.locks.*;
-import java.util.stream.*;
 import runbook.Settings.Templates;
 import runbook.sandbox.FakeKlaviyo.Account;
-import runbook.sandbox.Sites.Reply;
 
 /** A sandbox with hands: its time can be moved, its keys and its page changed, and it counts what it was asked. */
 public final class ControlledSandbox extends Sandbox {
@@ -62,13 +60,6 @@ public final class ControlledSandbox extends Sandbox {
     /** Goes over to another scenario, whose schedule starts now. */
     public void enter(String scenario) {
         enter(scenario(scenario));
-    }
-
-    /** What {@link #exports} sets, by name. */
-    public Map<String, String> variables() {
-        return exports().lines().filter(line -> line.startsWith("export "))
-                .map(line -> line.replaceFirst("export ", "").split("=", 2))
-                .collect(Collectors.toMap(variable -> variable[0], variable -> variable[1]));
     }
 
     /** Moves the time forward: rate windows open, schedules go on. */
@@ -135,7 +126,7 @@ public final class ControlledSandbox extends Sandbox {
 
     /** Opens another account, with rate limits of its own, and returns a valid key of it. */
     public String openAccount(String organisation) {
-        return klaviyo.issue(new Account(organisation)).secret;
+        return klaviyo.issue(new Account(organisation), false).secret;
     }
 
     /** A good key of another account. */
@@ -150,12 +141,12 @@ public final class ControlledSandbox extends Sandbox {
 
     /** Another valid key of the responder's account. */
     public String issueKey() {
-        return klaviyo.issue(account).secret;
+        return klaviyo.issue(account, false).secret;
     }
 
     /** A valid access token of the responder's account. */
     public String openToken() {
-        return klaviyo.authorize(account).secret;
+        return klaviyo.issue(account, true).secret;
     }
 
     /** Puts a key into the running application and into where it looks at a restart. */
@@ -174,7 +165,7 @@ public final class ControlledSandbox extends Sandbox {
      */
     public void statusPage(String name, String impact, String status, String componentStatus, String body) {
         int second = (int) Math.floorDiv(millis() - since, 1000L);
-        Page page = new Page(name, impact, List.of("Klaviyo API"),
+        Page page = new Page(name, Impact.valueOf(impact.toUpperCase(Locale.ROOT)), List.of("Klaviyo API"),
                 List.of(new Update(second, status, componentStatus, body)));
         scenario = new Scenario(scenario.id(), scenario.description(), scenario.credential(), scenario.revision(),
                 scenario.broken(), scenario.certificate(), scenario.fails(), scenario.loop(), scenario.api(),
