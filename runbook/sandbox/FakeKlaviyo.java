@@ -7,7 +7,6 @@ import java.time.*;
 import java.util.*;
 import java.util.concurrent.*;
 import java.util.concurrent.locks.*;
-import java.util.regex.*;
 import java.util.stream.*;
 import runbook.Klaviyo.Revision;
 import runbook.Klaviyo.Revision.Phase;
@@ -30,6 +29,7 @@ final class FakeKlaviyo {
     static final Set<String> NO_EVENTS = USUAL_SCOPES.stream().filter(scope -> !scope.startsWith("events:"))
             .collect(Collectors.toSet());
 
+    private static final String KEYS = "/api/api-keys/";
     private static final String JSON_API = "application/vnd.api+json";
     private static final List<String> RELEASED = List.of("2024-07-15", "2024-10-15", "2025-01-15", "2025-04-15",
             "2025-07-15", "2025-10-15", "2026-01-15", "2026-04-15", "2026-07-15", "2026-10-15");
@@ -39,55 +39,42 @@ final class FakeKlaviyo {
     // ---- what there is
 
     /**
-     * A collection that can be read: requests allowed per second and per minute, and each parameter, as {@code
-     * name=value}. What else the real one can be asked is refused: the toolkit asks nothing of it.
+     * What can be asked: method and path, the scope that it needs, requests allowed per second and per minute, and each
+     * parameter, as {@code name=value}. What else the real one takes is refused: the toolkit asks nothing of it.
      */
-    private record Collection(String type, int burst, int steady, String parameters) {
-        private static Collection of(Request request) {
-            boolean one = request.path().startsWith("/api/api-keys/");
-            return COLLECTIONS.stream().filter(all -> one ? all.type.equals(KEY)
-                    : request.path().equals("/api/" + all.type + "s")).findFirst().orElse(OTHER);
+    private record Route(String call, String scope, int burst, int steady, String parameters) {
+        /** A collection, and its fields that a request may choose. */
+        private static Route of(String type, String scope, int burst, int steady, String fields, String others) {
+            String choice = "fields\\[" + type + "]=(" + fields + ")(,(" + fields + "))*";
+            return new Route("GET /api/" + type + "s", scope, burst, steady, choice + others);
         }
 
-        private static String fields(String type, String names) {
-            return "fields\\[" + type + "]=(" + names + ")(,(" + names + "))*";
+        /** What is not served: it has limits in the middle, and is empty. */
+        private static Stream<Route> others(String family) {
+            String path = " /api/(profile-)?" + family.replaceFirst("s$", "") + "(s|-[a-z-]+)?(/.*)?";
+            Route read = new Route("GET" + path, family + ":read", 10, 150, "");
+            Route write = new Route("(POST|PATCH|DELETE)" + path, family + ":write", 10, 150, "");
+            return family.matches("accounts|metrics") ? Stream.of(read) : Stream.of(read, write);
         }
     }
 
-    private static final String KEY = "api-key";
-    private static final List<Collection> COLLECTIONS = List.of(
-            new Collection("account", 1, 15, Collection.fields("account", "contact_information(\\.\\w+)?|id|locale|"
-                    + "preferred_currency|public_api_key|test_account|timezone")),
-            new Collection("profile", 75, 750, "page\\[size]=([1-9]\\d?|100)|additional-fields\\[profile]=subscriptions|"
-                    + Collection.fields("profile", "created|email|subscriptions(\\.\\w+)?")),
-            new Collection("list", 75, 750, "page\\[size]=([1-9]|10)|"
-                    + Collection.fields("list", "created|id|name|updated")),
-            new Collection("metric", 10, 150, Collection.fields("metric", "created|id|name|updated")),
-            new Collection("event", 350, 3500, "page\\[size]=([1-9]\\d{0,2}|1000)|"
-                    + Collection.fields("event", "datetime|event_properties|id|timestamp|uuid")),
-            new Collection("webhook", 1, 15,
-                    Collection.fields("webhook", "description|enabled|endpoint_url|id|name")),
-            new Collection(KEY, 1, 15, "additional-fields\\[api-key]=redacted_key|"
-                    + Collection.fields(KEY, "created|id|name|redacted_key|scopes|status")));
-    /** What is not served has limits in the middle, and is empty. */
-    private static final Collection OTHER = new Collection("", 10, 150, "");
-    /** Scopes by the beginning of a path: {@code profile-import-jobs} needs those of profiles. */
-    private static final Pattern FAMILY = Pattern.compile("/api/(?:profile-(?=subscription))?(account|metric|subscription|"
-            + "coupon-code|data-privacy|push-token|web-feed|webhook|event|profile|list|segment|template|tag|coupon|"
-            + "campaign|catalog|flow|image|form|review|api-key)s?(-[a-z-]+)?(/.*)?");
-
-    /** The scope that a request needs; empty where there is no such path, or no such method. */
-    private static Optional<String> scope(Request request) {
-        String call = request.method() + " " + request.path();
-        Matcher family = FAMILY.matcher(request.path());
-        boolean there = call.startsWith("GET ") || call.matches("PATCH /api/api-keys/\\w+")
-                || call.matches("(POST|PATCH|DELETE) /api/(?!accounts|metrics|api-keys).*");
-        if (!there || !family.matches()) {
-            return Optional.empty();
-        }
-        String name = family.group(1).equals(KEY) ? "credentials" : family.group(1).replaceFirst("(?<!privacy)$", "s");
-        return Optional.of(name + (call.startsWith("GET ") ? ":read" : ":write"));
-    }
+    private static final List<Route> ROUTES = Stream.concat(Stream.of(
+            Route.of("account", "accounts:read", 1, 15,
+                    "contact_information(\\.\\w+)?|id|public_api_key|test_account|timezone", ""),
+            Route.of("profile", "profiles:read", 75, 750, "created|email|subscriptions(\\.\\w+)?",
+                    "|page\\[size]=([1-9]\\d?|100)|additional-fields\\[profile]=subscriptions"),
+            Route.of("list", "lists:read", 75, 750, "created|id|name|updated", "|page\\[size]=([1-9]|10)"),
+            Route.of("metric", "metrics:read", 10, 150, "created|id|name|updated", ""),
+            Route.of("event", "events:read", 350, 3500, "datetime|event_properties|id|timestamp|uuid",
+                    "|page\\[size]=([1-9]\\d{0,2}|1000)"),
+            Route.of("webhook", "webhooks:read", 1, 15, "description|enabled|endpoint_url|id|name", ""),
+            Route.of("api-key", "credentials:read", 1, 15, "created|id|name|redacted_key|scopes|status",
+                    "|additional-fields\\[api-key]=redacted_key"),
+            new Route("PATCH " + KEYS + "\\w+", "credentials:write", 1, 15, "")),
+            // Scopes by the beginning of a path: profile-import-jobs needs those of profiles.
+            Stream.of(("accounts metrics subscriptions coupon-codes data-privacy push-tokens web-feeds webhooks events "
+                    + "profiles lists segments templates tags coupons campaigns catalogs flows images forms reviews")
+                    .split(" ")).flatMap(Route::others)).toList();
 
     // ---- accounts and credentials
 
@@ -164,10 +151,10 @@ final class FakeKlaviyo {
     private static void revision(String header, boolean beta) {
         refuseUnless(header != null && !header.isBlank(), "/data/",
                 "A revision header is required, as in revision: " + Revision.NEWEST);
-        Optional<Revision> asked = header.matches("\\d{4}-\\d{2}-\\d{2}(\\.pre)?") ? Revision.of(header) : Optional.empty();
-        refuseUnless(asked.isPresent(), "/data/", "The revision has the form YYYY-MM-DD[.suffix].");
-        Phase phase = asked.get().phase(today());
-        boolean released = RELEASED.contains(asked.get().date().toString()) && header.endsWith(".pre") == beta;
+        Revision asked = Revision.of(header).filter(any -> header.matches("[\\d-]{10}(\\.pre)?"))
+                .orElseThrow(() -> error("invalid", "The revision has the form YYYY-MM-DD[.suffix]."));
+        Phase phase = asked.phase(today());
+        boolean released = RELEASED.contains(asked.date().toString()) && header.endsWith(".pre") == beta;
         if (phase == Phase.FUTURE) {
             throw error("not_found", "Unable to specify a future revision date");
         } else if (phase == Phase.RETIRED) {
@@ -190,21 +177,21 @@ final class FakeKlaviyo {
     }
 
     private Reply handled(Request request, Answers fault) {
-        String scope = scope(request).orElseThrow(() ->
-                error("not_found", "The path " + request.path() + " could not be found"));
-        revision(request.header("revision"), scope.startsWith("credentials"));
+        String call = request.method() + " " + request.path();
+        Route route = ROUTES.stream().filter(one -> call.matches(one.call)).findFirst()
+                .orElseThrow(() -> error("not_found", "The path " + request.path() + " could not be found"));
+        revision(request.header("revision"), route.scope.startsWith("credentials"));
         Credential caller = authenticated(request.header("Authorization"));
-        if (!caller.scopes.contains(scope)) {
-            throw error("permission_denied", "Your API key is missing required scopes: " + scope);
+        if (!caller.scopes.contains(route.scope)) {
+            throw error("permission_denied", "Your API key is missing required scopes: " + route.scope);
         }
-        Collection collection = Collection.of(request);
-        throttle(request, caller, collection, fault == Answers.THROTTLED);
+        throttle(request, caller, route, fault == Answers.THROTTLED);
         if (!request.method().equals("GET")) {
             return written(request, caller);
         }
-        request.parameters().forEach((name, value) -> refuseUnless((name + "=" + value).matches(collection.parameters),
-                name, "'" + name + "' is no parameter of this endpoint, or cannot be this."));
-        return data(read(request, caller, collection.type));
+        request.parameters().forEach((name, value) -> refuseUnless((name + "=" + value).matches(route.parameters), name,
+                "'" + name + "' is no parameter of this endpoint, or cannot be this."));
+        return data(read(request, caller));
     }
 
     /** Refuses as the scenario says, or tells what it has in mind. */
@@ -241,7 +228,7 @@ final class FakeKlaviyo {
     }
 
     /** Counts it in its second (burst) and its minute (steady), which all keys of an account share. */
-    private synchronized void throttle(Request request, Credential caller, Collection collection, boolean drained) {
+    private synchronized void throttle(Request request, Credential caller, Route route, boolean drained) {
         long now = sandbox.millis();
         if (now / 60_000 != minute) {
             counted.clear();
@@ -249,10 +236,10 @@ final class FakeKlaviyo {
         }
         String inMinute = caller.account.id() + (caller.oauth() ? " app " : " ") + request.method() + request.path();
         String inSecond = inMinute + " " + now / 1_000;
-        int used = counted.merge(inMinute, drained ? collection.steady : 0, Integer::sum);
+        int used = counted.merge(inMinute, drained ? route.steady : 0, Integer::sum);
         long left = (60_999 - now % 60_000) / 1_000;
-        if (used >= collection.steady || counted.getOrDefault(inSecond, 0) >= collection.burst) {
-            long wait = used >= collection.steady ? left : 1;
+        if (used >= route.steady || counted.getOrDefault(inSecond, 0) >= route.burst) {
+            long wait = used >= route.steady ? left : 1;
             // It tells no limits (klaviyo-api-python issue 15).
             request.answers("Retry-After", wait);
             throw error("throttled", "Request was throttled. Expected available in " + wait
@@ -260,33 +247,35 @@ final class FakeKlaviyo {
         }
         counted.merge(inMinute, 1, Integer::sum);
         counted.merge(inSecond, 1, Integer::sum);
-        request.answers("RateLimit-Limit", collection.steady);
-        request.answers("RateLimit-Remaining", collection.steady - used - 1);
+        request.answers("RateLimit-Limit", route.steady);
+        request.answers("RateLimit-Remaining", route.steady - used - 1);
         request.answers("RateLimit-Reset", left);
     }
 
     // ---- reading and writing
 
     /** One of each, for nobody looks at more, with what is looked at: whose account, where the webhook leads. */
-    private List<Map<String, Object>> read(Request request, Credential caller, String type) {
+    private List<Map<String, Object>> read(Request request, Credential caller) {
         Account account = caller.account;
-        return switch (type) {
-            case "" -> List.of();
-            case KEY -> keys(caller).map(key -> shown(request, key)).toList();
-            case "account" -> List.of(resource(request, type, account.id(), map("test_account", false,
+        return switch (request.path()) {
+            case "/api/profiles", "/api/lists", "/api/metrics", "/api/events" ->
+                    List.of(resource(request, hex(6), map()));
+            case "/api/accounts" -> List.of(resource(request, account.id(), map("test_account", false,
                     "contact_information", map("organization_name", account.organisation()), "timezone",
                     "Europe/Amsterdam", "public_api_key", account.id())));
             // Klaviyo shows a webhook's address cut down to its origin.
-            case "webhook" -> List.of(resource(request, type, hex(6), map("name", "Drill", "enabled", true,
+            case "/api/webhooks" -> List.of(resource(request, hex(6), map("name", "Drill", "enabled", true,
                     "endpoint_url", sandbox.target().webhook().toString().replace(Sites.WEBHOOK, ""))));
-            default -> List.of(resource(request, type, hex(6), map()));
+            case "/api/api-keys" -> keys(caller).map(key -> shown(request, key)).toList();
+            default -> List.of();
         };
     }
 
-    private static Map<String, Object> resource(Request request, String type, String id, Map<String, Object> all) {
+    private static Map<String, Object> resource(Request request, String id, Map<String, Object> attributes) {
+        String type = request.path().replaceAll("/api/|s(/.*)?$", "");
         Optional.ofNullable(request.parameters().get("fields[" + type + "]"))
-                .ifPresent(fields -> all.keySet().retainAll(List.of(fields.split("[.,]"))));
-        return map("type", type, "id", id, "attributes", all);
+                .ifPresent(fields -> attributes.keySet().retainAll(List.of(fields.split("[.,]"))));
+        return map("type", type, "id", id, "attributes", attributes);
     }
 
     private Stream<Credential> keys(Credential caller) {
@@ -300,7 +289,7 @@ final class FakeKlaviyo {
         if (request.parameters().toString().contains("redacted_key")) {
             attributes.put("redacted_key", "pk_****" + key.secret.substring(key.secret.length() - 4));
         }
-        return resource(request, KEY, key.id, attributes);
+        return resource(request, key.id, attributes);
     }
 
     /** Checks a document, and enables or disables a key: none is made, as with the real ones, and none renamed. */
@@ -309,14 +298,14 @@ final class FakeKlaviyo {
         boolean json = String.valueOf(request.header("Content-Type")).matches("application/(vnd\\.api\\+)?json.*");
         refuseUnless(request.method().equals("DELETE") || json && data.path("type").isTextual(), "/data",
                 "Give a document with data and its type, and the Content-Type " + JSON_API);
-        if (!request.path().startsWith("/api/api-keys/")) {
+        if (!request.path().startsWith(KEYS)) {
             return new Reply(202, JSON_API, "");
         }
-        String id = request.path().substring("/api/api-keys/".length());
+        String id = request.path().substring(KEYS.length());
         Credential key = keys(caller).filter(one -> one.id.equals(id)).findFirst()
                 .orElseThrow(() -> error("not_found", "An API key with id " + id + " does not exist."));
         String status = data.path("attributes").path("status").asText();
-        refuseUnless(data.path("type").asText().equals(KEY) && data.path("id").asText().equals(id)
+        refuseUnless(data.path("type").asText().equals("api-key") && data.path("id").asText().equals(id)
                 && data.path("attributes").size() == 1 && status.matches("active|disabled"), "/data",
                 "Give type api-key, the id of the path, and a status of active or disabled.");
         key.disabled = status.equals("disabled");

@@ -165,8 +165,9 @@ public class Sandbox implements AutoCloseable {
         enter(scenario, ONSET);
         try {
             List<Part> broken = scenario.broken();
+            Optional<String> certificate = scenario.certificate();
             URI all = broken.contains(Part.NETWORK) ? REFUSING : opened(HttpServer.create(), "http");
-            URI webhook = scenario.certificate().isEmpty() ? all : opened(secured(scenario.certificate().get()), "https");
+            URI webhook = certificate.isEmpty() ? all : opened(secured(certificate.get()), "https");
             target = new Settings.Target(all, all, all.resolve("/health"), webhook.resolve(Sites.WEBHOOK),
                     broken.contains(Part.PROMETHEUS) ? REFUSING : all, true);
         } catch (IOException | GeneralSecurityException | IllegalArgumentException e) {

@@ -206,8 +206,8 @@ final class Sites {
         List<Object> newestFirst = new ArrayList<>();
         told.forEach(update -> newestFirst.add(0, map("id", id(page.name() + update.at()), "status", update.status(),
                 "body", update.body(), "display_at", stamp(update))));
-        return map("id", id(page.name()), "name", page.name(), "status", latest.status(), "impact", page.impact().word(),
-                "created_at", began, "started_at", began, "updated_at", stamp(latest),
+        return map("id", id(page.name()), "name", page.name(), "status", latest.status(),
+                "impact", page.impact().word(), "created_at", began, "started_at", began, "updated_at", stamp(latest),
                 "resolved_at", latest.status().equals("resolved") ? stamp(latest) : null,
                 "shortlink", sandbox.target().status() + "/incidents/" + id(page.name()),
                 "incident_updates", newestFirst,
