@@ -140,6 +140,7 @@ class Triage implements Callable<Integer> {
     private Screen.Launcher launcher;
     private Optional<Incident> incident = Optional.empty();
     private List<Event> journal = List.of();
+    private Map<String, Wording> wording;
     private boolean writable;
     private boolean opened;
 
@@ -193,12 +194,11 @@ class Triage implements Callable<Integer> {
             if (log != null) {
                 checks.reading(AppLog.open(shared.host(), log));
             }
-            Supplier<Findings> asked = checks.start(Checks.CHOICES);
-            // While the answers are awaited: what is known from before, and the words.
-            writable = findIncident();
-            Checks.Before known = Checks.Before.of(shared.host(), settings, journal);
-            Map<String, Wording> wording = Wording.all(shared.templates());
-            Findings found = checks.knowing(known, asked.get());
+            Findings found = checks.run(Checks.CHOICES, () -> {
+                writable = findIncident();
+                wording = Wording.all(shared.templates());
+                return Checks.Before.of(shared.host(), settings, journal);
+            });
             // A drill brings a log of its own, to be looked at where something is wrong.
             return Verdict.of(log != null || shared.sandbox().isEmpty() || !found.apiFails() ? found
                     : found.with(AppLog.of(shared.sandbox().get().applicationLog())), wording);
@@ -307,7 +307,9 @@ class Triage implements Callable<Integer> {
             default -> Mark.FAIL;
         };
         boolean good = isWell(verdict) && !screen.quiet();
-        screen.verdict(mark, verdict.headline() + (good ? ", " + screen.time(verdict.findings().at()) : "")
+        // Elsewhere the log has a line of its own.
+        String mute = screen.quiet() && verdict.findings().log().mute() ? "; the log told nothing of now" : "";
+        screen.verdict(mark, verdict.headline() + (good ? ", " + screen.time(verdict.findings().at()) : "") + mute
                 + drillWords());
         if (!verdict.healthy()) {
             screen.indented(2, shown(verdict.reason()));
@@ -479,10 +481,10 @@ class Triage implements Callable<Integer> {
             throw new Problem("--accounts and --drill exclude each other: the sandbox has one account");
         }
         List<Account> all = Account.all(accounts);
-        Map<String, Wording> wording = Wording.all(shared.templates());
+        wording = Wording.all(shared.templates());
         ExecutorService pool = Executors.newFixedThreadPool(ACCOUNTS_AT_ONCE);
         try (Checks checks = new Checks(settings)) {
-            Findings once = checks.run(Set.of("status-page", "network"));
+            Findings once = checks.run(Set.of("status-page", "network"), () -> Checks.Before.NOTHING);
             List<CompletableFuture<Result>> running = all.stream().map(account -> CompletableFuture.supplyAsync(() ->
                     new Result(account.name(), Verdict.of(checks.again(once, account, shared.host()), wording)), pool))
                     .toList();

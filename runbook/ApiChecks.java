@@ -28,11 +28,11 @@ public final class ApiChecks {
             if (!Symptom.NONE.is(answer)) {
                 return Optional.empty();
             }
-            JsonNode account = ((Reply) answer).json().path("data").path(0);
-            JsonNode attributes = account.path("attributes");
-            String name = attributes.path("contact_information").path("organization_name").asText();
-            return Optional.of(account.path("id")).filter(JsonNode::isTextual).map(id -> new Account(
-                    Text.safe(id.asText(), 20), Text.safe(name, 60), attributes.path("test_account").asBoolean()));
+            JsonNode account = ((Reply) answer).json().at("/data/0");
+            String name = account.at("/attributes/contact_information/organization_name").asText();
+            boolean test = account.at("/attributes/test_account").asBoolean();
+            return Optional.of(account.path("id")).filter(JsonNode::isTextual)
+                    .map(id -> new Account(Text.safe(id.asText(), 20), Text.safe(name, 60), test));
         }
 
         @Override
@@ -52,38 +52,32 @@ public final class ApiChecks {
         Key key = given.get();
         Answer answer = asking.api(Endpoint.ACCOUNTS);
         Optional<Account> account = Account.in(answer);
+        Symptom symptom = Symptom.of(answer);
+        String http = Symptom.describe(answer);
+        String shown = "key " + key.cleaned().describe();
+        String said = switch (symptom) {
+            case NONE -> account.map(Account::toString).orElse("authenticated") + ", " + shown;
+            case FORBIDDEN -> "the key is valid but may not read accounts (" + http + ")";
+            case THROTTLED -> "throttled before the key was judged: " + http;
+            case UNAUTHORIZED -> http + "; " + shown;
+            default -> http;
+        };
         List<String> faults = key.faults();
-        String said = said(answer, account.map(Account::toString).orElse("authenticated"), key.cleaned().describe());
-        String unfit = "the key is unfit: " + String.join("; ", faults) + ". Tried without that: ";
-        Map<String, Object> detail = new LinkedHashMap<>();
+        Outcome fit = switch (symptom) {
+            case NONE -> key.known() ? Outcome.OK : Outcome.WARN;
+            case FORBIDDEN, THROTTLED -> Outcome.WARN;
+            default -> Outcome.FAIL;
+        };
+        Map<String, Object> detail = new TreeMap<>();
         detail.put("key", Map.of("kind", key.kind(), "length", key.reveal().length(), "fingerprint",
                 key.fingerprint()));
         detail.put("keyFaults", faults);
         detail.put("account", account.map(one -> Map.of("id", one.id, "name", one.name, "test", one.test))
                 .orElse(null));
-        Outcome outcome = faults.isEmpty() ? outcome(key, Symptom.of(answer)) : Outcome.FAIL;
-        Check check = new Check("auth", outcome, faults.isEmpty() ? said : unfit + said, answer.millis(),
-                answer.http(), Json.of(detail));
+        String unfit = "the key is unfit: " + String.join("; ", faults) + ". Tried without that: ";
+        Check check = new Check("auth", faults.isEmpty() ? fit : Outcome.FAIL, faults.isEmpty() ? said : unfit + said,
+                answer.millis(), answer.http(), Json.of(detail));
         return new Probe(check, Endpoint.ACCOUNTS, List.of(answer));
-    }
-
-    private static Outcome outcome(Key key, Symptom symptom) {
-        return switch (symptom) {
-            case NONE -> key.known() ? Outcome.OK : Outcome.WARN;
-            case FORBIDDEN, THROTTLED -> Outcome.WARN;
-            default -> Outcome.FAIL;
-        };
-    }
-
-    private static String said(Answer answer, String account, String key) {
-        String said = Symptom.describe(answer);
-        return switch (Symptom.of(answer)) {
-            case NONE -> account + ", key " + key;
-            case FORBIDDEN -> "the key is valid but may not read accounts (" + said + ")";
-            case THROTTLED -> "throttled before the key was judged: " + said;
-            case UNAUTHORIZED -> said + "; key " + key;
-            default -> said;
-        };
     }
 
     // ---- the endpoints
@@ -101,45 +95,43 @@ public final class ApiChecks {
             return new Probe(Check.skipped(name, why), endpoint, List.of());
         }
 
-        // A few percent of its minute, half of its second, and at least one.
-        private static int affordable(Endpoint endpoint, int wanted) {
-            int allowed = (int) Math.min(endpoint.steady() * QUOTA, endpoint.burst() / 2.0);
-            return Math.max(1, Math.min(wanted, allowed));
-        }
-
         /**
-         * Starts the requests; the supplier waits for the answers and says what they come to. That is done by whoever
+         * Starts the requests: as many as are wished, of a few percent of the endpoint's minute and half of its second,
+         * and at least one. The supplier waits for the answers and says what they come to. That is done by whoever
          * asks for it: where many threads come to one lambda at once, each spins a class of its own.
          */
         static Supplier<Probe> ask(Endpoint endpoint, Http.Asking asking, Executor pool) {
+            Settings.Probing wish = asking.settings().probing();
+            double allowed = Math.min(wish.samples(), Math.min(endpoint.steady() * QUOTA, endpoint.burst() / 2.0));
             Supplier<Answer> request = () -> asking.api(endpoint);
             List<CompletableFuture<Answer>> running = new ArrayList<>();
-            for (int i = 0; i < affordable(endpoint, asking.settings().probing().samples()); i++) {
-                Executor later = i == 0 ? pool
-                        : CompletableFuture.delayedExecutor(i * APART_MILLIS, TimeUnit.MILLISECONDS, pool);
-                running.add(CompletableFuture.supplyAsync(request, later));
+            running.add(CompletableFuture.supplyAsync(request, pool));
+            for (int i = 1; i < (int) allowed; i++) {
+                running.add(CompletableFuture.supplyAsync(request,
+                        CompletableFuture.delayedExecutor(i * APART_MILLIS, TimeUnit.MILLISECONDS, pool)));
             }
-            Duration slow = asking.settings().probing().slow();
-            return () -> of(endpoint, running.stream().map(CompletableFuture::join).toList(), slow);
+            return () -> of(endpoint, running.stream().map(CompletableFuture::join).toList(), wish.slow());
         }
 
         static Probe of(Endpoint endpoint, List<Answer> samples, Duration tooSlow) {
             List<Answer> failed = samples.stream().filter(answer -> !Symptom.NONE.is(answer)).toList();
             long median = samples.stream().map(Answer::millis).sorted().skip(samples.size() / 2).findFirst().orElse(0L);
             boolean slow = failed.isEmpty() && median > tooSlow.toMillis();
-            String why = failed.stream().map(Symptom::describe).distinct().limit(2).collect(Collectors.joining("; "));
-            String good = " ok, median " + median + " ms" + (slow ? ", which is slow" : "");
-            String summary = samples.size() - failed.size() + " of " + samples.size() + good;
+            String said = samples.size() + " of " + samples.size() + " ok, median " + median + " ms"
+                    + (slow ? ", which is slow" : "");
             if (!failed.isEmpty()) {
-                summary = failed.size() + " of " + samples.size() + " failed: " + why;
+                Map<String, String> words = new LinkedHashMap<>();
+                failed.stream().map(Symptom::describe).forEach(one -> words.putIfAbsent(Symptom.withoutRay(one), one));
+                said = failed.size() + " of " + samples.size() + " failed: "
+                        + words.values().stream().limit(2).collect(Collectors.joining("; "));
             }
             // A 403 on webhooks may be the plan (Advanced KDP and app partners only) and no scope of the key's.
             boolean doubtful = failed.isEmpty() ? slow
                     : endpoint.is(Endpoint.WEBHOOKS) && failed.stream().allMatch(Symptom.FORBIDDEN::is);
-            Outcome otherwise = failed.isEmpty() ? Outcome.OK : Outcome.FAIL;
+            Outcome sure = failed.isEmpty() ? Outcome.OK : Outcome.FAIL;
             Integer http = (failed.isEmpty() ? samples : failed).stream().map(Answer::http).filter(Objects::nonNull)
                     .max(Comparator.naturalOrder()).orElse(null);
-            Check check = new Check("endpoint:" + endpoint.name(), doubtful ? Outcome.WARN : otherwise, summary,
+            Check check = new Check("endpoint:" + endpoint.name(), doubtful ? Outcome.WARN : sure, said,
                     samples.stream().mapToLong(Answer::millis).max().orElse(0), http,
                     Json.of(Map.of("samples", samples.size(), "failed", failed.size(), "medianMillis", median)));
             return new Probe(check, endpoint, samples);
@@ -189,21 +181,26 @@ public final class ApiChecks {
      * What the answers say about the account's rate limits, which all its private keys share: each endpoint's steady
      * window by its name, those that answered 429, and the seconds of the longest wait that a 429 asked for, or 0.
      */
-    public record RateLimits(Map<String, Window> windows, List<String> throttled, long seconds) {
+    public record RateLimits(Map<String, Window> windows, Set<String> throttled, long seconds) {
         /** A window that a few of our own probes can use up: little left of it says nothing of the application. */
         private static final int SMALL = 30;
 
         static RateLimits of(Map<String, List<Answer>> answers) {
             Map<String, Window> windows = new LinkedHashMap<>();
-            answers.forEach((name, samples) -> samples.stream().filter(Reply.class::isInstance).map(Reply.class::cast)
-                    .filter(reply -> reply.status() != 429 && reply.number("ratelimit-limit").isPresent())
-                    .map(Window::of).min(Comparator.comparing(Window::remaining))
-                    .ifPresent(least -> windows.put(name, least)));
-            List<String> throttled = answers.keySet().stream()
-                    .filter(name -> answers.get(name).stream().anyMatch(Symptom.THROTTLED::is)).toList();
-            long wait = answers.values().stream().flatMap(List::stream).filter(Symptom.THROTTLED::is)
-                    .mapToLong(answer -> ApiError.retryAfter((Reply) answer).orElse(0L)).max().orElse(0);
-            return new RateLimits(windows, throttled, wait);
+            Set<String> throttled = new LinkedHashSet<>();
+            long seconds = 0;
+            for (String name : answers.keySet()) {
+                for (Answer answer : answers.get(name)) {
+                    if (Symptom.THROTTLED.is(answer)) {
+                        throttled.add(name);
+                        seconds = Math.max(seconds, ApiError.retryAfter((Reply) answer).orElse(0L));
+                    } else if (answer instanceof Reply reply && reply.number("ratelimit-limit").isPresent()) {
+                        windows.merge(name, Window.of(reply), (one, other) ->
+                                other.remaining < one.remaining ? other : one);
+                    }
+                }
+            }
+            return new RateLimits(windows, throttled, seconds);
         }
 
         Check check() {
@@ -246,9 +243,9 @@ public final class ApiChecks {
     /** Where the API revision is in its life, by date; the state is whether it is supported. */
     static Check revision(String text, LocalDate today) {
         Revision revision = Revision.of(text).orElseThrow();
+        Revision.Phase phase = revision.phase(today);
         String retired = "retired on " + revision.retires();
         String move = revision.date().equals(Revision.NEWEST.date()) ? "" : ": move to " + Revision.NEWEST;
-        Revision.Phase phase = revision.phase(today);
         String life = switch (phase) {
             case FUTURE -> " is in the future: Klaviyo refuses it";
             case STABLE -> " is supported; deprecated from " + revision.deprecated() + ", " + retired;
@@ -290,17 +287,15 @@ public final class ApiChecks {
         /** What an answer says. */
         public static Symptom of(Answer answer) {
             if (answer instanceof Reply reply) {
-                return reply.status() < 400 ? success(reply) : refusal(reply);
+                boolean data = reply.status() / 100 == 2 && reply.json().path("data").isArray();
+                Symptom well = data ? NONE : FOREIGN;
+                return reply.status() >= 400 ? refusal(reply) : well;
             }
             return switch (((Fault) answer).kind()) {
-                case REFUSED, UNREACHABLE, CONNECT_TIMEOUT, TIMEOUT, SLOW_BODY, RESET -> NO_ANSWER;
+                case REFUSED, UNREACHABLE, CONNECT_TIMEOUT, TIMEOUT, SLOW_BODY, RESET, CUT_OFF -> NO_ANSWER;
                 case BAD_REQUEST -> UNAUTHORIZED;
                 default -> FOREIGN;
             };
-        }
-
-        private static Symptom success(Reply reply) {
-            return reply.status() / 100 == 2 && reply.json().path("data").isArray() ? NONE : FOREIGN;
         }
 
         private static Symptom refusal(Reply reply) {
@@ -342,27 +337,27 @@ public final class ApiChecks {
             return of(answer) == FORBIDDEN && !says((Reply) answer, "scope");
         }
 
+        /** Each answer of the content network's has a ray of its own: what differs in nothing else is the same. */
+        static String withoutRay(String words) {
+            return words.replaceAll(" \\(cf-ray [^)]*\\)", "");
+        }
+
         /**
          * An answer in words for one line: {@code HTTP 503 unavailable: …}, or the fault. What it quotes is redacted.
          */
         public static String describe(Answer answer) {
-            if (answer instanceof Fault fault) {
-                return fault.words();
+            if (!(answer instanceof Reply reply)) {
+                return answer.words();
             }
-            Reply reply = (Reply) answer;
             String http = "HTTP " + reply.status();
             if (of(reply) == NONE) {
                 return http;
-            } else if (reply.redirects()) {
-                return http + ", a redirect, which the API never sends";
             } else if (ApiError.fromCdn(reply)) {
                 return http + " from the CDN, not from Klaviyo"
                         + reply.header("cf-ray").map(ray -> " (cf-ray " + ray + ")").orElse("") + (reply.status() == 400
                         ? "; it refuses the request itself: look for a line break in the Authorization header" : "");
             }
-            String otherwise = reply.json().isMissingNode() ? ", " + reply.notJson()
-                    : ", JSON without the data that belongs there";
-            return http + Redactor.strict().text(ApiError.of(reply).map(error -> " " + error).orElse(otherwise));
+            return Redactor.strict().text(ApiError.of(reply).map(error -> http + " " + error).orElse(reply.words()));
         }
     }
 }

@@ -9,6 +9,7 @@ import runbook.ApiChecks.Probe;
 import runbook.ApiChecks.Symptom;
 import runbook.Http.Answer;
 import runbook.Http.Asking;
+import runbook.Http.Fault;
 import runbook.Key.LastGood;
 import runbook.Klaviyo.Endpoint;
 import runbook.OurSide.AppLog;
@@ -65,18 +66,6 @@ public final class Checks implements AutoCloseable {
         }
     }
 
-    /** All checks, once. */
-    public static Findings run(Settings settings) {
-        return run(settings, Before.NOTHING);
-    }
-
-    /** The same with what was known before. */
-    public static Findings run(Settings settings, Before before) {
-        try (Checks checks = new Checks(settings)) {
-            return checks.knowing(before, checks.run(CHOICES));
-        }
-    }
-
     /** Reads the application's log too, once. */
     public void reading(Supplier<AppLog> applicationLog) {
         log = applicationLog;
@@ -87,40 +76,43 @@ public final class Checks implements AutoCloseable {
         return http;
     }
 
+    /** All checks, once. */
+    public static Findings run(Settings settings, Supplier<Before> known) {
+        try (Checks checks = new Checks(settings)) {
+            return checks.run(CHOICES, known);
+        }
+    }
+
     /**
-     * The chosen checks, once.
+     * The chosen checks, once. Where something has been mended since it was known, the application's errors are counted
+     * anew from then on, for those of before say nothing of now.
      *
      * @param names some of {@link #CHOICES}, or single endpoints as {@code endpoint:profiles}; the others end as
      *              skipped
+     * @param known what was known before: looked up here while the answers are awaited
      */
-    public Findings run(Set<String> names) {
-        return start(names).get();
-    }
-
-    /** Starts the same; the supplier waits for the last of them. */
-    public Supplier<Findings> start(Set<String> names) {
+    public Findings run(Set<String> names, Supplier<Before> known) {
         Instant at = Instant.now();
-        Asking asking = new Asking(settings, http, Http.Deadline.in(settings.probing().timeout()));
+        Asking asking = http.asking();
         // What takes longest to be read is asked first, then what is awaited longest.
         CompletableFuture<StatusPage> status =
                 start(names, "status-page", () -> StatusPage.read(asking), StatusPage.UNSEEN);
         Supplier<Probes> asked = ask(names, asking);
-        CompletableFuture<NetworkPath> network = start(names, "network",
-                () -> NetworkPath.to(settings.target().api(), asking), NetworkPath.untrodden());
+        CompletableFuture<NetworkPath> network =
+                start(names, "network", () -> NetworkPath.of(asking), NetworkPath.UNTRODDEN);
         CompletableFuture<Check> app = start(names, "app", () -> OurSide.health(asking), skipped("app"));
-        CompletableFuture<AppErrors> errors =
+        CompletableFuture<AppErrors> counted =
                 start(names, "app-errors", () -> AppErrors.look(asking), AppErrors.told(settings));
         CompletableFuture<AppLog> read = start(names, "app-log", log, AppLog.UNREAD);
-        CompletableFuture<Check> webhook =
-                start(names, "webhook", () -> NetworkPath.webhook(asking), skipped("webhook"));
-        return () -> {
-            // What reads the answers is loaded while they are awaited.
-            Redactor.strict().text("");
-            Probes probes = asked.get();
-            Check route = NetworkPath.listed(webhook.join(), probes.endpoints, settings.target().webhook());
-            return new Findings(at, settings, status.join(), network.join(), probes.auth, probes.endpoints, app.join(),
-                    errors.join(), read.join(), route, Before.NOTHING);
-        };
+        CompletableFuture<Check> route = start(names, "webhook", () -> OurSide.webhook(asking), skipped("webhook"));
+        Before before = known.get();
+        // What reads the answers is loaded while they are awaited.
+        Redactor.strict().text("");
+        Probes probes = asked.get();
+        AppErrors errors = counted.join();
+        return new Findings(at, settings, status.join(), network.join(), probes.auth, probes.endpoints, app.join(),
+                before.mendedAt.map(mended -> errors.since(mended, http.asking())).orElse(errors), read.join(),
+                OurSide.listed(route.join(), probes.endpoints, settings.target().webhook()), before);
     }
 
     private <T> CompletableFuture<T> start(Set<String> names, String name, Supplier<T> made, T otherwise) {
@@ -130,17 +122,6 @@ public final class Checks implements AutoCloseable {
 
     private static Check skipped(String name) {
         return Check.skipped(name, "not asked for");
-    }
-
-    /**
-     * The same with what was known before; where it has been mended since, the application's errors are counted anew
-     * from then on, for those of before say nothing of now.
-     */
-    public Findings knowing(Before before, Findings found) {
-        Asking asking = new Asking(settings, http, Http.Deadline.in(settings.probing().timeout()));
-        AppErrors errors = before.mendedAt.map(at -> found.errors.since(at, asking)).orElse(found.errors);
-        return new Findings(found.at, found.settings, found.status, found.network, found.auth, found.endpoints,
-                found.app, errors, found.log, found.webhook, before);
     }
 
     /** The probes that need a key once more, with that of one of many accounts; all else as {@code shared} has it. */
@@ -153,12 +134,10 @@ public final class Checks implements AutoCloseable {
             // A key that cannot be read costs its account the probes, not the others.
             trouble = problem.getMessage();
         }
-        Settings other = settings.withKey(key);
-        Asking asking = new Asking(other, http.withKey(key), Http.Deadline.in(settings.probing().timeout()));
-        Probes probes = ask(CHOICES, asking).get();
+        Probes probes = ask(CHOICES, http.withKey(key).asking()).get();
         Probe auth = key.isPresent() ? probes.auth : Probe.skipped("auth", Endpoint.ACCOUNTS, trouble);
-        return new Findings(shared.at, other, shared.status, shared.network, auth, probes.endpoints, shared.app,
-                shared.errors, shared.log, shared.webhook, shared.before);
+        return new Findings(shared.at, settings.withKey(key), shared.status, shared.network, auth, probes.endpoints,
+                shared.app, shared.errors, shared.log, shared.webhook, shared.before);
     }
 
     /** What a key makes it possible to ask. */
@@ -220,17 +199,15 @@ public final class Checks implements AutoCloseable {
             return new Group(List.of(check.name()), check.outcome(), check.summary() + time);
         }
 
-        /** Checks in their order, those together that tell the same. Answers that differ in their ray alone do. */
+        /** Checks in their order, those together that tell the same. */
         public static List<Group> of(List<Check> checks, Function<Check, String> told) {
             Map<String, Group> groups = new LinkedHashMap<>();
             for (Check check : checks) {
-                // Each answer has a ray of its own: what differs in nothing else is told once, with the first one's.
-                Map<String, String> parts = new LinkedHashMap<>();
-                for (String part : told.apply(check).split("; ")) {
-                    parts.putIfAbsent(part.replaceAll(" ?\\(?cf-ray [\\w-]+\\)?", ""), part);
-                }
-                Group group = new Group(new ArrayList<>(), check.outcome(), String.join("; ", parts.values()));
-                groups.computeIfAbsent(check.outcome() + new TreeSet<>(parts.keySet()).toString(), key -> group).names
+                String text = told.apply(check);
+                // Samples that failed in two ways may have done so in either order.
+                Set<String> same = new TreeSet<>(List.of(Symptom.withoutRay(text).split("; ")));
+                groups.computeIfAbsent(check.outcome() + " " + same, key ->
+                        new Group(new ArrayList<>(), check.outcome(), text)).names
                         .add(check.name().replace("endpoint:", ""));
             }
             return List.copyOf(groups.values());
@@ -284,14 +261,9 @@ public final class Checks implements AutoCloseable {
                     : check.summary().replaceFirst("^(\\d+) of \\1 failed: ", ""));
         }
 
-        /** The same with the status page as it was read at another time. */
-        public Findings with(StatusPage page) {
-            return new Findings(at, settings, page, network, auth, endpoints, app, errors, log, webhook, before);
-        }
-
-        /** The same with what was known before. */
-        public Findings with(Before known) {
-            return new Findings(at, settings, status, network, auth, endpoints, app, errors, log, webhook, known);
+        /** The same with the status page as it was read at another time, and what was known before. */
+        public Findings with(StatusPage page, Before known) {
+            return new Findings(at, settings, page, network, auth, endpoints, app, errors, log, webhook, known);
         }
 
         /** The same with what an application's log says. */
@@ -319,6 +291,12 @@ public final class Checks implements AutoCloseable {
         /** The same in one row. */
         Stream<Answer> all() {
             return answers().values().stream().flatMap(List::stream);
+        }
+
+        /** What kept the network's check or a request from coming through. */
+        Stream<Fault> faults() {
+            Stream<Fault> asked = all().filter(Fault.class::isInstance).map(Fault.class::cast);
+            return Stream.concat(network.fault().stream(), asked);
         }
 
         /** Whose key it is, where that was told. */

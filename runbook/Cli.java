@@ -240,8 +240,7 @@ public final class Cli {
 
     private boolean ran(String command) {
         try {
-            Tool tool = Tool.of(host, Duration.ofMinutes(2));
-            return !command.contains("CATALOG") && tool.run(tool.shell(command)).ok();
+            return Tool.step(host, command).ok();
         } catch (Tool.Failure e) {
             return false;
         }

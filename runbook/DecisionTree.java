@@ -310,9 +310,8 @@ public final class DecisionTree {
 
     /** Whether any server outside our own network answered, or at least let us connect. */
     private boolean somethingIsReached() {
-        boolean stopped = found.network().proxyFails() && found.all().noneMatch(Http.Reply.class::isInstance);
-        return !stopped && (found.network().reachesServer() || found.all().anyMatch(DecisionTree::reached)
-                || found.status().seen() || found.status().check().http() != null);
+        return found.network().reachesServer() || found.all().anyMatch(DecisionTree::reached)
+                || found.status().seen() || found.status().check().http() != null;
     }
 
     /** Whether nothing of Klaviyo's answers here, while the application's calls go well and the page is green. */

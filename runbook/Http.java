@@ -8,6 +8,9 @@ import java.net.http.*;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.nio.charset.*;
 import java.security.*;
+import java.security.cert.Certificate;
+import java.security.cert.CertificateException;
+import java.security.cert.X509Certificate;
 import java.time.*;
 import java.util.*;
 import java.util.concurrent.*;
@@ -30,6 +33,7 @@ public final class Http {
     public static final int LARGEST_BODY = 1 << 20;
     private static final int MOST_REDIRECTS = 5;
     private static final URI NOBODY = URI.create("http://127.0.0.1:1");
+    private static SSLContext trusting;
 
     static {
         // The JDK sends no Basic credentials to a proxy for https unless this is emptied before it loads its client.
@@ -56,11 +60,8 @@ public final class Http {
     /** A client with these settings' key and revision; a {@link Problem} when a proxy for an address cannot be used. */
     public static Http of(Settings settings) {
         Settings.Target to = settings.target();
-        for (URI address : new URI[] {to.api(), to.status(), to.app(), to.webhook(), to.prometheus()}) {
-            if (address != null) {
-                Settings.proxyFor(settings.proxies(), address);
-            }
-        }
+        Stream.of(to.api(), to.status(), to.app(), to.webhook(), to.prometheus()).filter(Objects::nonNull)
+                .forEach(address -> Settings.proxyFor(settings.proxies(), address));
         return new Http(settings, new ConcurrentHashMap<>());
     }
 
@@ -82,6 +83,9 @@ public final class Http {
         /** From the first byte sent to the last one read, or to the fault. */
         long millis();
 
+        /** What came instead of the JSON that was asked for, for one line and safe to print: of what is wrong alone. */
+        String words();
+
         /** The reply's status; null for a fault. */
         default Integer http() {
             return this instanceof Reply reply ? reply.status : null;
@@ -90,10 +94,10 @@ public final class Http {
 
     /**
      * A whole reply: headers by their names in lower case; at most {@link Http#LARGEST_BODY} bytes of body, and the
-     * same as JSON, a missing node when it is none.
+     * same as JSON, a missing node when it is none; and when the server's certificate ends, null without TLS.
      */
-    public record Reply(int status, Map<String, List<String>> headers, byte[] body, JsonNode json, long millis)
-            implements Answer {
+    public record Reply(int status, Map<String, List<String>> headers, byte[] body, JsonNode json, Instant expires,
+            long millis) implements Answer {
         /** The first value of a header, made safe to print; the name in lower case. */
         public Optional<String> header(String name) {
             return headers.getOrDefault(name, List.of()).stream().findFirst().map(value -> Text.safe(value, 200));
@@ -121,20 +125,27 @@ public final class Http {
                     || Pattern.compile("(?i)\\s*<(!doctype )?html").matcher(text()).lookingAt();
         }
 
-        /** What is wrong with a body that should have been JSON, in words. */
-        public String notJson() {
-            Matcher title = Pattern.compile("(?is)<title[^>]*>\\s*(.{1,200}?)\\s*</title>").matcher(text());
-            String page = html() && title.find() ? "\"" + Text.safe(title.group(1), 60) + "\"" : Text.safe(text(), 60);
-            return wrongForm() + (page.isEmpty() ? "" : ": " + page);
+        @Override
+        public String words() {
+            String http = "HTTP " + status;
+            if (redirects() || json.isMissingNode()) {
+                return http + ", " + (redirects() ? "a redirect" : notJson());
+            }
+            return http + (status / 100 == 2 ? ", JSON without the data that belongs there" : "");
         }
 
-        /** The same without the beginning of the body: {@code HTML where JSON should be}. */
-        public String wrongForm() {
+        /** What is wrong with a body that should have been JSON, in words. */
+        public String notJson() {
             // A page that asks for a login: of a network that wants one, or of another server than was meant.
             Pattern login = Pattern.compile("(?is)type=[\"']?password|<title[^>]*>[^<]*(log|sign)[ -]?(in|on)\\b");
-            String page = login.matcher(text()).find() ? "a login page" : "HTML";
-            String other = body.length == 0 ? "an empty body" : "no valid JSON";
-            return (html() ? page : other) + " where JSON should be";
+            Matcher title = Pattern.compile("(?is)<title[^>]*>\\s*(.{1,200}?)\\s*</title>").matcher(text());
+            if (body.length == 0 || headers.containsKey("content-encoding")) {
+                return (body.length == 0 ? "an empty body" : "a compressed body") + " where JSON should be";
+            } else if (!html()) {
+                return "no valid JSON where JSON should be: " + Text.safe(text(), 60);
+            }
+            String shown = title.find() ? "\"" + Text.safe(title.group(1), 60) + "\"" : Text.safe(text(), 60);
+            return (login.matcher(text()).find() ? "a login page" : "HTML") + " where JSON should be: " + shown;
         }
     }
 
@@ -174,14 +185,52 @@ public final class Http {
         }
     }
 
-    /** The faults told apart. */
+    /**
+     * The faults told apart, and their words. How each is known by what the JDK throws (tried on 17 and 25), the first
+     * that fits: a pattern in the names and messages of the exception and its causes, which begin with "connect" where
+     * no connection came about, and with "begun" where an answer had. In the words, {who} is the server or the proxy,
+     * {host} the server, {said} the message, made safe.
+     */
     public enum Kind {
-        DNS, REFUSED, UNREACHABLE, CONNECT_TIMEOUT, PROXY, TLS_EXPIRED, TLS_WRONG_NAME, TLS_UNTRUSTED, TLS, BAD_REQUEST,
-        TIMEOUT, SLOW_BODY, RESET, TOO_LARGE, BAD_ENCODING, REDIRECT_LOOP, MALFORMED;
+        TOO_LARGE("TooLarge|Header size too big", "more than 1 MiB of body, or headers without end"),
+        MALFORMED("ProtocolException|chunk", "no answer that is valid HTTP: {said}"),
+        DNS("UnresolvedAddress|UnknownHost", "DNS: no address for {who}"),
+        // The client's time to connect spans the TLS handshake; the network's check tells them apart.
+        CONNECT_TIMEOUT("(Connect|Socket)Timeout", "no connection to {who} within the timeout"),
+        TLS_EXPIRED("CertificateExpired|CertificateNotYetValid",
+                "TLS: the certificate has expired or is not valid yet"),
+        TLS_WRONG_NAME("No subject alternative|No name matching", "TLS: the certificate is for another host name"),
+        TLS_UNTRUSTED("Untrusted", "TLS: the certificate comes from an unknown authority, \"{said}\". Does something"
+                + " here inspect TLS? Then give Java a trust store that has that authority:"
+                + " export JDK_JAVA_OPTIONS=-Djavax.net.ssl.trustStore=FILE"),
+        TLS("javax\\.net\\.ssl\\.", "TLS handshake failed: {said}"),
+        PROXY("Tunnel failed|proxy", "{who} refused: {said}"),
+        // The client tries a refused connection again on the channel that it closed, and then says only that.
+        REFUSED("refused|^connect.*ClosedChannel", "{who} refuses connections"),
+        UNREACHABLE("^connect|unreachable|No route", "{who} cannot be reached: {said}"),
+        CUT_OFF("^begun", "HTTP {status}, then the connection broke after {size} bytes of the body"),
+        RESET("received no bytes|reset|EOF|[Cc]losed", "{host} closed the connection without an answer"),
+        OTHER("", "no usable answer: {said}"),
+        TIMEOUT("", "no answer within {time}"),
+        SLOW_BODY("", "HTTP {status}, but its body did not end within {time} ({size} bytes came)"),
+        // What the JDK says would quote the header, and with it the key.
+        BAD_REQUEST("", "the request cannot be made: address or header has characters that HTTP does not allow");
+
+        private final Pattern seen;
+        private final String says;
+
+        Kind(String seen, String says) {
+            this.seen = Pattern.compile(seen);
+            this.says = says;
+        }
+
+        private static Kind of(String seen) {
+            return Stream.of(values()).filter(kind -> kind.seen.matcher(seen).find()).findFirst().orElseThrow();
+        }
 
         /** No connection came about at all: our network, a proxy or DNS rather than the service. */
         public boolean unreached() {
-            return compareTo(PROXY) <= 0;
+            return Set.of(DNS, CONNECT_TIMEOUT, PROXY, REFUSED, UNREACHABLE).contains(this);
         }
 
         /** The certificate or the handshake was refused. */
@@ -192,71 +241,62 @@ public final class Http {
 
     // ---- requests
 
-    /** GET from Klaviyo's API with key and revision; {@code target} is path and query. Redirects are not followed. */
-    public Answer api(String target, Duration deadline) {
-        return api("GET", target, settings.revision(), null, deadline);
-    }
-
     /** Any request to Klaviyo's API with the key, as JSON:API; {@code body} is JSON, or null for none. */
     public Answer api(String method, String target, String revision, byte[] body, Duration deadline) {
         Map<String, String> headers = Klaviyo.headers(settings.key(), revision, body != null);
         return once(method, URI.create(settings.target().api() + target), headers, body, deadline);
     }
 
-    /** GET from anywhere else, up to five redirects followed; a login goes to whose address has it alone. */
+    /**
+     * GET from anywhere else, some redirects followed: one that leads nowhere, or on and on, is itself the answer. A
+     * login goes to whose address has it alone.
+     */
     public Answer get(URI uri, Duration deadline) {
-        long start = System.nanoTime();
+        long end = System.nanoTime() + deadline.toNanos();
+        Answer answer = once("GET", uri, Map.of(), null, deadline);
         URI next = uri;
-        for (int hops = 0; hops <= MOST_REDIRECTS; hops++) {
-            Answer answer = once("GET", next, Map.of(), null, deadline.minusNanos(System.nanoTime() - start));
-            if (!(answer instanceof Reply reply) || !reply.redirects() || reply.header("location").isEmpty()) {
+        for (int hops = 0; hops < MOST_REDIRECTS && answer instanceof Reply reply && reply.redirects(); hops++) {
+            try {
+                next = next.resolve(reply.header("location").orElseThrow());
+            } catch (IllegalArgumentException | NoSuchElementException e) {
                 return answer;
             }
-            try {
-                next = next.resolve(reply.header("location").get());
-            } catch (IllegalArgumentException e) {
-                return new Fault(Kind.MALFORMED, "a redirect to something that is no address", reply.millis());
-            }
+            answer = once("GET", next, Map.of(), null, Duration.ofNanos(end - System.nanoTime()));
         }
-        return new Fault(Kind.REDIRECT_LOOP, "redirected more than " + MOST_REDIRECTS + " times, last to "
-                + Text.safe(withoutLogin(next).toString(), 80), since(start));
+        return answer;
     }
 
     /** One request, redirects not followed. {@code body} may be null. */
     public Answer once(String method, URI uri, Map<String, String> headers, byte[] body, Duration deadline) {
-        Exchange exchange = new Exchange(uri, Optional.empty());
+        Exchange exchange = new Exchange(uri);
         CompletableFuture<HttpResponse<Void>> response = null;
         try {
-            exchange = new Exchange(uri, Settings.proxyFor(settings.proxies(), uri));
-            HttpRequest request = exchange.request(method, headers, body);
-            response = client(uri, exchange.proxy).sendAsync(request, exchange::begin);
+            exchange.proxy = Settings.proxyFor(settings.proxies(), uri);
+            response = client(uri, exchange.proxy).sendAsync(exchange.request(method, headers, body), exchange::begin);
             return exchange.reply(response.get(Math.max(1, deadline.toNanos()), TimeUnit.NANOSECONDS));
         } catch (IllegalArgumentException e) {
-            // The message would quote the header, and with it the key.
-            return exchange.fault(Kind.BAD_REQUEST,
-                    "the request cannot be made: address or header has characters that HTTP does not allow");
+            return exchange.fault(Kind.BAD_REQUEST, "");
         } catch (Problem e) {
-            return exchange.fault(Kind.PROXY, e.getMessage());
-        } catch (TimeoutException e) {
-            response.cancel(true);
-            return exchange.late(deadline);
+            return new Fault(Kind.PROXY, e.getMessage(), 0);
         } catch (ExecutionException e) {
-            return exchange.fault(e.getCause(), "");
-        } catch (InterruptedException e) {
+            return exchange.fault(e.getCause());
+        } catch (TimeoutException | InterruptedException e) {
             response.cancel(true);
-            Thread.currentThread().interrupt();
-            return exchange.fault(Kind.TIMEOUT, "interrupted");
+            if (e instanceof InterruptedException) {
+                Thread.currentThread().interrupt();
+            }
+            return exchange.fault(exchange.status == 0 ? Kind.TIMEOUT : Kind.SLOW_BODY, "");
         }
-    }
-
-    private static long since(long start) {
-        return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
     }
 
     /** The port of an address: the one given, else its scheme's. */
     static int port(URI address) {
-        int standard = "https".equalsIgnoreCase(address.getScheme()) ? 443 : 80;
-        return address.getPort() == -1 ? standard : address.getPort();
+        int usual = tls(address) ? 443 : 80;
+        return address.getPort() == -1 ? usual : address.getPort();
+    }
+
+    static boolean tls(URI address) {
+        return "https".equalsIgnoreCase(address.getScheme());
     }
 
     /** {@code host:port}, all that is ever shown of a proxy. */
@@ -265,107 +305,35 @@ public final class Http {
     }
 
     /** The header that carries an address's {@code user:password}; empty where it has none. */
-    static Optional<String> login(URI address) {
+    private static Optional<String> login(URI address) {
         return Optional.ofNullable(address.getUserInfo())
                 .map(login -> "Basic " + Base64.getEncoder().encodeToString(login.getBytes(StandardCharsets.UTF_8)));
     }
 
-    private static URI withoutLogin(URI address) {
-        return address.getRawUserInfo() == null ? address
-                : URI.create(address.toString().replaceFirst("//[^/?#]*@", "//"));
-    }
-
-    // ---- faults
-
-    /**
-     * How a fault is known by what the JDK throws (tried on 17 and 25), the first that fits: a pattern in the names and
-     * messages of the exception and its causes, which begin with "connect" where no connection came about, and with
-     * "begun" where an answer had. In the words, {who} is the server or the proxy, {host} the server, {said} the
-     * message, made safe.
-     */
-    private record Sign(String seen, Kind kind, String says) {
-        static final List<Sign> ALL = List.of(
-                new Sign("TooLarge", Kind.TOO_LARGE, "HTTP {status} with a body larger than 1 MiB"),
-                new Sign("Header size too big", Kind.TOO_LARGE, "headers without end"),
-                new Sign("ProtocolException.*Invalid header", Kind.MALFORMED,
-                        "an answer with control characters in a header, which HTTP does not allow"),
-                new Sign("ProtocolException", Kind.MALFORMED, "an answer that is not valid HTTP: {said}"),
-                new Sign("UnresolvedAddress|UnknownHost", Kind.DNS, "DNS: no address for {who}"),
-                // The client's time to connect spans the TLS handshake; the network's check tells them apart.
-                new Sign("(Connect|Socket)Timeout", Kind.CONNECT_TIMEOUT, "no connection to {who} within the timeout"),
-                new Sign("CertificateExpired|CertificateNotYetValid", Kind.TLS_EXPIRED,
-                        "TLS: the certificate has expired or is not valid yet"),
-                new Sign("No subject alternative|No name matching", Kind.TLS_WRONG_NAME,
-                        "TLS: the certificate is for another host name"),
-                new Sign("CertPathBuilder|unable to find valid certification path", Kind.TLS_UNTRUSTED,
-                        "TLS: the certificate comes from an unknown authority{issuer}. Does something here inspect"
-                        + " TLS? Then give Java a trust store that has that authority:"
-                        + " export JDK_JAVA_OPTIONS=-Djavax.net.ssl.trustStore=FILE"),
-                new Sign("javax\\.net\\.ssl\\.", Kind.TLS, "TLS handshake failed: {said}"),
-                new Sign("Tunnel failed|proxy", Kind.PROXY, "{who} refused: {said}"),
-                // The client tries a refused connection again on the channel that it closed, and then says only that.
-                new Sign("refused|^connect.*ClosedChannel", Kind.REFUSED, "{who} refuses connections"),
-                new Sign("^connect|unreachable|No route", Kind.UNREACHABLE, "{who} cannot be reached: {said}"),
-                new Sign("chunk", Kind.MALFORMED, "HTTP {status} with a broken chunked body"),
-                new Sign("^begun", Kind.RESET,
-                        "HTTP {status}, then the connection broke after {size} bytes of the body"),
-                new Sign("received no bytes|reset|EOF|[Cc]losed", Kind.RESET,
-                        "{host} closed the connection without an answer"),
-                new Sign("", Kind.MALFORMED, "no usable answer: {said}"));
-    }
-
-    /** What kept a connection from coming about, or its TLS; {@code issuer} is who signed the server's certificate. */
-    static Fault fault(Throwable thrown, URI uri, Optional<URI> proxy, String issuer) {
-        return new Exchange(uri, proxy).fault(thrown, issuer);
-    }
-
-    // ---- the JDK's clients
-
-    private HttpClient client(URI uri, Optional<URI> proxy) {
-        boolean tls = "https".equalsIgnoreCase(uri.getScheme());
-        return clients.computeIfAbsent(tls + proxy.map(Http::hostPort).orElse(""), route ->
-                made(tls, proxy, settings.probing().timeout()));
-    }
-
-    // HTTP/1.1 only: one connection a probe, so that one bad connection shows as one bad sample. No Authenticator: with
-    // one, the JDK insists on a WWW-Authenticate header in every 401, which Klaviyo does not send. The real TLS context
-    // takes a tenth of a second to load, certificate authorities and all: plain HTTP gets an empty one. The time to
-    // connect is shorter than a check's, so that "no connection" is told from "connected, and no answer".
-    private static HttpClient made(boolean tls, Optional<URI> proxy, Duration timeout) {
-        ProxySelector through = proxy.map(address -> InetSocketAddress.createUnresolved(address.getHost(),
-                port(address))).map(ProxySelector::of).orElse(HttpClient.Builder.NO_PROXY);
-        try {
-            return HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).proxy(through)
-                    .sslContext(tls ? SSLContext.getDefault() : new SSLContext(null, null, "none") { })
-                    .sslParameters(new SSLParameters()).connectTimeout(timeout.multipliedBy(3).dividedBy(5)).build();
-        } catch (NoSuchAlgorithmException e) {
-            String why = Text.safe(String.valueOf(e.getCause() == null ? e : e.getCause().getMessage()), 100);
-            throw new Problem("the trust store of Java cannot be read (javax.net.ssl.trustStore): " + why);
-        }
-    }
-
-    private static final class TooLarge extends IOException {
-        private static final long serialVersionUID = 1;
+    /** What kept a connection to a server from coming about, or its TLS. */
+    static Fault fault(Throwable thrown, URI uri, Optional<URI> proxy) {
+        Exchange exchange = new Exchange(uri);
+        exchange.proxy = proxy;
+        return exchange.fault(thrown);
     }
 
     /** One request: collects a body up to {@link #LARGEST_BODY}, and knows how far it came when something happens. */
     private static final class Exchange {
         private final URI uri;
         private final long start = System.nanoTime();
-        private final Optional<URI> proxy;
         private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        private Optional<URI> proxy = Optional.empty();
         /** The HTTP status; 0 while no answer has begun. */
         private volatile int status;
 
-        Exchange(URI uri, Optional<URI> proxy) {
+        Exchange(URI uri) {
             this.uri = uri;
-            this.proxy = proxy;
         }
 
         HttpRequest request(String method, Map<String, String> headers, byte[] body) {
-            HttpRequest.Builder request = HttpRequest.newBuilder(withoutLogin(uri))
-                    .method(method, body == null ? BodyPublishers.noBody() : BodyPublishers.ofByteArray(body))
-                    .header("User-Agent", "klaviyo-runbook");
+            URI bare = URI.create(uri.toString().replaceFirst("//[^/?#]*@", "//"));
+            HttpRequest.Builder request = HttpRequest.newBuilder(bare).header("User-Agent", "klaviyo-runbook")
+                    .method(method, body == null ? BodyPublishers.noBody() : BodyPublishers.ofByteArray(body));
             headers.forEach(request::header);
             login(uri).ifPresent(login -> request.setHeader("Authorization", login));
             proxy.flatMap(Http::login).ifPresent(login -> request.header("Proxy-Authorization", login));
@@ -389,20 +357,20 @@ public final class Http {
             return bytes.toByteArray();
         }
 
+        private long millis() {
+            return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
+        }
+
         Answer reply(HttpResponse<Void> response) {
-            status = response.statusCode();
+            if (response.statusCode() == 407) {
+                return new Fault(Kind.PROXY, "the proxy wants a login (407): put the right user:password into its"
+                        + " address, " + proxy.map(Http::hostPort).orElse(""), millis());
+            }
             Map<String, List<String>> headers = new TreeMap<>();
             response.headers().map().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), values));
-            if (status == 407) {
-                String where = proxy.map(Http::hostPort).orElse("");
-                return fault(Kind.PROXY, "the proxy wants a login (407): put the right user:password into its address, "
-                        + where);
-            } else if (headers.getOrDefault("content-encoding", List.of()).toString().contains("gzip")) {
-                // Never unpacked, so that a small answer cannot become a large one.
-                return fault(Kind.BAD_ENCODING, "HTTP " + status + " with a gzip body, which was not asked for");
-            }
             byte[] body = body();
-            return new Reply(status, headers, body, json(body), since(start));
+            Instant expires = response.sslSession().map(Http::expires).orElse(null);
+            return new Reply(response.statusCode(), headers, body, json(body), expires, millis());
         }
 
         // Read once here: the body is asked about many times.
@@ -414,31 +382,107 @@ public final class Http {
             }
         }
 
-        Fault fault(Kind kind, String words) {
-            return new Fault(kind, words, since(start));
-        }
-
-        /** The fault of an answer that had not come, or not to its end, when time was up. */
-        Fault late(Duration deadline) {
-            // What was left of a timeout of 5 s when the request began, 4.987 s, is 5 s to the reader.
-            String within = " within " + Durations.words(Duration.ofMillis((deadline.toMillis() + 99) / 100 * 100));
-            return status == 0 ? fault(Kind.TIMEOUT, "no answer" + within) : fault(Kind.SLOW_BODY,
-                    "HTTP " + status + ", but its body did not end" + within + " (" + body().length + " bytes came)");
-        }
-
-        Fault fault(Throwable thrown, String issuer) {
-            String seen = Stream.iterate(thrown, cause -> cause != null, Throwable::getCause).limit(20)
-                    .map(Throwable::toString).collect(Collectors.joining(" "));
+        Fault fault(Throwable thrown) {
+            List<Throwable> causes = Stream.iterate(thrown, Objects::nonNull, Throwable::getCause).limit(20).toList();
+            String seen = causes.stream().map(Throwable::toString).collect(Collectors.joining(" "));
             String begun = status == 0 ? "" : "begun ";
-            String when = (seen.contains("java.net.ConnectException") ? "connect " : begun) + seen;
-            Sign sign = Sign.ALL.stream().filter(one -> Pattern.compile(one.seen).matcher(when).find()).findFirst()
-                    .orElseThrow();
+            Kind kind = Kind.of((seen.contains("java.net.ConnectException") ? "connect " : begun) + seen);
+            String said = causes.stream().filter(Untrusted.class::isInstance).findFirst().orElse(thrown).getMessage();
+            return fault(kind, Text.safe(String.valueOf(said), 100));
+        }
+
+        Fault fault(Kind kind, String said) {
             String host = Text.safe(uri.getHost(), 80);
             String who = proxy.map(through -> "the proxy " + hostPort(through)).orElse(host);
-            String words = sign.says.replace("{who}", who).replace("{host}", host).replace("{issuer}", issuer)
-                    .replace("{status}", "" + status).replace("{size}", "" + body().length)
-                    .replace("{said}", Text.safe(String.valueOf(thrown.getMessage()), 100));
-            return fault(proxy.isPresent() && sign.kind.unreached() ? Kind.PROXY : sign.kind, words);
+            // What was left of a timeout of 5 s when the request began, 4.987 s, is 5 s to the reader.
+            String time = Durations.words(Duration.ofMillis((millis() + 50) / 100 * 100));
+            String words = kind.says.replace("{who}", who).replace("{host}", host).replace("{status}", "" + status)
+                    .replace("{size}", "" + body().length).replace("{time}", time).replace("{said}", said);
+            return new Fault(proxy.isPresent() && kind.unreached() ? Kind.PROXY : kind, words, millis());
+        }
+    }
+
+    private static final class TooLarge extends IOException {
+        private static final long serialVersionUID = 1;
+    }
+
+    // ---- the JDK's clients
+
+    private HttpClient client(URI uri, Optional<URI> proxy) {
+        return clients.computeIfAbsent(tls(uri) + proxy.map(Http::hostPort).orElse(""), route ->
+                made(tls(uri), proxy, settings.probing().timeout()));
+    }
+
+    // HTTP/1.1 only: one connection a probe, so that one bad connection shows as one bad sample. No Authenticator: with
+    // one, the JDK insists on a WWW-Authenticate header in every 401, which Klaviyo does not send. The real TLS context
+    // takes a tenth of a second to load, certificate authorities and all: plain HTTP gets an empty one. The time to
+    // connect is shorter than a check's, so that "no connection" is told from "connected, and no answer".
+    private static HttpClient made(boolean tls, Optional<URI> proxy, Duration timeout) {
+        ProxySelector through = proxy.map(address -> InetSocketAddress.createUnresolved(address.getHost(),
+                port(address))).map(ProxySelector::of).orElse(HttpClient.Builder.NO_PROXY);
+        return HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).proxy(through)
+                .sslContext(tls ? trusting() : new SSLContext(null, null, "none") { })
+                .sslParameters(new SSLParameters()).connectTimeout(timeout.multipliedBy(3).dividedBy(5)).build();
+    }
+
+    /** Trusts what the JDK trusts, or the store that {@code javax.net.ssl.trustStore} names. */
+    static synchronized SSLContext trusting() {
+        try {
+            if (trusting == null) {
+                TrustManagerFactory jdk = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+                jdk.init((KeyStore) null);
+                SSLContext made = SSLContext.getInstance("TLS");
+                made.init(null, new TrustManager[] {new Judge((X509TrustManager) jdk.getTrustManagers()[0])}, null);
+                trusting = made;
+            }
+            return trusting;
+        } catch (GeneralSecurityException e) {
+            throw new Problem("the trust store of Java cannot be read (javax.net.ssl.trustStore): "
+                    + Text.safe(e.getMessage(), 100));
+        }
+    }
+
+    /** When the certificate ends that a server has shown. */
+    static Instant expires(SSLSession session) {
+        try {
+            Certificate own = session.getPeerCertificates()[0];
+            return own instanceof X509Certificate known ? known.getNotAfter().toInstant() : null;
+        } catch (SSLPeerUnverifiedException e) {
+            return null;
+        }
+    }
+
+    /** The message of an exception that says who signed a certificate which is not trusted. */
+    private static final class Untrusted extends CertificateException {
+        private static final long serialVersionUID = 1;
+
+        Untrusted(String issuer, Throwable cause) {
+            super(issuer, cause);
+        }
+    }
+
+    /** The JDK's own judge, which compares the host's name by itself afterwards: here its refusals say more. */
+    private record Judge(X509TrustManager jdk) implements X509TrustManager {
+        @Override
+        public void checkServerTrusted(X509Certificate[] chain, String type) throws CertificateException {
+            try {
+                jdk.checkServerTrusted(chain, type);
+            } catch (CertificateException e) {
+                // One that is expired and unknown fails for being unknown: what somebody has to mend is its date.
+                chain[0].checkValidity();
+                String issuer = chain[chain.length - 1].getIssuerX500Principal().getName();
+                throw e.toString().contains("CertPathBuilder") ? new Untrusted(Text.safe(issuer, 100), e) : e;
+            }
+        }
+
+        @Override
+        public void checkClientTrusted(X509Certificate[] chain, String type) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
+        public X509Certificate[] getAcceptedIssuers() {
+            return jdk.getAcceptedIssuers();
         }
     }
 
@@ -451,30 +495,26 @@ public final class Http {
                 .forEach(Thread::interrupt);
     }
 
-    /** A moment by which something must have ended, on the monotonic clock ({@link System#nanoTime()}). */
-    record Deadline(long nanos) {
-        static Deadline in(Duration duration) {
-            return new Deadline(System.nanoTime() + duration.toNanos());
-        }
+    // ---- one deadline for all that a check asks
 
-        boolean over() {
-            return System.nanoTime() - nanos >= 0;
-        }
-
-        /** What is left of it, at least one millisecond. */
-        Duration left() {
-            return Duration.ofNanos(Math.max(1_000_000, nanos - System.nanoTime()));
-        }
+    /** A check's requests end by its deadline, together. */
+    Asking asking() {
+        return new Asking(settings, this, System.nanoTime() + settings.probing().timeout().toNanos());
     }
 
-    /** What a check asks with: what to look at, the client, and until when. */
-    record Asking(Settings settings, Http http, Deadline deadline) {
+    /** What a check asks with: what to look at, the client, and until when on the monotonic clock. */
+    record Asking(Settings settings, Http http, long end) {
+        /** What is left of the time, at least one millisecond. */
+        Duration left() {
+            return Duration.ofNanos(Math.max(1_000_000, end - System.nanoTime()));
+        }
+
         Answer api(Endpoint endpoint) {
-            return http.api(endpoint.target(), deadline.left());
+            return http.api("GET", endpoint.target(), settings.revision(), null, left());
         }
 
         Answer get(URI address) {
-            return http.get(address, deadline.left());
+            return http.get(address, left());
         }
     }
 }

@@ -1,5 +1,6 @@
 package runbook;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.*;
 import java.net.*;
 import java.nio.charset.*;
@@ -8,6 +9,7 @@ import java.time.*;
 import java.time.temporal.*;
 import java.util.*;
 import java.util.function.*;
+import java.util.regex.*;
 import java.util.stream.*;
 import java.util.zip.*;
 import runbook.Facts.Failure;
@@ -29,7 +31,8 @@ import runbook.Text.Json;
 import runbook.redact.*;
 
 /**
- * Our own side: the application's health, the errors that it gets from Klaviyo, and the route that Klaviyo delivers to.
+ * Our own side: the application's health, the route that Klaviyo delivers to, the errors that the application's log
+ * tells of, and in peacetime whether all is there that an incident will need.
  */
 public final class OurSide {
     /** What to do about a status that the application gets and that is no incident by itself. */
@@ -54,23 +57,79 @@ public final class OurSide {
             return Check.skipped("app", "no health endpoint given: --app-url or KLAVIYO_APP_URL");
         }
         Answer answer = asking.get(app);
-        if (answer instanceof Fault fault) {
-            return new Check("app", Outcome.FAIL, fault.words(), fault.millis(), null, Json.object(), "no");
+        if (!(answer instanceof Reply reply)) {
+            return new Check("app", Outcome.FAIL, answer.words(), answer.millis(), null, Json.object(), "no");
         }
-        Reply reply = (Reply) answer;
         // A login page, a wall or a wrong path answers for somebody else.
         boolean untold = Set.of(401, 403, 404, 405).contains(reply.status()) || reply.status() < 400 && reply.html();
         int health = untold ? 1 : Health.of(reply).ordinal();
         String body = Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
         String form = untold ? ", which is no health endpoint's answer: is the address right?" : "";
-        String quoted = (Health.garbled(reply) ? ", " + reply.wrongForm() : form) + (body.isEmpty() ? "" : ": " + body);
-        String field = Redactor.strict().text(Text.safe(Health.field(reply), 40));
+        String said = Health.garbled(reply) ? ", " + Redactor.strict().text(reply.notJson())
+                : form + (body.isEmpty() ? "" : ": " + body);
         String shown = reply.json().path("keyFingerprint").asText();
-        Map<String, Object> detail = Map.of("status", field, "body", body, "keyFingerprint",
-                shown.matches("[0-9a-f]{8}") ? shown : "");
+        JsonNode detail = Json.of(Map.of("status", Redactor.strict().text(Text.safe(Health.field(reply), 40)), "body",
+                body, "keyFingerprint", shown.matches("[0-9a-f]{8}") ? shown : ""));
         return new Check("app", List.of(Outcome.OK, Outcome.WARN, Outcome.FAIL).get(health),
-                "HTTP " + reply.status() + " in " + reply.millis() + " ms" + quoted, reply.millis(), reply.status(),
-                Json.of(detail), untold ? "not told" : List.of("yes", "degraded", "no").get(health));
+                "HTTP " + reply.status() + " in " + reply.millis() + " ms" + said, reply.millis(), reply.status(),
+                detail, untold ? "not told" : List.of("yes", "degraded", "no").get(health));
+    }
+
+    // ---- the route that Klaviyo delivers to: the state is whether webhooks arrive
+
+    static Check webhook(Asking asking) {
+        URI route = asking.settings().target().webhook();
+        if (route == null) {
+            return Check.skipped("webhook", "no route given: --webhook-url or KLAVIYO_WEBHOOK_URL");
+        }
+        // GET first, since it changes nothing anywhere. Only where GET has no route, or is sent elsewhere, is an empty
+        // POST worth it.
+        Answer answer = asking.http().once("GET", route, Map.of(), null, asking.left());
+        if (answer instanceof Reply reply && (reply.status() == 404 || reply.redirects())) {
+            Map<String, String> json = Map.of("Content-Type", "application/json");
+            answer = asking.http().once("POST", route, json, new byte[0], asking.left());
+        }
+        if (!(answer instanceof Reply reply)) {
+            Http.Kind kind = ((Fault) answer).kind();
+            boolean certificate = kind.tls() && kind != Http.Kind.TLS;
+            return new Check("webhook", Outcome.FAIL, answer.words(), answer.millis(), null, Json.object(),
+                    certificate ? "no: certificate" : "no: route");
+        }
+        // A redirect is no delivery: nothing says that Klaviyo would follow one.
+        boolean live = reply.status() < 500 && !reply.redirects() && reply.status() != 404 && reply.status() != 410;
+        boolean page = reply.status() == 200 && reply.html();
+        String dead = reply.redirects() ? ", a redirect, which no delivery is known to follow"
+                : ": the route is not there or fails";
+        String there = page ? " with a web page: is that the route, or the site's page for everything?"
+                : " to an unsigned request: the route is live";
+        boolean soon = NetworkPath.endsSoon(reply.expires());
+        Outcome well = page || soon ? Outcome.WARN : Outcome.OK;
+        String arriving = soon ? "yes, but the certificate ends soon" : "yes";
+        return new Check("webhook", live ? well : Outcome.FAIL,
+                "HTTP " + reply.status() + (live ? there : dead) + NetworkPath.expiry(reply.expires()), reply.millis(),
+                reply.status(), Json.object(), live ? arriving : "no: route");
+    }
+
+    /** The same, with what {@code GET /api/webhooks} told of it. Klaviyo cuts the address down to its host. */
+    static Check listed(Check route, List<ApiChecks.Probe> probes, URI ours) {
+        Optional<Reply> listing = probes.stream().filter(probe -> probe.endpoint().is(Endpoint.WEBHOOKS)).findFirst()
+                .flatMap(ApiChecks.Probe::success);
+        if (route.outcome() == Outcome.SKIPPED || listing.isEmpty()) {
+            return route;
+        }
+        String host = "(?i)\\w+://" + Pattern.quote(ours.getHost()) + "([:/?#].*)?";
+        Set<Boolean> enabled = new TreeSet<>();
+        for (JsonNode webhook : listing.get().json().path("data")) {
+            if (webhook.at("/attributes/endpoint_url").asText().matches(host)) {
+                enabled.add(webhook.at("/attributes/enabled").asBoolean());
+            }
+        }
+        boolean disabled = enabled.equals(Set.of(false));
+        String known = disabled ? "; disabled at Klaviyo" : "; enabled at Klaviyo";
+        String summary = route.summary() + (enabled.isEmpty() ? "; Klaviyo lists no webhook of this host" : known);
+        Outcome unsure = enabled.isEmpty() && route.outcome() == Outcome.OK ? Outcome.WARN : route.outcome();
+        return new Check(route.name(), disabled ? Outcome.FAIL : unsure, summary, route.millis(), route.http(),
+                route.detail(), disabled && route.state().startsWith("yes") ? "no: route" : route.state());
     }
 
     // ---- the errors that it gets
@@ -99,10 +158,9 @@ public final class OurSide {
             }
             try {
                 boolean pipe = name.equals("-");
-                Optional<Instant> written = pipe ? Optional.empty()
-                        : Optional.of(Files.getLastModifiedTime(host.path(name)).toInstant());
+                Instant written = pipe ? Instant.now() : Files.getLastModifiedTime(host.path(name)).toInstant();
                 InputStream file = plain(pipe ? host.in() : Files.newInputStream(host.path(name)));
-                return () -> look(file, written);
+                return () -> read(file, written);
             } catch (IOException e) {
                 throw new Problem(told + " cannot be read: " + Text.safe(Incident.why(e), 120));
             }
@@ -118,20 +176,25 @@ public final class OurSide {
 
         /** What these lines say. */
         public static AppLog of(String lines) {
-            return look(new ByteArrayInputStream(lines.getBytes(StandardCharsets.UTF_8)), Optional.empty());
+            return read(new ByteArrayInputStream(lines.getBytes(StandardCharsets.UTF_8)), Instant.now());
         }
 
-        // To its end. A pipe has no time at which it was written.
-        private static AppLog look(InputStream log, Optional<Instant> written) {
+        // To its end. Servers mostly write UTC, and the log may come from a pipe: it is read in both zones at once.
+        private static AppLog read(InputStream log, Instant written) {
             Instant now = Instant.now();
             LogReader local = new LogReader(ZoneId.systemDefault(), null, now, Redactor.strict()::text);
             LogReader utc = new LogReader(ZoneOffset.UTC, null, now, Redactor.strict()::text);
-            // Servers mostly write UTC, and the log may come from a pipe: both are read at once.
             boolean differ = !ZoneId.systemDefault().getRules().getOffset(now).equals(ZoneOffset.UTC);
             LogReader.read("log", log, differ ? List.of(local, utc) : List.of(local));
             LogJudge here = new LogJudge(local, now, "");
             LogJudge there = new LogJudge(utc, now, "its times name no zone and are read as UTC");
-            return (differ && here.isMisread(there, written) ? there : here).judge();
+            boolean better = there.fits(written) || there.ahead().isEmpty() && here.ahead().isPresent();
+            return (differ && better && !here.fits(written) ? there : here).judge();
+        }
+
+        /** Whether it was read, and tells nothing of now: no call to Klaviyo is in it, or none of lately. */
+        public boolean mute() {
+            return check.state().equals("old");
         }
     }
 
@@ -147,6 +210,7 @@ public final class OurSide {
         private static final Duration ONE_EPISODE = Duration.ofMinutes(30);
         private static final double NEARLY_ALL = 0.75;
         private static final double MOST = 0.5;
+        private static final String ZONE = "run this with TZ=UTC or TZ=ZONE before it";
 
         private final LogReader reader;
         private final Facts facts;
@@ -176,24 +240,16 @@ public final class OurSide {
             calls = seen;
         }
 
-        /**
-         * Whether the other's zone fits better. A file's last time is about when it was written. Of a pipe, times in
-         * the future are of another zone, and so may those be that lie hours ago.
-         */
-        boolean isMisread(LogJudge other, Optional<Instant> written) {
-            boolean late = future().isPresent() || stale && other.end != null && other.end.isAfter(now.minus(OVER));
-            boolean better = written.map(at -> other.off(at).compareTo(off(at)) < 0).orElse(late);
-            return better && other.future().isEmpty();
-        }
-
-        private Duration off(Instant written) {
-            Instant last = Optional.ofNullable(reader.outsideUpTo()).orElse(end == null ? Instant.EPOCH : end);
-            return Duration.between(last, written).abs();
+        /** Whether this is its zone: it ends about when it was written, and not in the future. */
+        boolean fits(Instant written) {
+            return ahead().isEmpty() && end != null && Duration.between(end, written).compareTo(OVER) < 0;
         }
 
         // Clocks differ by minutes.
-        private Optional<Instant> future() {
-            return Optional.ofNullable(reader.outsideUpTo()).filter(until -> until.isAfter(now.plus(OVER)));
+        private Optional<String> ahead() {
+            return Optional.ofNullable(reader.outsideUpTo()).filter(until -> until.isAfter(now.plus(OVER)))
+                    .map(until -> "calls lie up to " + Durations.words(Duration.between(now, until))
+                            + " ahead: its times are of another zone than this machine's, " + ZONE);
         }
 
         AppLog judge() {
@@ -202,11 +258,12 @@ public final class OurSide {
                     .filter(status -> newest(status) >= NEARLY_ALL).collect(Collectors.toSet());
             Optional<String> loop = endpoints().findFirst().filter(rate -> !stale
                     && rate.share() >= NEARLY_ALL && rate.perMinute() > limit(rate)
-                    && !rate.busyAt().isBefore(end.minus(LATELY))).map(rate -> words(rate) + caller());
+                    && !rate.busyAt().isBefore(end.minus(LATELY))).map(rate -> words(rate) + caller(", by "));
             Optional<Instant> since = byStatus.keySet().stream().max(Comparator.comparing(byStatus::get))
                     .flatMap(loudest -> since(Integer.parseInt(loudest)));
             String words = byStatus.isEmpty() ? ""
-                    : AppErrors.words(byStatus) + " of " + count(calls, "call") + window() + loudest(byStatus);
+                    : AppErrors.words(byStatus) + " of " + count(calls, "call") + window()
+                    + (byStatus.containsKey("429") ? caller(", {} % of all calls by ") : "");
             Map<String, Object> detail = new LinkedHashMap<>();
             detail.put("byStatus", byStatus);
             detail.put("statuses", facts.statuses());
@@ -241,49 +298,19 @@ public final class OurSide {
             return these / (double) Math.max(1, all);
         }
 
-        // The errors that still come, by status.
+        // The errors that still come, by status. A single one, or one in some hundreds, is what retries are for.
         private Map<String, Long> still() {
             SortedMap<Integer, Long> counts = new TreeMap<>();
             recent.forEach(minute -> minute.statuses().forEach((status, count) ->
                     counts.merge(status, count, Long::sum)));
             Map<String, Long> still = new TreeMap<>();
             counts.forEach((status, count) -> {
-                if (Facts.failed(status) && !few(count) && !over(status, count)) {
+                boolean few = count * 100 < calls || count < 3 && count * 5 < calls;
+                if (Facts.failed(status) && !few && !over(status, count)) {
                     still.put(status.toString(), count);
                 }
             });
             return still;
-        }
-
-        // By the busiest sixty seconds, wherever the clock's minutes begin.
-        private Stream<Rate> endpoints() {
-            return facts.endpoints().stream().map(rate -> new Rate(rate.endpoint(), rate.calls(), rate.failed(),
-                    rate.share(), Math.max(rate.perMinute(), reader.busiest(rate.endpoint())), rate.busyAt(),
-                    rate.since()));
-        }
-
-        // Where calls are throttled, who makes most of them is who can end that.
-        private String loudest(Map<String, Long> byStatus) {
-            return facts.callers().stream().findFirst().filter(caller -> byStatus.containsKey("429")
-                    && caller.share() >= MOST).map(caller -> ", " + Math.round(caller.share() * 100)
-                    + " % of all calls by " + Text.safe(caller.name(), 60)).orElse("");
-        }
-
-        // In order of time, without those of lines that name none.
-        private static Stream<Instant> times(List<Minute> minutes) {
-            return minutes.stream().map(Minute::at).filter(Objects::nonNull);
-        }
-
-        private String window() {
-            Optional<Instant> begin = times(recent).min(Comparator.naturalOrder());
-            Duration span = begin.map(at -> Duration.between(at, end)).filter(most -> most.compareTo(LATELY) > 0)
-                    .orElse(LATELY);
-            return begin.isEmpty() ? "" : " in the log's last " + Durations.words(span);
-        }
-
-        // A single failure, or one in some hundreds, is what retries are for.
-        private boolean few(long failed) {
-            return failed * 100 < calls || failed < 3 && failed * 5 < calls;
         }
 
         private boolean over(Integer status, long count) {
@@ -297,7 +324,8 @@ public final class OurSide {
         // In what is one trouble no half hour passes without it, and a stray one begins none.
         private Optional<Instant> since(Integer status) {
             Instant began = null;
-            for (Minute minute : recent(facts.minutes())) {
+            for (int i = facts.minutes().size() - 1; i >= 0 && facts.minutes().get(i).at() != null; i--) {
+                Minute minute = facts.minutes().get(i);
                 long count = minute.statuses().getOrDefault(status, 0L);
                 boolean near = began == null || !minute.at().isBefore(began.minus(ONE_EPISODE));
                 began = near && (count >= 3 || count * 5 >= minute.calls()) ? minute.at() : began;
@@ -308,48 +336,75 @@ public final class OurSide {
             return Optional.ofNullable(exact ? first.at() : began);
         }
 
-        // The newest first, without those of lines that name no time.
-        private static List<Minute> recent(List<Minute> minutes) {
-            List<Minute> timed = new ArrayList<>(minutes.stream().filter(minute -> minute.at() != null).toList());
-            Collections.reverse(timed);
-            return timed;
+        // In order of time, without those of lines that name none.
+        private static Stream<Instant> times(List<Minute> minutes) {
+            return minutes.stream().map(Minute::at).filter(Objects::nonNull);
         }
 
+        // By the busiest sixty seconds, wherever the clock's minutes begin.
+        private Stream<Rate> endpoints() {
+            return facts.endpoints().stream().map(rate -> new Rate(rate.endpoint(), rate.calls(), rate.failed(),
+                    rate.share(), Math.max(rate.perMinute(), reader.busiest(rate.endpoint())), rate.busyAt(),
+                    rate.since()));
+        }
+
+        // Reading and writing of one resource have the same limit where we know one.
+        private static long limit(Rate rate) {
+            return Endpoint.KNOWN.stream().filter(endpoint -> rate.endpoint().endsWith(" " + endpoint.path()))
+                    .mapToLong(Endpoint::steady).findFirst().orElse(Long.MAX_VALUE);
+        }
+
+        // ---- in words
+
         private String summary(String words, Optional<Instant> since, Optional<String> loop) {
-            String lines = count(facts.lines(), "line");
-            if (facts.minutes().isEmpty()) {
-                return future().map(until -> "the calls to Klaviyo in its " + lines + ahead(until))
-                        .orElse("no call to Klaviyo in its " + lines + ": is it the application's log?");
-            }
-            long failed = facts.minutes().stream().mapToLong(Minute::failed).sum();
-            boolean timed = failed > 0 && facts.last().at() != null;
-            String when = timed ? ", the first on " + facts.first().endpoint() + ", the last " + ago(facts.last().at())
-                    : "";
             // What all the rest stands on comes first: a log of an hour ago may be one of now in another zone.
             List<String> said = new ArrayList<>(zone.isEmpty() ? List.of() : List.of(zone));
+            long failed = facts.minutes().stream().mapToLong(Minute::failed).sum();
+            String lines = count(facts.lines(), "line");
             if (!words.isEmpty()) {
                 said.add("the application gets " + words + since.map(at -> ", since " + clock(at)).orElse(""));
             }
-            said.add(lines + ", " + (failed == 0 ? "no failed call" : count(failed, "failed call")) + when);
+            if (!facts.minutes().isEmpty()) {
+                String when = failed > 0 && facts.last().at() != null ? ", the first on " + facts.first().endpoint()
+                        + ", the last " + ago(facts.last().at()) : "";
+                said.add(lines + ", " + (failed == 0 ? "no failed call" : count(failed, "failed call")) + when);
+            } else if (ahead().isEmpty()) {
+                said.add("no call to Klaviyo in its " + lines + ": is it the application's log?");
+            }
             if (stale) {
                 boolean sure = facts.zoneNamed() || !zone.isEmpty();
-                said.add("it ends " + ago(end) + ", and tells nothing of now" + (sure ? ""
-                        : "; where its times are of another zone, run this with TZ=UTC or TZ=ZONE before it"));
+                said.add("it ends " + ago(end) + ", and tells nothing of now"
+                        + (sure ? "" : "; where its times are of another zone, " + ZONE));
             } else if (words.isEmpty() && failed > 0) {
                 said.add("too few, or over by now");
             }
-            if (zone.isEmpty()) {
-                future().ifPresent(until -> said.add("others" + ahead(until)));
-            }
+            ahead().ifPresent(said::add);
             loop.or(() -> endpoints().filter(rate -> rate.perMinute() > limit(rate) / 2).findFirst()
                     .map(LogJudge::words)).ifPresent(said::add);
             facts.notRead().stream().limit(2).forEach(said::add);
             return String.join("; ", said);
         }
 
-        private String ahead(Instant until) {
-            return " lie up to " + Durations.words(Duration.between(now, until)) + " ahead: its times are of another"
-                    + " zone than this machine's, run this with TZ=UTC or TZ=ZONE before it";
+        private String window() {
+            Optional<Instant> begin = times(recent).min(Comparator.naturalOrder());
+            Duration span = begin.map(at -> Duration.between(at, end)).filter(most -> most.compareTo(LATELY) > 0)
+                    .orElse(LATELY);
+            return begin.isEmpty() ? "" : " in the log's last " + Durations.words(span);
+        }
+
+        // Where calls are throttled, who makes most of them is who can end that.
+        private String caller(String by) {
+            return facts.callers().stream().findFirst().filter(caller -> caller.share() >= MOST)
+                    .map(caller -> by.replace("{}", "" + Math.round(caller.share() * 100))
+                            + Text.safe(caller.name(), 60)).orElse("");
+        }
+
+        private static String words(Rate rate) {
+            boolean above = rate.perMinute() > limit(rate);
+            return String.format(Locale.ROOT, "%s %,d a minute", rate.endpoint(), rate.perMinute())
+                    + (above ? String.format(Locale.ROOT, " (limit %,d)", limit(rate)) : "") + ", "
+                    + Math.round(rate.share() * 100) + " % of calls"
+                    + (rate.since() == null ? "" : ", since " + clock(rate.since()));
         }
 
         private static String count(long number, String noun) {
@@ -365,25 +420,6 @@ public final class OurSide {
         private static String clock(Instant at) {
             String minute = Text.minute(at);
             return minute.substring(Instant.now().toString().startsWith(minute.substring(0, 10)) ? 11 : 0);
-        }
-
-        private static String words(Rate rate) {
-            boolean above = rate.perMinute() > limit(rate);
-            return String.format(Locale.ROOT, "%s %,d a minute", rate.endpoint(), rate.perMinute())
-                    + (above ? String.format(Locale.ROOT, " (limit %,d)", limit(rate)) : "") + ", "
-                    + Math.round(rate.share() * 100) + " % of calls"
-                    + (rate.since() == null ? "" : ", since " + clock(rate.since()));
-        }
-
-        private String caller() {
-            return facts.callers().stream().findFirst().filter(caller -> caller.share() >= MOST)
-                    .map(caller -> ", by " + Text.safe(caller.name(), 60)).orElse("");
-        }
-
-        // Reading and writing of one resource have the same limit where we know one.
-        private static long limit(Rate rate) {
-            return Endpoint.KNOWN.stream().filter(endpoint -> rate.endpoint().endsWith(" " + endpoint.path()))
-                    .mapToLong(Endpoint::steady).findFirst().orElse(Long.MAX_VALUE);
         }
     }
 
@@ -423,12 +459,8 @@ public final class OurSide {
     }
 
     private static Check step(String name, String command, String good, Screen.Host host) {
-        if (command.contains("CATALOG")) {
-            return Check.skipped(name, "not known where the steps come from: set KLAVIYO_RUNBOOK_CATALOG");
-        }
         try {
-            Tool tool = Tool.of(host, Duration.ofMinutes(2));
-            Tool.Output output = tool.run(tool.shell(command));
+            Tool.Output output = Tool.step(host, command);
             // What a step marks as wrong, and what a bundle would lack.
             String wrong = Stream.of(output.out(), output.err()).flatMap(String::lines)
                     .filter(one -> one.matches("(✗|x|error:) .*|.* left out: .*")).limit(3)
@@ -436,7 +468,8 @@ public final class OurSide {
             String said = wrong.isEmpty() ? "ended with " + output.exit() : wrong;
             return need(name, output.ok() && wrong.isEmpty(), good, Text.safe(said, 240) + " (" + command + ")");
         } catch (Tool.Failure e) {
-            return need(name, false, "", command + ": " + Text.safe(e.getMessage(), 160));
+            return e.missing() ? Check.skipped(name, e.getMessage())
+                    : need(name, false, "", command + ": " + Text.safe(e.getMessage(), 160));
         }
     }
 }

@@ -144,14 +144,13 @@ public record Prometheus(Http http, URI base, Duration timeout) {
     private Result ask(String query) {
         Answer answer = http.get(URI.create(base + "/api/v1/" + query), timeout);
         if (!(answer instanceof Reply reply)) {
-            return new Result(List.of(), ((Fault) answer).words(), List.of(), answer);
+            return new Result(List.of(), answer.words(), List.of(), answer);
         }
         JsonNode json = reply.json();
         if (!json.path("status").asText().equals("success")) {
-            String form = json.isMissingNode() ? reply.notJson() : "which is not how Prometheus answers";
             String error = Text.safe(json.path("errorType").asText() + ": " + json.path("error").asText(), 160);
-            String said = json.path("error").isTextual() ? " " + error : ", " + form;
-            return new Result(List.of(), "HTTP " + reply.status() + said, List.of(), answer);
+            String said = json.path("error").isTextual() ? "HTTP " + reply.status() + " " + error : reply.words();
+            return new Result(List.of(), said, List.of(), answer);
         }
         JsonNode rows = json.at("/data/result");
         boolean scalar = json.at("/data/resultType").asText().equals("scalar");
@@ -243,7 +242,7 @@ public record Prometheus(Http http, URI base, Duration timeout) {
 
         private static Result ask(String query, Asking asking) {
             URI address = asking.settings().target().prometheus();
-            return new Prometheus(asking.http(), address, asking.deadline().left()).instant(query);
+            return new Prometheus(asking.http(), address, asking.left()).instant(query);
         }
 
         /** The same counted from a time on: what came before is over, and said to be. */

@@ -24,25 +24,45 @@ import runbook.redact.*;
  * @param incidents  unresolved, newest first
  */
 public record StatusPage(Check check, boolean seen, Map<String, String> components, List<Incident> incidents) {
+    /** A page that nobody looked at. */
+    public static final StatusPage UNSEEN = unseen(Check.skipped("status-page", "not asked for"));
+
+    /** Components that an integration over the API feels. The page has others: e-mail sending, signup forms. */
+    private static final Pattern MATTERS =
+            Pattern.compile("(?i)\\b(api|apis|webhooks?|analytics|events?|tracking|segmentation|subscription|flow)\\b");
+    private static final Pattern OVER = Pattern.compile("(?i)resolved|postmortem|completed");
+    private static final String MAINTENANCE = "under_maintenance";
+    private static final int LONGEST_BODY = 600;
+
     /** What the vendor wrote at one time; the id is empty, the time null where they are not told. */
-    public record Update(String id, Instant at, String status, String body) { }
+    public record Update(String id, Instant at, String status, String body) {
+        private static Update of(JsonNode node) {
+            return new Update(text(node, "id", "", 60), time(node, "display_at", "created_at"),
+                    text(node, "status", "unknown", 30), text(node, "body", "", LONGEST_BODY));
+        }
+    }
 
     /**
-     * An incident of the vendor's.
-     *
-     * @param id       Statuspage's id
-     * @param status   investigating, identified, monitoring, resolved, … as the page says it
-     * @param impact   none, minor, major or critical; may be empty
-     * @param url      its own page; may be empty
-     * @param started  when the vendor says it began; null when it does not
-     * @param posted   when the vendor first wrote about it: later than {@code started} where that was backdated; may
-     *                 be null
-     * @param resolved when it ended; null while it lasts, or when not told
-     * @param updates  newest first
-     * @param matters  whether it touches a component that matters, or names none
+     * An incident of the vendor's: Statuspage's id; its status (investigating, identified, monitoring, resolved, …) and
+     * impact (none, minor, major or critical) as the page says them; its own page; when it began, which the vendor may
+     * have backdated, was first written about, and ended; what was written, the newest first; and whether it touches a
+     * component that matters, or names none. What is not told is an empty text, or null for a time.
      */
-    public record Incident(String id, String name, String status, String impact, String url,
-            Instant started, Instant posted, Instant resolved, List<Update> updates, boolean matters) {
+    public record Incident(String id, String name, String status, String impact, String url, Instant started,
+            Instant posted, Instant resolved, List<Update> updates, boolean matters) {
+        private static Incident of(JsonNode node) {
+            List<Update> updates = each(node, "incident_updates").map(Update::of)
+                    .sorted(Comparator.comparing(Update::at, Comparator.nullsLast(Comparator.reverseOrder()))).toList();
+            Instant first = updates.isEmpty() ? null : updates.get(updates.size() - 1).at;
+            Instant posted = Optional.ofNullable(time(node, "created_at")).orElse(first);
+            Instant started = Optional.ofNullable(time(node, "started_at")).orElse(posted);
+            boolean matters = node.path("components").isEmpty()
+                    || each(node, "components").anyMatch(StatusPage::matters);
+            return new Incident(text(node, "id", "", 60), text(node, "name", "unnamed incident", 100),
+                    text(node, "status", "unknown", 30), text(node, "impact", "", 20),
+                    text(node, "shortlink", "", 200), started, posted, time(node, "resolved_at"), updates, matters);
+        }
+
         /** Whether the vendor only watches its fix, so that nothing is worse than "monitoring". */
         public boolean monitoring() {
             return status.equalsIgnoreCase("monitoring");
@@ -50,12 +70,7 @@ public record StatusPage(Check check, boolean seen, Map<String, String> componen
 
         /** Whether it was going on at some time between the two. */
         public boolean overlaps(Instant from, Instant to) {
-            Instant began = started == null ? posted : started;
-            return (began == null || !began.isAfter(to)) && (resolved == null || !resolved.isBefore(from));
-        }
-
-        private boolean open() {
-            return !OVER.matcher(status).matches();
+            return (started == null || !started.isAfter(to)) && (resolved == null || !resolved.isBefore(from));
         }
 
         private String update() {
@@ -75,66 +90,49 @@ public record StatusPage(Check check, boolean seen, Map<String, String> componen
         }
     }
 
-    /** A page that nobody looked at. */
-    public static final StatusPage UNSEEN = unseen(Check.skipped("status-page", "not asked for"));
-
-    /** Components that an integration over the API feels. The page has others: e-mail sending, signup forms. */
-    private static final Pattern MATTERS =
-            Pattern.compile("(?i)\\b(api|apis|webhooks?|analytics|events?|tracking|segmentation|subscription|flow)\\b");
-    private static final Pattern OVER = Pattern.compile("(?i)resolved|postmortem|completed");
-    private static final String MAINTENANCE = "under_maintenance";
-    private static final int LONGEST_BODY = 600;
-
-    private static StatusPage unseen(Check check) {
-        return new StatusPage(check, false, Map.of(), List.of());
-    }
-
     // ---- the page as it is now
 
     static StatusPage read(Http.Asking asking) {
         Answer answer = asking.get(URI.create(asking.settings().target().status() + "/api/v2/summary.json"));
         if (answer instanceof Reply reply && reply.status() == 200 && reply.json().path("status").isObject()) {
-            return of(reply.json(), reply);
+            return of(reply);
         }
-        return unseen(new Check("status-page", Outcome.WARN, "status page unreachable: " + why(answer)
+        return unseen(new Check("status-page", Outcome.WARN, "status page unreachable: " + answer.words()
                 + "; look from a phone, or at @klaviyo on X", answer.millis(), answer.http(), Json.object()));
     }
 
-    private static StatusPage of(JsonNode page, Reply reply) {
-        Map<String, String> components = new LinkedHashMap<>();
-        for (JsonNode component : page.path("components")) {
-            String status = text(component, "status", "operational", 40);
-            if (!component.path("group").asBoolean() && matters(component) && !status.equals("operational")) {
-                components.put(text(component, "name", "", 60), status);
-            }
-        }
-        List<String> maintenance = each(page.path("scheduled_maintenances"))
-                .filter(planned -> Pattern.matches("in_progress|verifying", planned.path("status").asText()))
-                .map(planned -> text(planned, "name", "unnamed maintenance", 80)).toList();
-        List<Incident> open = incidents(page).stream().filter(Incident::open).toList();
-        String overall = text(page.path("status"), "description", "no summary", 100);
-        List<String> said = new ArrayList<>();
-        open.forEach(incident -> said.add(incident.words()));
-        if (!components.isEmpty()) {
-            said.add(words(components));
-        }
-        maintenance.forEach(name -> said.add("maintenance under way: " + name));
-        said.add(overall);
-        JsonNode detail = Json.of(Map.of("overall", overall, "components", components, "maintenance", maintenance,
-                "incidents", open.stream().map(Incident::json).toList()));
-        boolean maintained = !maintenance.isEmpty() || components.containsValue(MAINTENANCE);
-        boolean trouble = new StatusPage(null, true, components, open).admitsTrouble();
-        Outcome well = maintained ? Outcome.WARN : Outcome.OK;
-        return new StatusPage(new Check("status-page", trouble ? Outcome.FAIL : well, String.join("; ", said),
-                reply.millis(), reply.status(), detail), true, components, open);
+    private static StatusPage unseen(Check check) {
+        return new StatusPage(check, false, Map.of(), List.of());
     }
 
-    // Those with the same status together.
-    private static String words(Map<String, String> components) {
-        Map<String, List<String>> byStatus = components.keySet().stream()
-                .collect(Collectors.groupingBy(components::get, TreeMap::new, Collectors.toList()));
-        return byStatus.entrySet().stream().map(one -> String.join(", ", one.getValue()) + ": "
-                + one.getKey().replace('_', ' ')).collect(Collectors.joining("; "));
+    private static StatusPage of(Reply reply) {
+        JsonNode page = reply.json();
+        Map<String, String> components = new LinkedHashMap<>();
+        each(page, "components").filter(one -> !one.path("group").asBoolean() && matters(one)).forEach(one ->
+                components.put(text(one, "name", "", 60), text(one, "status", "operational", 40)));
+        components.values().removeIf("operational"::equals);
+        List<String> maintenance = each(page, "scheduled_maintenances")
+                .filter(planned -> Pattern.matches("in_progress|verifying", planned.path("status").asText()))
+                .map(planned -> text(planned, "name", "unnamed maintenance", 80)).toList();
+        List<Incident> open = each(page, "incidents").map(Incident::of)
+                .filter(incident -> !OVER.matcher(incident.status).matches()).toList();
+        String overall = text(page.path("status"), "description", "no summary", 100);
+        List<String> said = new ArrayList<>(open.stream().map(Incident::words).toList());
+        said.addAll(words(components));
+        maintenance.forEach(name -> said.add("maintenance under way: " + name));
+        said.add(overall);
+        boolean maintained = !maintenance.isEmpty() || components.containsValue(MAINTENANCE);
+        Outcome well = maintained ? Outcome.WARN : Outcome.OK;
+        Outcome outcome = new StatusPage(null, true, components, open).admitsTrouble() ? Outcome.FAIL : well;
+        JsonNode detail = Json.of(Map.of("overall", overall, "components", components, "maintenance", maintenance,
+                "incidents", open.stream().map(Incident::json).toList()));
+        return new StatusPage(new Check("status-page", outcome, String.join("; ", said), reply.millis(),
+                reply.status(), detail), true, components, open);
+    }
+
+    private static List<String> words(Map<String, String> components) {
+        return components.entrySet().stream().map(one -> one.getKey() + ": " + one.getValue().replace('_', ' '))
+                .toList();
     }
 
     /** Whether the page admits trouble with what matters to us. Maintenance may last for weeks: the probes tell. */
@@ -152,7 +150,7 @@ public record StatusPage(Check check, boolean seen, Map<String, String> componen
     /** What it says, short: its first incident, else its components, else all there is. */
     String words() {
         return incidents.stream().findFirst().map(one -> "\"" + one.name + "\" (" + one.status + ")")
-                .orElse(components.isEmpty() ? check.summary() : words(components));
+                .orElse(components.isEmpty() ? check.summary() : String.join("; ", words(components)));
     }
 
     // ---- incidents, open and over
@@ -165,41 +163,17 @@ public record StatusPage(Check check, boolean seen, Map<String, String> componen
     public static List<Incident> history(URI page, Http http, Duration timeout) throws IOException {
         Answer answer = http.get(URI.create(page + "/api/v2/incidents.json"), timeout);
         if (answer instanceof Reply reply && reply.status() == 200 && reply.json().isObject()) {
-            return incidents(reply.json());
+            return each(reply.json(), "incidents").map(Incident::of).toList();
         }
-        throw new IOException(why(answer));
-    }
-
-    private static String why(Answer answer) {
-        return !(answer instanceof Reply reply) ? ((Http.Fault) answer).words()
-                : "HTTP " + reply.status() + (reply.status() == 200 ? ", " + reply.notJson() : "");
-    }
-
-    private static List<Incident> incidents(JsonNode page) {
-        return each(page.path("incidents")).map(StatusPage::incident).toList();
-    }
-
-    private static Incident incident(JsonNode node) {
-        List<Update> updates = each(node.path("incident_updates"))
-                .map(update -> new Update(text(update, "id", "", 60), time(update, "display_at", "created_at"),
-                        text(update, "status", "unknown", 30), text(update, "body", "", LONGEST_BODY)))
-                .sorted(Comparator.comparing(Update::at, Comparator.nullsLast(Comparator.reverseOrder()))).toList();
-        Instant created = time(node, "created_at");
-        Instant posted = created == null && !updates.isEmpty() ? updates.get(updates.size() - 1).at : created;
-        Instant started = time(node, "started_at");
-        JsonNode touched = node.path("components");
-        return new Incident(text(node, "id", "", 60), text(node, "name", "unnamed incident", 100),
-                text(node, "status", "unknown", 30), text(node, "impact", "", 20), text(node, "shortlink", "", 200),
-                started == null ? posted : started, posted, time(node, "resolved_at"), updates,
-                touched.isEmpty() || each(touched).anyMatch(StatusPage::matters));
+        throw new IOException(answer.words());
     }
 
     private static boolean matters(JsonNode component) {
         return MATTERS.matcher(component.path("name").asText()).find();
     }
 
-    private static Stream<JsonNode> each(JsonNode list) {
-        return StreamSupport.stream(list.spliterator(), false);
+    private static Stream<JsonNode> each(JsonNode node, String list) {
+        return StreamSupport.stream(node.path(list).spliterator(), false);
     }
 
     // A field may be missing, or null, which Jackson would call "null". Made fit to print and to keep.
@@ -209,15 +183,13 @@ public record StatusPage(Check check, boolean seen, Map<String, String> componen
 
     /** The first of these fields that is an instant, with any offset; null where none is, for the page is not ours. */
     private static Instant time(JsonNode node, String... names) {
-        return Stream.of(names).map(name -> instant(node.path(name).asText())).filter(Objects::nonNull).findFirst()
-                .orElse(null);
-    }
-
-    private static Instant instant(String text) {
-        try {
-            return OffsetDateTime.parse(text).toInstant();
-        } catch (DateTimeException e) {
-            return null;
+        for (String name : names) {
+            try {
+                return OffsetDateTime.parse(node.path(name).asText()).toInstant();
+            } catch (DateTimeException e) {
+                // The next one, then.
+            }
         }
+        return null;
     }
 }

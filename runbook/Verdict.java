@@ -312,7 +312,8 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         values.put("network", findings.network().fault().map(Http.Fault::words).or(() ->
                 findings.all().map(Symptom::describe).findFirst()).orElse(findings.network().check().summary()));
         values.put("appWorks", tree.onlyOurAppReachesIt());
-        values.put("issuer", findings.network().interceptedBy().orElse(""));
+        values.put("issuer", findings.faults().filter(fault -> fault.kind() == Http.Kind.TLS_UNTRUSTED).findFirst()
+                .map(fault -> fault.words().split("\"")[1]).orElse(""));
         values.put("invalid", String.join(", ", findings.showing(Symptom.INVALID::equals)));
         values.put("revisionOn", String.join(", ", findings.showing(Symptom.REVISION::equals)));
         values.put("blocked", percent(tree.share(Symptom.CDN_BLOCK::equals)));

@@ -81,7 +81,8 @@ class FaultTest {
     private static List<Row> rows() throws Exception {
         String controls = "\u001b[2J\u001b]0;owned\u0007\u009b31m";
         String broke = "HTTP 200, then the connection broke after 9 bytes";
-        String large = "HTTP 200 with a body larger than 1 MiB";
+        String large = "more than 1 MiB of body, or headers without end";
+        String invalid = "no answer that is valid HTTP";
         String hotel = "<!DOCTYPE html><html><head><title>Welcome to the hotel\u001b[31m</title></head></html>";
         return List.of(
             // Those that end at once come first: they warm up what the timed ones stand on.
@@ -89,29 +90,26 @@ class FaultTest {
             row("DNS failure", Kind.DNS, "DNS: no address for x{64}", FaultServer::withoutAddress),
             answer("closed without an answer", Kind.RESET, "closed the connection without an answer",
                 request -> request.client().close()),
-            answer("reset mid-body", Kind.RESET, broke, FaultServer.cutOff(true)),
-            answer("cut off mid-body", Kind.RESET, broke, FaultServer.cutOff(false)),
+            answer("reset mid-body", Kind.CUT_OFF, broke, FaultServer.cutOff(true)),
+            answer("cut off mid-body", Kind.CUT_OFF, broke, FaultServer.cutOff(false)),
             answer("1 GB body", Kind.TOO_LARGE, large, FaultServer.gigabyte(true)),
             answer("1 GB body of untold length", Kind.TOO_LARGE, large, FaultServer.gigabyte(false)),
-            answer("endless headers", Kind.TOO_LARGE, "headers without end", FaultServer.endlessHeaders()),
-            answer("redirect loop", null, "redirected more than 5 times", FaultServer.redirectLoop())
-                .but("auth", "HTTP 302, a redirect, which the API never sends")
-                .but("endpoint:profiles", "HTTP 302, a redirect").but("endpoint:webhooks", "HTTP 302, a redirect")
-                .but("webhook", "HTTP 302, a redirect, which no delivery is known to follow"),
+            answer("endless headers", Kind.TOO_LARGE, large, FaultServer.endlessHeaders()),
+            answer("redirect loop", null, "HTTP 302(, a redirect| in )", FaultServer.redirectLoop()).but("webhook", "HTTP 302, a redirect, which no delivery is known to follow"),
             answer("HTML with status 200", null, "HTTP 200.* HTML where JSON should be",
                 FaultServer.reply(200, "text/html; charset=UTF-8", hotel)).but("webhook", "HTTP 200 with a web page"),
             answer("malformed JSON", null, "HTTP 200.* no valid JSON where JSON should be",
                 FaultServer.reply(200, "application/json", "{\"data\":[{" + controls))
                 .but("webhook", "HTTP 200 to an unsigned request"),
-            answer("gzip bomb", Kind.BAD_ENCODING, "HTTP 200 with a gzip body, which was not asked for",
-                FaultServer.gzipBomb()),
-            bytes("control characters in a header", Kind.MALFORMED, "control characters in a header",
+            answer("gzip bomb", null, "HTTP 200.* a compressed body where JSON should be", FaultServer.gzipBomb())
+                .but("webhook", "HTTP 200 to an unsigned request"),
+            bytes("control characters in a header", Kind.MALFORMED, invalid,
                 "HTTP/1.1 403 No", "Cf-Ray: " + controls, "Content-Length: 0", "", ""),
             bytes("control characters that HTTP lets through", null, "HTTP 503", "HTTP/1.1 503 \u001b[31mNo",
                 "Cf-Ray: \u009b31m\tray\u0085", "Retry-After: \u009b7", "RateLimit-Limit: \u009b7",
                 "Content-Type: text/html", "Content-Length: 13", "", "<html>\u001b[31m\u0007\u0000"),
-            bytes("not HTTP at all", Kind.MALFORMED, "not valid HTTP", "SSH-2.0-\u001b[31mOpenSSH", "", ""),
-            bytes("broken chunks", Kind.MALFORMED, "HTTP 200 with a broken chunked body",
+            bytes("not HTTP at all", Kind.MALFORMED, invalid, "SSH-2.0-\u001b[31mOpenSSH", "", ""),
+            bytes("broken chunks", Kind.MALFORMED, invalid,
                 "HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "", "\u001b[31mzz", ""),
             row("https to a server without TLS", Kind.TLS, "TLS handshake failed", () -> FaultServer.answering(
                 request -> request.say("HTTP/1.1 400 Bad\r\n\r\n\r\n\r\n")).overTls()),
@@ -122,8 +120,7 @@ class FaultTest {
                 FaultServer.endlessSlowBody()).timed(),
             row("TLS handshake without end", Kind.CONNECT_TIMEOUT, "no connection to 127.0.0.1 within the timeout",
                 () -> FaultServer.answering(FaultServer.silence()).overTls())
-                .but("network", "TLS: the handshake did not end").but("webhook", "TLS: the handshake did not end")
-                .timed());
+                .but("network", "TLS: the handshake did not end").timed());
     }
 
     /** What came of a row: each check's line, and the rest for what holds for all rows. */
@@ -171,7 +168,7 @@ class FaultTest {
             long start = System.nanoTime();
             CompletableFuture<Slack.Posted> slack = CompletableFuture.supplyAsync(() ->
                     Slack.post(Http.of(settings), URI.create(base + "/services/T0/B0/secretpath"), "text", row.timeout));
-            Findings findings = Checks.run(settings);
+            Findings findings = Checks.run(settings, () -> Checks.Before.NOTHING);
             long millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
             Map<String, String> lines = new LinkedHashMap<>();
             findings.checks().forEach(check -> lines.put(check.name(), check.summary()));
@@ -189,8 +186,8 @@ class FaultTest {
         for (FaultServer.Answer answer : List.of(FaultServer.gigabyte(true), FaultServer.gzipBomb())) {
             try (FaultServer server = FaultServer.answering(answer)) {
                 TriageRun run = triage(Run.process("triage").env("JDK_JAVA_OPTIONS", "-Xmx64m"), server.uri());
-                assertMatches("^fail: .*(larger than 1 MiB|not asked for)", run.check("auth"));
-                assertMatches("^warn: status page unreachable: .*(larger than|not asked)", run.check("status-page"));
+                assertMatches("^fail: .*(more than 1 MiB|a compressed body)", run.check("auth"));
+                assertMatches("^warn: status page unreachable: .*(more than 1 MiB|a compressed body)", run.check("status-page"));
                 assertFalse(run.result().err().contains("OutOfMemory"), run.result().err());
             }
         }

@@ -73,7 +73,7 @@ class PrometheusTest {
         "400| {\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"1:4: parse error: unexpected <eof>\"}| HTTP 400 bad_data: 1:4: parse error: unexpected <eof>",
         "503| {\"status\":\"error\",\"errorType\":\"timeout\",\"error\":\"query timed out\"}|           HTTP 503 timeout: query timed out",
         "200| <html><title>Sign in to Grafana</title>|                                                   HTTP 200, a login page where JSON should be: \"Sign in to Grafana\"",
-        "200| {\"data\":[]}|                                                                             HTTP 200, which is not how Prometheus answers",
+        "200| {\"data\":[]}|                                                                             HTTP 200, JSON without the data that belongs there",
         "502| ~~|                                                                                        HTTP 502, an empty body where JSON should be"})
     void whatItRefusesIsToldInItsOwnWords(int status, String body, String trouble) {
         Result read = asked(status, body);

@@ -215,6 +215,18 @@ class TriageTest {
         }
     }
 
+    @ParameterizedTest(name = "{0}")
+    @CsvSource(delimiter = '|', value = {"of an hour ago | 3600 INFO klaviyo POST /api/events -> 202", "without a call | 0 INFO all is well",
+        "of another kind | 0 \u0000\u0001\u0002\u00ff\u00fe"})
+    void theOneLineSaysThatALogToldNothing(String what, String line) {
+        String log = Instant.now().minusSeconds(Long.parseLong(line.split(" ")[0])) + line.replaceFirst("\\d+", "") + "\n";
+        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
+            Run.Result result = around(sandbox).args("--log", "-", "-q").stdin(log.repeat(60)).run();
+            assertEquals(0, result.exit(), result.toString());
+            assertTrue(result.out().strip().endsWith(" healthy: Healthy; the log told nothing of now (DRILL healthy)"), result.toString());
+        }
+    }
+
     @ParameterizedTest(name = "a log that ends at second {0}")
     @ValueSource(ints = {5, 25, 45})
     void aRunawayLoopIsOneWhereverTheClocksMinutesBegin(int second) {

@@ -70,20 +70,19 @@ public final class Rounds implements AutoCloseable {
     Look look(long now) {
         Set<String> due = pace.due(now);
         pace.made(due, now);
-        Findings found = checks.run(due);
+        Findings found = checks.run(due, () -> Before.NOTHING);
         Before before = found.checks().stream().anyMatch(Rounds::refused) ? known.get() : Before.NOTHING;
         before.replacedAt().ifPresent(at -> {
             throw new Problem("this shell's key was replaced at " + at.truncatedTo(ChronoUnit.MINUTES)
                     + ", so it tells nothing: load the new one and start watch again");
         });
-        Findings findings = found.with(before);
-        Map<String, Check> made = findings.checks().stream().filter(check -> due.contains(check.name()))
+        Map<String, Check> made = found.checks().stream().filter(check -> due.contains(check.name()))
                 .collect(Collectors.toMap(Check::name, check -> check));
         // What is not looked at now keeps its last result, and no longer counts as seen.
         readings = readings.stream().map(last -> made.containsKey(last.check())
-                ? reading(made.get(last.check()), findings) : last.stale()).toList();
-        heed(findings, now);
-        status = due.contains(PAGE) ? findings.status() : status;
+                ? reading(made.get(last.check()), found) : last.stale()).toList();
+        heed(found, now);
+        status = due.contains(PAGE) ? found.status() : status;
         List<Happening> news = new ArrayList<>(due.contains(PAGE) ? updates(now) : List.of());
         Optional.ofNullable(made.get("app")).filter(app -> untold(app) && told.add("app")).ifPresent(app ->
                 news.add(Happening.of("left-out", now, "app is left out: " + app.summary(), Map.of())));
@@ -91,7 +90,7 @@ public final class Rounds implements AutoCloseable {
         Optional<Condition> page = Optional.of(status).filter(any -> deciding.size() < readings.size())
                 .map(Rounds::condition);
         List<Condition> asked = Stream.of(page, backlog.map(Backlog::look)).flatMap(Optional::stream).toList();
-        return new Look(new Round(now, deciding, asked), news, findings.with(status));
+        return new Look(new Round(now, deciding, asked), news, found.with(status, before));
     }
 
     @Override
