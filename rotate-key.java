@@ -448,8 +448,7 @@ class RotateKey implements Callable<Integer>, Listener {
     private String options() {
         Set<String> left = Set.of("--dry-run", "--roll-back", "--new-key-command");
         Stream<OptionSpec> own = spec.commandLine().getParseResult().matchedOptions().stream().distinct()
-                .filter(option -> !spec.mixins().get("shared").optionsMap().containsKey(option.longestName()))
-                .filter(option -> !left.contains(option.longestName()));
+                .filter(option -> !Cli.shared(option) && !left.contains(option.longestName()));
         return own.map(this::words).collect(Collectors.joining(" "));
     }
 

@@ -11,14 +11,13 @@ import java.util.function.*;
 import java.util.regex.*;
 import java.util.stream.*;
 import picocli.CommandLine;
+import picocli.CommandLine.Command;
 import picocli.CommandLine.Help;
 import picocli.CommandLine.Help.Ansi;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.UsageMessageSpec;
-import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.Spec;
 import picocli.CommandLine.UnmatchedArgumentException;
 import runbook.Klaviyo.Endpoint;
 import runbook.Klaviyo.Revision;
@@ -35,21 +34,47 @@ import runbook.sandbox.*;
 import runbook.sandbox.Sandbox.Scenario;
 
 /**
- * The command line of every script. {@link #run(Object, String...)} runs a command and turns whatever happens into the
- * documented exit code and one clear line. An instance is the mixin with the options that scripts share, and what they
- * add up to; a script has those of them that do something for it.
+ * The command line of every script. {@link #run(Object, Host, String...)} runs a command and turns whatever happens
+ * into the documented exit code and one clear line. An instance is the mixin with the options that scripts share, and
+ * what they add up to; a script has those of them that do something for it.
  */
+@Command
 public final class Cli {
     /** The toolkit's version, shown by {@code --version} and written into what the scripts leave behind. */
     public static final String VERSION = "1.0.0";
+    /** Set by a game day, whose sandbox is in another process: every screen and artefact has to say DRILL. */
+    static final String GAME_DAY = "KLAVIYO_GAME_DAY";
     private static final int BUG = 1;
-    /** The shared options are numbered from here on, by tens under one heading; lower ones are a script's own. */
-    private static final int FIRST_SHARED = 1010;
-    private static final int OUTPUT = 1040;
-    private static final Map<Integer, String> HEADINGS = Map.of(0, "This step:",
-            FIRST_SHARED, "Where things are:", 1020, "The private key:", 1030, "This run:", OUTPUT, "Output:");
-    /** Of the shared ones, what does not carry over to printed commands. */
-    private static final Set<String> HERE = Set.of("json", "verbose", "quiet", "no-color");
+    private static final String OUTPUT = "Output:";
+    /** The shared options as their help has them: heading, names, parameter, and the variable that sets them too. */
+    private static final String TABLE = """
+        Where things are:
+        --api-url URL           Klaviyo's API (KLAVIYO_API_URL; https://a.klaviyo.com)
+        --status-url URL        its status page (KLAVIYO_STATUS_URL; https://status.klaviyo.com)
+        --app-url URL           our application's health endpoint (KLAVIYO_APP_URL)
+        --webhook-url URL       where Klaviyo delivers to us (KLAVIYO_WEBHOOK_URL)
+        --prometheus URL        anything that speaks its HTTP API (KLAVIYO_PROMETHEUS_URL)
+        --revision DATE         API revision to ask for (KLAVIYO_REVISION; 2026-10-15)
+        The private key:
+        --key-file FILE         private key from a file, - for standard input \
+        (else KLAVIYO_PRIVATE_KEY, or KLAVIYO_ACCESS_TOKEN for OAuth)
+        --key-command CMD       private key from a command's output
+        --insecure-http         send the key even where --api-url is plain http
+        This run:
+        --timeout DURATION      for each check (KLAVIYO_TIMEOUT; 5s)
+        --incident DIR          the incident's folder (KLAVIYO_INCIDENT; the newest open one in ./klaviyo-incidents)
+        --drill SCENARIO        run against the embedded sandbox: outage, revoked-key and others (list names all)
+        --templates DIR         our own texts and tables, laid over the built-in ones file by file (KLAVIYO_TEMPLATES)
+        --export-templates DIR  write the built-in texts and tables, to start a --templates folder with
+        Output:
+        --json                  machine-readable on standard output, text on standard error
+        -v --verbose            everything, and where values came from
+        -q --quiet              one line
+        --no-color              no colours (NO_COLOR does the same)
+        """;
+    private static final Map<String, Class<?>> TYPES = Map.of("", boolean.class, "URL", URI.class,
+            "DATE", Revision.class, "DURATION", Duration.class, "DIR", Path.class);
+    static final Map<String, Shared> SHARED = Shared.read();
     private static final String API = "api-url app-url webhook-url revision key-file key-command insecure-http";
     private static final String SITES = API + " status-url prometheus timeout";
     private static final String EXPORT = " export-templates";
@@ -59,88 +84,59 @@ public final class Cli {
         {"watch", EXPORT}, {"postmortem handover", SITES + EXPORT},
         {"postmortem (event|import|export|close)", SITES + " templates" + EXPORT}, {"postmortem", API},
         {"debug-bundle (open|verify|redact)|drill|sandbox", ALL_BUT_TEXTS}, {".*", ""}};
-    /** Set by a game day, whose sandbox is in another process: every screen and artefact has to say DRILL. */
-    static final String GAME_DAY = "KLAVIYO_GAME_DAY";
 
-    // ---- the options
-
-    // Where things are.
-    @Option(names = "--api-url", paramLabel = "URL", defaultValue = "https://a.klaviyo.com", order = 1010,
-            description = "Klaviyo's API (KLAVIYO_API_URL; ${DEFAULT-VALUE})")
-    URI apiUrl = Settings.Target.KLAVIYO.api();
-    @Option(names = "--status-url", paramLabel = "URL", defaultValue = "https://status.klaviyo.com", order = 1011,
-            description = "its status page (KLAVIYO_STATUS_URL; ${DEFAULT-VALUE})")
-    URI statusUrl = Settings.Target.KLAVIYO.status();
-    @Option(names = "--app-url", paramLabel = "URL", order = 1012,
-            description = "our application's health endpoint (KLAVIYO_APP_URL)")
-    URI appUrl;
-    @Option(names = "--webhook-url", paramLabel = "URL", order = 1013,
-            description = "where Klaviyo delivers to us (KLAVIYO_WEBHOOK_URL)")
-    URI webhookUrl;
-    @Option(names = "--prometheus", paramLabel = "URL", order = 1014,
-            description = "anything that speaks its HTTP API (KLAVIYO_PROMETHEUS_URL)")
-    URI prometheusUrl;
-    @Option(names = "--revision", paramLabel = "DATE", order = 1015,
-            description = "API revision to ask for (KLAVIYO_REVISION; 2026-10-15)")
-    Revision revision;
-    // The private key.
-    @Option(names = "--key-file", paramLabel = "FILE", order = 1020,
-            description = "private key from a file, - for standard input "
-                    + "(else KLAVIYO_PRIVATE_KEY, or KLAVIYO_ACCESS_TOKEN for OAuth)")
-    String keyFile;
-    @Option(names = "--key-command", paramLabel = "CMD", order = 1021,
-            description = "private key from a command's output")
-    String keyCommand;
-    @Option(names = "--insecure-http", order = 1022, description = "send the key even where --api-url is plain http")
-    boolean insecureHttp;
-    // This run.
-    @Option(names = "--timeout", paramLabel = "DURATION", defaultValue = "5s", order = 1030,
-            description = "for each check (KLAVIYO_TIMEOUT; ${DEFAULT-VALUE})")
-    Duration timeout = Duration.ofSeconds(5);
-    @Option(names = "--incident", paramLabel = "DIR", order = 1031,
-            description = "the incident's folder (KLAVIYO_INCIDENT; the newest open one in ./klaviyo-incidents)")
-    Path incident;
-    @Option(names = "--drill", paramLabel = "SCENARIO", order = 1032,
-            description = "run against the embedded sandbox: outage, revoked-key and others (list names all)")
-    String drill;
-    @Option(names = "--templates", paramLabel = "DIR", order = 1033,
-            description = "our own texts and tables, laid over the built-in ones file by file (KLAVIYO_TEMPLATES)")
-    Path templatesFolder;
-    @Option(names = "--export-templates", paramLabel = "DIR", order = 1034,
-            description = "write the built-in texts and tables, to start a --templates folder with")
-    Path export;
-    // Its output.
-    @Option(names = "--json", order = 1040, description = "machine-readable on standard output, text on standard error")
-    boolean json;
-    @Option(names = {"-v", "--verbose"}, order = 1041, description = "everything, and where values came from")
-    boolean verbose;
-    @Option(names = {"-q", "--quiet"}, order = 1042, description = "one line")
-    boolean quiet;
-    @Option(names = "--no-color", order = 1043, description = "no colours (NO_COLOR does the same)")
-    boolean noColor;
-
-    @Spec(Spec.Target.MIXEE)
-    CommandSpec spec;
+    private CommandSpec spec;
     private Host host;
     private Values values;
     private Screen screen;
     private Sandbox sandbox;
     private boolean printed;
 
+    /** A row of the table; they are shown in its order, behind a script's own options. */
+    record Shared(String heading, String[] names, String label, String text, int order) {
+        private static final int FIRST = 1010;
+        private static final Pattern ROW = Pattern.compile("(-.*?) ?([A-Z]*)  +(.*)");
+        private static final Pattern VARIABLE = Pattern.compile(".*\\((KLAVIYO_\\w+)[;)].*");
+
+        private static Map<String, Shared> read() {
+            Map<String, Shared> rows = new LinkedHashMap<>();
+            String heading = "";
+            for (String line : TABLE.lines().toList()) {
+                Matcher row = ROW.matcher(line);
+                if (row.matches()) {
+                    rows.put(row.group(1).replaceFirst(".*--", ""), new Shared(heading, row.group(1).split(" "),
+                            row.group(2), row.group(3), FIRST + rows.size()));
+                } else {
+                    heading = line;
+                }
+            }
+            return rows;
+        }
+
+        /** The environment variable that sets it too; empty where there is none. */
+        String variable() {
+            Matcher variable = VARIABLE.matcher(text);
+            return variable.matches() ? variable.group(1) : "";
+        }
+
+        private OptionSpec option() {
+            return OptionSpec.builder(names).type(TYPES.getOrDefault(label, String.class)).paramLabel(label)
+                    .description(text).order(order).build();
+        }
+    }
+
     // ---- running a command
 
     /** Parses, runs a picocli command that is a {@code Callable<Integer>}, and gives the exit code. */
     public static int run(Object command, Host host, String... arguments) {
         CommandLine line = new CommandLine(command);
-        List<CommandLine> all = Stream.concat(Stream.of(line), line.getSubcommands().values().stream()).toList();
         try {
             Key.refuseIn(arguments);
-            prepare(all, host, arguments);
-            return line.execute(arguments);
+            return prepare(line, host, arguments).execute(arguments);
         } catch (Problem problem) {
             return failure(problem, host, List.of(arguments).contains("--json"));
         } finally {
-            all.forEach(one -> mixin(one).filter(cli -> cli.sandbox != null).ifPresent(cli -> cli.sandbox.close()));
+            commands(line).map(Cli::of).filter(cli -> cli.sandbox != null).forEach(cli -> cli.sandbox.close());
             host.out().flush();
             host.err().flush();
         }
@@ -163,42 +159,51 @@ public final class Cli {
         return exit;
     }
 
-    private static Optional<Cli> mixin(CommandLine line) {
-        return Optional.ofNullable(line.getCommandSpec().mixins().get("shared")).map(one -> (Cli) one.userObject());
+    private static Stream<CommandLine> commands(CommandLine line) {
+        return Stream.concat(Stream.of(line), line.getSubcommands().values().stream());
     }
 
-    private static void prepare(List<CommandLine> all, Host host, String... arguments) {
-        CommandLine line = all.get(0);
-        Values values = new Values(host, line.getCommandName(), templatesIn(arguments));
-        Set<String> shared = new TreeSet<>();
+    private static Cli of(CommandLine line) {
+        return (Cli) line.getCommandSpec().mixins().get("shared").userObject();
+    }
+
+    /** Gives a script's command lines the shared options that they have a use for, and values from elsewhere. */
+    public static CommandLine prepare(CommandLine line, Host host, String... arguments) {
         Set<String> own = new TreeSet<>();
-        for (CommandLine one : all) {
-            one.getCommandSpec().options().forEach(option -> (shared(option) ? shared : own).add(name(option)));
+        commands(line).forEach(one -> one.getCommandSpec().options().forEach(option -> own.add(name(option))));
+        Values values = new Values(host, line.getCommandName(), own, templatesIn(arguments));
+        commands(line).forEach(one -> {
             one.getHelpSectionMap().put(UsageMessageSpec.SECTION_KEY_OPTION_LIST, help -> options(help, values));
-        }
-        values.refuseUnknown(shared, own);
-        all.forEach(one -> mixin(one).ifPresent(cli -> {
-            cli.host = host;
-            cli.values = values;
-            List<String> useless = useless(cli.spec.qualifiedName());
-            List.copyOf(cli.spec.options()).stream().filter(option -> shared(option) && useless.contains(name(option)))
-                    .forEach(cli.spec::remove);
-        }));
+            of(one).prepare(one.getCommandSpec(), host, values);
+        });
         line.getCommandSpec().usageMessage().abbreviateSynopsis(true);
         line.setDefaultValueProvider(argument -> argument instanceof OptionSpec option
                         ? values.of(name(option)).map(Value::text).orElse(null) : null)
                 .setUsageHelpWidth(80).setUsageHelpLongOptionsMaxWidth(28).setCaseInsensitiveEnumValuesAllowed(true)
                 .registerConverter(Duration.class, Durations::parse).registerConverter(Path.class, host::path)
                 .registerConverter(URI.class, Settings::address).registerConverter(Revision.class, Revision::parse)
-                .setExecutionStrategy(parsed -> mixin(line).filter(cli -> cli.export != null).map(Cli::exported)
-                        .orElseGet(() -> new CommandLine.RunLast().execute(parsed)))
+                .setExecutionStrategy(parsed -> of(line).given("export-templates") == null
+                        ? new CommandLine.RunLast().execute(parsed) : of(line).exported())
                 .setOut(new PrintWriter(host.out(), true)).setErr(new PrintWriter(host.err(), true))
                 .setParameterExceptionHandler((e, given) -> usage(e, host, values, List.of(given).contains("--json")))
-                .setExecutionExceptionHandler((e, one, parsed) -> failure(e, host,
-                        mixin(one).filter(cli -> cli.json && !cli.printed).isPresent()));
+                .setExecutionExceptionHandler((e, one, parsed) ->
+                        failure(e, host, of(one).json() && !of(one).printed));
         if (!host.terminal() || host.environment().containsKey("NO_COLOR")) {
             line.setColorScheme(Help.defaultColorScheme(Ansi.OFF));
         }
+        return line;
+    }
+
+    private void prepare(CommandSpec command, Host around, Values set) {
+        spec = command;
+        host = around;
+        values = set;
+        List<String> useless = useless(spec.qualifiedName());
+        SHARED.forEach((name, row) -> {
+            if (!useless.contains(name)) {
+                spec.addOption(row.option());
+            }
+        });
     }
 
     // Before anything is parsed: the team's settings may lie in that folder.
@@ -211,30 +216,36 @@ public final class Cli {
         return option.longestName().replaceFirst("^-+", "");
     }
 
-    private static boolean shared(OptionSpec option) {
-        return option.order() >= FIRST_SHARED;
-    }
-
     /** The shared options that a command has no use for. */
     static List<String> useless(String command) {
         return Stream.of(USELESS).filter(row -> command.matches("(?s)(" + row[0] + ")( .*)?")).findFirst()
                 .map(row -> List.of(row[1].split(" "))).orElseThrow();
     }
 
+    /** What was given or set for a shared option; null where nothing was, or this command has no use for it. */
+    private <T> T given(String name) {
+        OptionSpec option = spec.findOption("--" + name);
+        return option == null ? null : option.getValue();
+    }
+
+    private boolean isGiven(String name) {
+        return Boolean.TRUE.equals(given(name));
+    }
+
     /** Writes the texts and tables that came with this script; what only other steps carry is written by those. */
     private int exported() {
         Screen shown = screen();
-        Templates.export(export).forEach(file -> shown.marked(Screen.Mark.OK, "", 0, file.toString()));
-        List<String> others = spec.name().equals("triage") ? List.of("debug-bundle", "postmortem") : List.of();
-        for (String step : others) {
-            String command = launcher().command(step) + " --export-templates " + Text.word(export.toString());
-            if (!Templates.complete(export) && !ran(command)) {
+        Path folder = given("export-templates");
+        String words = " --export-templates " + Text.word(folder.toString());
+        Templates.export(folder).forEach(file -> shown.marked(Screen.Mark.OK, "", 0, file.toString()));
+        for (String step : spec.name().equals("triage") ? List.of("debug-bundle", "postmortem") : List.<String>of()) {
+            String command = launcher().command(step) + words;
+            if (!Templates.complete(folder) && !ran(command)) {
                 shown.line(step + " has more of them, which it did not write:");
                 shown.command(2, command);
             }
         }
-        shown.line("Change what you need, delete the rest: --templates " + Text.word(export.toString())
-                + " lays them over.");
+        shown.line("Change what you need, delete the rest:" + words.replace("export-", "") + " lays them over.");
         return 0;
     }
 
@@ -250,25 +261,28 @@ public final class Cli {
 
     /** The options under their headings, and what has a value already. */
     private static String options(Help help, Values values) {
-        Map<Integer, List<OptionSpec>> byHeading = new TreeMap<>();
-        help.commandSpec().options().stream().sorted(Comparator.comparingInt(OptionSpec::order)).forEach(option -> {
-            int own = option.usageHelp() || option.versionHelp() ? OUTPUT : 0;
-            byHeading.computeIfAbsent(shared(option) ? option.order() / 10 * 10 : own, any -> new ArrayList<>())
-                    .add(option);
-        });
         StringBuilder text = new StringBuilder();
-        byHeading.forEach((heading, options) ->
-                text.append(String.format("%n%s%n", HEADINGS.get(heading))).append(layout(help, options)));
+        Map<String, List<OptionSpec>> byHeading = help.commandSpec().options().stream()
+                .sorted(Comparator.comparingInt(OptionSpec::order))
+                .collect(Collectors.groupingBy(Cli::heading, LinkedHashMap::new, Collectors.toList()));
+        byHeading.forEach((heading, options) -> {
+            Help.Layout layout = help.createDefaultLayout(options, List.of(), help.colorScheme());
+            layout.addAllOptions(options, help.parameterLabelRenderer());
+            text.append(String.format("%n%s%n", heading)).append(layout);
+        });
         List<String> elsewhere = elsewhere(help.commandSpec(), values);
         text.append(elsewhere.isEmpty() ? "" : String.format("%nSet already:%n"));
         elsewhere.forEach(line -> text.append(String.format("  %s%n", line)));
         return text.toString();
     }
 
-    private static Help.Layout layout(Help help, List<OptionSpec> options) {
-        Help.Layout layout = help.createDefaultLayout(options, List.of(), help.colorScheme());
-        layout.addAllOptions(options, help.parameterLabelRenderer());
-        return layout;
+    /** Whether it is one of the options that scripts share. */
+    public static boolean shared(OptionSpec option) {
+        return SHARED.containsKey(name(option));
+    }
+
+    private static String heading(OptionSpec option) {
+        return shared(option) ? SHARED.get(name(option)).heading : "This step:";
     }
 
     /** Options that have a value without being given, each with where it stands. */
@@ -281,13 +295,14 @@ public final class Cli {
 
     private static int usage(ParameterException e, Host host, Values values, boolean asJson) {
         CommandLine line = e.getCommandLine();
-        Optional<OptionSpec> option = Optional.ofNullable(e.getArgSpec() instanceof OptionSpec one ? one : null);
-        // A converter's own sentence is clearer than picocli's "Invalid value for option …: cannot convert".
-        String said = option.isPresent() && e.getCause() instanceof IllegalArgumentException cause
-                ? option.get().longestName() + ": " + cause.getMessage() : e.getMessage();
-        String message = option.map(one -> values.named(name(one), e.getValue(), said)).orElse(said);
-        int exit = refused(Problem.USAGE, message + meant(e), host, asJson);
-        option.ifPresent(one -> host.err().print(layout(line.getHelp(), List.of(one))));
+        String said = e.getMessage() + meant(e);
+        if (e.getArgSpec() instanceof OptionSpec option) {
+            // A converter's own sentence is clearer than picocli's "Invalid value for option …: cannot convert".
+            boolean ours = e.getCause() instanceof IllegalArgumentException;
+            String why = ours ? option.longestName() + ": " + e.getCause().getMessage() : said;
+            said = values.named(name(option), e.getValue(), why);
+        }
+        int exit = refused(Problem.USAGE, said, host, asJson);
         host.err().println("Usage: " + line.getHelp().synopsis(0).strip() + "   ("
                 + line.getCommandSpec().qualifiedName() + " --help lists the options)");
         return exit;
@@ -295,11 +310,10 @@ public final class Cli {
 
     private static String meant(ParameterException e) {
         CommandSpec command = e.getCommandLine().getCommandSpec();
-        List<String> known = Stream.of(command.optionsMap(), command.subcommands())
-                .flatMap(names -> names.keySet().stream()).toList();
-        Optional<String> near = e instanceof UnmatchedArgumentException unknown
-                ? Nearest.to(unknown.getUnmatched().get(0).split("=")[0], known) : Optional.empty();
-        return near.map(name -> ", did you mean " + name + "?").orElse("");
+        Set<String> known = new TreeSet<>(command.optionsMap().keySet());
+        known.addAll(command.subcommands().keySet());
+        return e instanceof UnmatchedArgumentException unknown
+                ? Nearest.guess(unknown.getUnmatched().get(0).split("=")[0], known) : "";
     }
 
     private static int failure(Exception e, Host host, boolean asJson) {
@@ -339,7 +353,7 @@ public final class Cli {
 
     /** Whether machine-readable output was asked for. */
     public boolean json() {
-        return json;
+        return isGiven("json");
     }
 
     /** Prints a document on standard output: in UTF-8, as JSON has it, whatever the terminal's character set. */
@@ -360,12 +374,15 @@ public final class Cli {
 
     /** A screen on standard output, or on standard error under {@code --json}. */
     public Screen screen() {
+        boolean verbose = isGiven("verbose");
+        boolean quiet = isGiven("quiet");
         if (verbose && quiet) {
             throw new Problem("-v and -q exclude each other: give one");
         }
         if (screen == null) {
             Screen.Level level = quiet ? Screen.Level.ONE_LINE : Screen.Level.SHORT;
-            screen = new Screen(host, json ? host.err() : host.out(), noColor, verbose ? Screen.Level.ALL : level);
+            screen = new Screen(host, json() ? host.err() : host.out(), isGiven("no-color"),
+                    verbose ? Screen.Level.ALL : level);
             List<String> set = verbose ? elsewhere(spec, values) : List.of();
             set.forEach(origin -> screen.marked(Screen.Mark.NONE, "set", 0, origin));
         }
@@ -379,7 +396,7 @@ public final class Cli {
 
     /** The drill's scenario, or that of the game day around us ({@code drill}); empty in earnest. */
     public Optional<String> drill() {
-        return Optional.ofNullable(drill).or(() -> host.env(GAME_DAY));
+        return Optional.<String>ofNullable(given("drill")).or(() -> host.env(GAME_DAY));
     }
 
     /** What follows the drill's scenario after a colon, as in {@code revoked-key:restart}. */
@@ -389,11 +406,12 @@ public final class Cli {
 
     /** The time allowed for each check. */
     public Duration timeout() {
-        return timeout;
+        return Optional.<Duration>ofNullable(given("timeout")).orElse(Duration.ofSeconds(5));
     }
 
     /** The sandbox behind {@code --drill}, started by who asks first, closed when the run ends; empty in earnest. */
     public Optional<Sandbox> sandbox() {
+        String drill = given("drill");
         if (drill != null && sandbox == null) {
             String name = Incident.scenario(drill);
             Map<String, Scenario> all = Scenario.all(templates());
@@ -408,33 +426,39 @@ public final class Cli {
 
     /** Where to look and with which key; in a drill, the sandbox's. */
     public Settings settings() {
-        Map.of("api-url", apiUrl, "status-url", statusUrl).forEach((option, address) -> {
-            if (address.getRawUserInfo() != null) {
-                throw new Problem(values.named(option, address.toString(), "--" + option)
-                        + " has a login in it, which Klaviyo does not ask for: leave out what stands before the @");
-            }
-        });
+        Settings.Target given = new Settings.Target(klaviyo("api-url", Settings.Target.KLAVIYO.api()),
+                klaviyo("status-url", Settings.Target.KLAVIYO.status()), given("app-url"), given("webhook-url"),
+                given("prometheus"));
         Optional<Sandbox> drilled = sandbox();
-        Settings.Target target = drilled.map(Sandbox::target).orElseGet(() ->
-                new Settings.Target(apiUrl, statusUrl, appUrl, webhookUrl, prometheusUrl));
+        Settings.Target target = drilled.map(Sandbox::target).orElse(given);
         Map<String, String> proxies = drilled.isPresent() ? Map.of() : host.environment();
         Optional<Key> key = drilled.isPresent() ? drilled.map(Sandbox::key).map(Key::of)
-                : Key.read(host, "--key", keyFile, keyCommand, "KLAVIYO_PRIVATE_KEY", "KLAVIYO_ACCESS_TOKEN");
-        if (key.isPresent() && !insecureHttp) {
-            Settings.refuseOpen(values.named("api-url", apiUrl.toString(), "--api-url"), target.api(), proxies);
+                : Key.read(host, "--key", given("key-file"), given("key-command"), "KLAVIYO_PRIVATE_KEY",
+                        "KLAVIYO_ACCESS_TOKEN");
+        if (key.isPresent() && !isGiven("insecure-http")) {
+            Settings.refuseOpen(values.named("api-url", given.api().toString(), "--api-url"), target.api(), proxies);
         }
-        String asked = Optional.ofNullable(revision).map(Revision::text).or(() -> drilled.map(Sandbox::revision))
-                .orElse(Revision.NEWEST.text());
-        return new Settings(target, key, asked,
-                new Settings.Probing(timeout, 3, Duration.ofSeconds(2), Endpoint.KNOWN),
+        String revision = Optional.<Revision>ofNullable(given("revision")).map(Revision::text)
+                .or(() -> drilled.map(Sandbox::revision)).orElse(Revision.NEWEST.text());
+        return new Settings(target, key, revision,
+                new Settings.Probing(timeout(), 3, Duration.ofSeconds(2), Endpoint.KNOWN),
                 new Settings.AppErrors(List.of(), "sum by (status) (increase(klaviyo_api_errors_total[15m]))"),
                 drill(), proxies, templates());
+    }
+
+    private URI klaviyo(String option, URI usual) {
+        URI address = Optional.<URI>ofNullable(given(option)).orElse(usual);
+        if (address.getRawUserInfo() != null) {
+            throw new Problem(values.named(option, address.toString(), "--" + option)
+                    + " has a login in it, which Klaviyo does not ask for: leave out what stands before the @");
+        }
+        return address;
     }
 
     /** The incidents of this folder, or of the team setting {@code incidents}; a drill's apart from real ones. */
     public Incident.Choice incidents() {
         Path base = host.path(setting("incidents").orElse(Incident.BASE));
-        return new Incident.Choice(base, incident, drill().orElse(""));
+        return new Incident.Choice(base, given("incident"), drill().orElse(""));
     }
 
     // ---- printed commands
@@ -444,14 +468,14 @@ public final class Cli {
         Map<String, String> options = new LinkedHashMap<>();
         List<String> left = new ArrayList<>();
         for (OptionSpec option : spec.commandLine().getParseResult().matchedOptions()) {
+            String name = name(option);
             String given = option.arity().max() == 0 ? "" : option.originalStringValues().get(0);
             String open = Settings.open(given);
-            if (name(option).equals("key-command")) {
-                left.add(option.longestName());
-            } else if (shared(option) && !HERE.contains(name(option))) {
-                String value = option.arity().max() == 0 ? "" : " " + Text.word(open);
-                options.put(name(option), option.longestName() + value);
-                left.addAll(open.equals(given) ? List.of() : List.of("the login or token in " + option.longestName()));
+            if (name.equals("key-command")) {
+                left.add("--" + name);
+            } else if (shared(option) && !heading(option).equals(OUTPUT)) {
+                options.put(name, "--" + name + (given.isEmpty() ? "" : " " + Text.word(open)));
+                left.addAll(open.equals(given) ? List.of() : List.of("the login or token in --" + name));
             }
         }
         List<String> notes = new ArrayList<>(left.isEmpty() ? List.of()

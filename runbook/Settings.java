@@ -198,11 +198,13 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         /** A team's folder, set at {@code source}; none of its files may have nearly the name of a template. */
         public static Templates over(Path folder, String source) {
             try (Stream<Path> files = Files.list(folder)) {
-                files.map(file -> file.getFileName().toString()).filter(name -> !NAMES.contains(name)).forEach(name ->
-                        Nearest.to(name, NAMES).ifPresent(near -> {
-                            throw new Problem(folder.resolve(name) + " is no template's name, did you mean " + near
-                                    + "?");
-                        }));
+                for (Path file : files.toList()) {
+                    String name = file.getFileName().toString();
+                    String meant = NAMES.contains(name) ? "" : Nearest.guess(name, NAMES);
+                    if (!meant.isEmpty()) {
+                        throw new Problem(file + " is no template's name" + meant);
+                    }
+                }
                 return new Templates(folder);
             } catch (IOException e) {
                 throw new Problem(source + ": the folder of templates cannot be read (" + Incident.why(e) + "): give"
@@ -290,66 +292,87 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
     /**
      * Values that stand elsewhere than on the command line. The later wins: {@code templates/team.properties}, {@code
      * ~/.klaviyo-runbook.properties}, the environment. Names are the options' long names without dashes; what only one
-     * script has is written {@code rotate-key.to}. Neither file may hold a secret.
+     * script has is written {@code rotate-key.to}. Neither file may hold a secret, or a name that nothing has.
      */
-    public static final class Values {
+    static final class Values {
         private static final String TEAM = "team.properties";
         /** Settings that no option has: the catalog's name for printed commands, and the folder of incidents. */
-        private static final List<String> PLAIN = List.of("catalog", "incidents");
-        private static final List<String> SCRIPTS =
-                List.of("triage", "rotate-key", "watch", "debug-bundle", "postmortem", "drill", "sandbox");
-        private static final Map<String, String> ENVIRONMENT = Map.of(
-                "api-url", "KLAVIYO_API_URL", "status-url", "KLAVIYO_STATUS_URL", "app-url", "KLAVIYO_APP_URL",
-                "webhook-url", "KLAVIYO_WEBHOOK_URL", "prometheus", "KLAVIYO_PROMETHEUS_URL",
-                "revision", "KLAVIYO_REVISION", "timeout", "KLAVIYO_TIMEOUT", "incident", "KLAVIYO_INCIDENT",
-                "templates", "KLAVIYO_TEMPLATES", "catalog", "KLAVIYO_RUNBOOK_CATALOG");
+        private static final Map<String, String> PLAIN = Map.of("catalog", "KLAVIYO_RUNBOOK_CATALOG", "incidents", "");
+        private static final Pattern OF_A_SCRIPT =
+                Pattern.compile("(triage|rotate-key|watch|debug-bundle|postmortem|drill|sandbox)\\..*");
         private static final Pattern SECRET =
                 Pattern.compile("://[^/\\s@]+@|hooks\\.slack\\.com/|(?i:bearer\\s+\\S{8})|-----BEGIN");
 
-        private final Screen.Host host;
         private final String script;
+        private final Set<String> known;
         private final Templates templates;
-        /** By their names for people, the one that wins first. */
-        private final Map<String, Properties> files = new LinkedHashMap<>();
+        private final Map<String, Value> values = new HashMap<>();
 
-        /** Reads the person's own file, and the team's from the folder that was given, or is set elsewhere. */
-        Values(Screen.Host host, String script, Optional<String> folder) {
-            this.host = host;
-            this.script = script;
+        /** Reads them for a script with these options of its own; the team's from a folder that is given, or set. */
+        Values(Screen.Host host, String script, Set<String> options, Optional<String> folder) {
+            this.script = script + ".";
+            Map<String, String> variables = new TreeMap<>(PLAIN);
+            Cli.SHARED.forEach((name, row) -> variables.put(name, row.variable()));
+            known = new TreeSet<>(variables.keySet());
+            Stream.of(variables.keySet(), options).flatMap(Set::stream).forEach(name -> known.add(this.script + name));
+            variables.forEach((name, variable) ->
+                    host.env(variable).ifPresent(text -> values.put(name, new Value(text, variable))));
             // A game day says where its key is stored: an exercise must never find the store of whoever takes part.
             boolean practice = host.env(Cli.GAME_DAY).isPresent();
-            addOwn(!practice);
+            addOwn(host, !practice);
             templates = folder.map(given -> new Value(given, "--templates")).or(() -> of("templates"))
                     .map(set -> Templates.over(host.path(set.text), set.source)).orElse(Templates.builtIn());
             if (templates.carries(TEAM)) {
                 add(templates.origin(TEAM), templates.text(TEAM));
             }
-            addOwn(practice);
+            addOwn(host, practice);
         }
 
-        private void addOwn(boolean now) {
-            Path own = host.home().resolve(".klaviyo-runbook.properties");
-            if (now && Files.isRegularFile(own)) {
-                add(own.toString(), Templates.read(own));
+        private void addOwn(Screen.Host host, boolean now) {
+            Path file = host.home().resolve(".klaviyo-runbook.properties");
+            if (now && Files.isRegularFile(file)) {
+                add(file.toString(), Templates.read(file));
             }
         }
 
+        /** Adds what a file says of names that have no value yet. */
         private void add(String origin, String text) {
-            Properties values = new Properties();
+            Properties file = new Properties();
             try {
-                values.load(new StringReader(text));
+                file.load(new StringReader(text));
             } catch (IOException | IllegalArgumentException e) {
                 throw new Problem(origin + " is no properties file (name=value a line): "
                         + Text.safe(e.getMessage(), 80));
             }
-            for (String name : values.stringPropertyNames()) {
-                String held = values.getProperty(name);
-                if (!Key.mask(held).equals(held) || SECRET.matcher(held).find()) {
-                    throw new Problem(origin + ": " + Text.safe(name, 40) + " holds a secret: take it out, and give it"
-                            + " in the environment or from a secret store");
+            // What is said to this script alone comes before what is said to all.
+            Comparator<String> alone = Comparator.comparing(name -> !name.startsWith(script));
+            for (String name : file.stringPropertyNames().stream().sorted(alone).toList()) {
+                String value = file.getProperty(name).strip();
+                refuseSecret(origin, name, value);
+                refuseUnknown(origin, name);
+                if (!value.isEmpty()) {
+                    values.putIfAbsent(own(name), new Value(value, origin));
                 }
             }
-            files.put(origin, values);
+        }
+
+        private String own(String name) {
+            return name.startsWith(script) ? name.substring(script.length()) : name;
+        }
+
+        private static void refuseSecret(String origin, String name, String value) {
+            if (!Key.mask(value).equals(value) || SECRET.matcher(value).find()) {
+                throw new Problem(origin + ": " + Text.safe(name, 40) + " holds a secret: take it out, and give it"
+                        + " in the environment or from a secret store");
+            }
+        }
+
+        private void refuseUnknown(String origin, String name) {
+            boolean others = OF_A_SCRIPT.matcher(name).matches() && !name.startsWith(script);
+            if (!known.contains(name) && !others) {
+                throw new Problem(origin + ": there is no " + Text.safe(name, 40) + (known.contains(script + name)
+                        ? ", did you mean " + script + name + "?" : Nearest.hint(name, known)));
+            }
         }
 
         /** The texts and tables that the team's file is one of. */
@@ -358,44 +381,14 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         }
 
         /** A value by its name; empty where none stands anywhere. */
-        public Optional<Value> of(String name) {
-            String variable = ENVIRONMENT.getOrDefault(name, "");
-            Optional<String> given = host.env(variable);
-            if (given.isPresent()) {
-                return given.map(text -> new Value(text, variable));
-            }
-            for (Map.Entry<String, Properties> file : files.entrySet()) {
-                String shared = file.getValue().getProperty(name, "");
-                String text = file.getValue().getProperty(script + "." + name, shared).strip();
-                if (!text.isEmpty()) {
-                    return Optional.of(new Value(text, file.getKey()));
-                }
-            }
-            return Optional.empty();
+        Optional<Value> of(String name) {
+            return Optional.ofNullable(values.get(own(name)));
         }
 
         /** What is said of a value, with the variable or file in front where it comes from there. */
         String named(String name, String text, String said) {
             return of(name).filter(value -> value.text.equals(text)).map(value -> value.source + ": " + said)
                     .orElse(said);
-        }
-
-        /** Refuses names that nothing has, neither the shared options nor those that only this script has. */
-        void refuseUnknown(Set<String> shared, Set<String> own) {
-            Set<String> known = new TreeSet<>(PLAIN);
-            known.addAll(shared);
-            Stream.of(shared, own).flatMap(Set::stream).forEach(name -> known.add(script + "." + name));
-            files.forEach((file, values) -> {
-                for (String name : new TreeSet<>(values.stringPropertyNames())) {
-                    String of = name.split("\\.")[0];
-                    boolean others = name.contains(".") && SCRIPTS.contains(of) && !of.equals(script);
-                    if (!known.contains(name) && !others) {
-                        String full = script + "." + name;
-                        throw new Problem(file + ": there is no " + Text.safe(name, 40)
-                                + (known.contains(full) ? ", did you mean " + full + "?" : Nearest.hint(name, known)));
-                    }
-                }
-            });
         }
     }
 }

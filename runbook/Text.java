@@ -1,17 +1,13 @@
 package runbook;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonGenerator;
-import com.fasterxml.jackson.core.JsonParseException;
-import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.MissingNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import com.fasterxml.jackson.databind.node.ValueNode;
 import java.io.*;
 import java.lang.invoke.*;
 import java.lang.reflect.*;
@@ -106,94 +102,49 @@ public final class Text {
 
         private Nearest() { }
 
-        /** The nearest of the names by edit distance, where one is near enough to be meant. */
-        public static Optional<String> to(String wrong, Collection<String> names) {
-            return names.stream().sorted().min(Comparator.comparingInt(name -> distance(wrong, name))).filter(name ->
-                    distance(wrong, name) <= Math.min(FARTHEST, Math.max(wrong.length(), name.length()) / 2));
+        /** What a message says of a wrong name: {@code , did you mean outage?}, or nothing where none is near. */
+        static String guess(String wrong, Collection<String> names) {
+            return names.stream().sorted().min(Comparator.comparingInt(name -> distance(wrong, name)))
+                    .filter(name -> distance(wrong, name) <= Math.min(FARTHEST, name.length() / 2))
+                    .map(near -> ", did you mean " + near + "?").orElse("");
         }
 
-        /**
-         * What a message says of a wrong name: {@code , did you mean outage?} where one is near, else all there are.
-         */
+        /** The same, but all there are where none is near. */
         public static String hint(String wrong, Collection<String> names) {
-            return to(wrong, names).map(near -> ", did you mean " + near + "?")
-                    .orElseGet(() -> "; there are " + String.join(", ", names));
+            String guess = guess(wrong, names);
+            return guess.isEmpty() ? "; there are " + String.join(", ", names) : guess;
         }
 
-        private static int distance(String a, String b) {
-            int[] row = IntStream.rangeClosed(0, b.length()).toArray();
-            for (int i = 1; i <= a.length(); i++) {
-                int diagonal = row[0];
-                row[0] = i;
-                for (int j = 1; j <= b.length(); j++) {
-                    int same = Character.toLowerCase(a.charAt(i - 1)) == Character.toLowerCase(b.charAt(j - 1)) ? 0 : 1;
-                    int next = Math.min(Math.min(row[j] + 1, row[j - 1] + 1), diagonal + same);
-                    diagonal = row[j];
-                    row[j] = next;
-                }
+        /** How many letters one of them has and the other lacks: of two that changed places, none. */
+        private static int distance(String one, String other) {
+            StringBuilder rest = new StringBuilder(other.toLowerCase(Locale.ROOT));
+            int missing = 0;
+            for (char letter : one.toLowerCase(Locale.ROOT).toCharArray()) {
+                int at = rest.indexOf(String.valueOf(letter));
+                missing += at < 0 ? 1 : 0;
+                rest.delete(Math.max(0, at), at + 1);
             }
-            return row[b.length()];
+            return missing + rest.length();
         }
     }
 
-    /**
-     * JSON read into trees, written, and trees made from plain maps. Jackson's ObjectMapper could do that and much
-     * more, and takes a fifth of a script's first run to load what nobody here needs.
-     */
+    /** JSON read into trees, written, and trees made from plain maps. */
     public static final class Json {
-        private static final JsonFactory FACTORY = new JsonFactory();
+        private static final JsonMapper MAPPER = JsonMapper.builder()
+                .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+                .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS, DeserializationFeature.USE_LONG_FOR_INTS)
+                .build();
 
         private Json() { }
 
-        /** Reads exactly one JSON document; a missing node where there is nothing. */
+        /** Reads one document, without a field twice and nothing behind; a missing node where there is none. */
         public static JsonNode read(byte[] bytes) throws IOException {
-            return document(FACTORY.createParser(bytes));
+            return MAPPER.readTree(bytes);
         }
 
         /** The same from a text. */
         public static JsonNode read(String text) throws IOException {
-            return document(FACTORY.createParser(text));
-        }
-
-        /** The same, refused where an object has a field twice: the first one would be read by nobody, and kept. */
-        public static JsonNode strict(String text) throws IOException {
-            return document(FACTORY.createParser(text).enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION));
-        }
-
-        private static JsonNode document(JsonParser json) throws IOException {
-            try (json) {
-                JsonNode document = json.nextToken() == null ? MissingNode.getInstance() : tree(json);
-                if (json.nextToken() != null) {
-                    throw new JsonParseException(json, "there is something behind its end");
-                }
-                return document;
-            }
-        }
-
-        private static JsonNode tree(JsonParser json) throws IOException {
-            JsonNodeFactory nodes = JsonNodeFactory.instance;
-            if (json.isExpectedStartObjectToken()) {
-                ObjectNode object = nodes.objectNode();
-                for (String name = json.nextFieldName(); name != null; name = json.nextFieldName()) {
-                    json.nextToken();
-                    object.set(name, tree(json));
-                }
-                return object;
-            } else if (json.isExpectedStartArrayToken()) {
-                ArrayNode array = nodes.arrayNode();
-                while (json.nextToken() != JsonToken.END_ARRAY) {
-                    array.add(tree(json));
-                }
-                return array;
-            }
-            return switch (json.currentToken()) {
-                case VALUE_STRING -> nodes.textNode(json.getText());
-                case VALUE_TRUE, VALUE_FALSE -> nodes.booleanNode(json.getBooleanValue());
-                case VALUE_NUMBER_FLOAT -> nodes.numberNode(json.getDoubleValue());
-                case VALUE_NUMBER_INT -> json.getNumberType() == JsonParser.NumberType.BIG_INTEGER
-                        ? nodes.numberNode(json.getBigIntegerValue()) : nodes.numberNode(json.getLongValue());
-                default -> nodes.nullNode();
-            };
+            return MAPPER.readTree(text);
         }
 
         /** An empty object to fill. */
@@ -230,43 +181,12 @@ public final class Text {
 
         /** The tree on one line. */
         public static String line(JsonNode node) {
-            return written(node, false);
+            return node.toString();
         }
 
         /** The tree indented, without a line end after it. */
         public static String pretty(JsonNode node) {
-            return written(node, true);
-        }
-
-        private static String written(JsonNode node, boolean pretty) {
-            StringWriter text = new StringWriter();
-            try (JsonGenerator json = FACTORY.createGenerator(text)) {
-                write(node, pretty ? json.useDefaultPrettyPrinter() : json);
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
-            }
-            return text.toString();
-        }
-
-        private static void write(JsonNode node, JsonGenerator json) throws IOException {
-            if (node.isNull() || node.isMissingNode()) {
-                json.writeNull();
-            } else if (node instanceof ValueNode value) {
-                value.serialize(json, null);
-            } else if (node.isArray()) {
-                json.writeStartArray();
-                for (JsonNode element : node) {
-                    write(element, json);
-                }
-                json.writeEndArray();
-            } else {
-                json.writeStartObject();
-                for (Map.Entry<String, JsonNode> field : node.properties()) {
-                    json.writeFieldName(field.getKey());
-                    write(field.getValue(), json);
-                }
-                json.writeEndObject();
-            }
+            return node.toPrettyString();
         }
 
         /**
@@ -276,24 +196,24 @@ public final class Text {
          * JsonNode}), Mustache templates ({@link Template}), records, and lists and maps (by name) of those. An {@link
          * Optional} may be missing; a missing list or map is empty; anything else has to be there. A record's
          * constructor refuses what makes no sense with an {@link IllegalArgumentException}, whose message says what to
-         * write. What a team wrote is read and checked at once; of ours a row is when it is asked for, which takes less
+         * write. What a team wrote is checked at once; of ours a row is read when it is asked for, which takes less
          * time. A {@link Problem} is one line that names file ({@code origin}), id and field.
          */
         public static <T extends Record> Map<String, T> table(String origin, String text, boolean team, Class<T> type) {
-            JsonNode table;
-            try {
-                table = strict(text);
-            } catch (IOException e) {
-                boolean placed = e instanceof JsonProcessingException json && json.getLocation() != null;
-                String line = placed ? " line " + ((JsonProcessingException) e).getLocation().getLineNr() : "";
-                String said = e.getMessage().replaceFirst("(?s) \\(start marker.*|\\s*at \\[Source.*", "");
-                throw new Problem(origin + line + " is no JSON: " + safe(said, 200));
-            }
-            if (!table.isObject()) {
-                throw new Problem(origin + " has to be an object: rows by id");
-            }
             Set<Map.Entry<String, T>> rows = new LinkedHashSet<>();
-            table.properties().forEach(row -> rows.add(new Row<>(origin, row, team, type)));
+            try {
+                JsonNode table = read(text);
+                if (!table.isObject()) {
+                    throw new Problem(origin + " has to be an object: rows by id");
+                }
+                table.properties().forEach(row -> rows.add(new Row<>(origin, row, team, type)));
+            } catch (JsonProcessingException e) {
+                String line = e.getLocation() == null ? "" : " line " + e.getLocation().getLineNr();
+                String said = e.getOriginalMessage().replaceFirst("(?s) \\(start marker.*", "");
+                throw new Problem(origin + line + " is no JSON: " + safe(said, 200));
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
             rows.stream().filter(row -> team).forEach(Map.Entry::getValue);
             return new AbstractMap<>() {
                 @Override
@@ -314,7 +234,7 @@ public final class Text {
 
         Row(String origin, Map.Entry<String, JsonNode> row, boolean team, Class<T> type) {
             super(row.getKey(), null);
-            this.origin = origin;
+            this.origin = origin + ", " + safe(row.getKey(), 60) + ": ";
             this.row = row.getValue();
             this.team = team;
             this.type = type;
@@ -328,35 +248,29 @@ public final class Text {
             return super.getValue();
         }
 
-        private String place(String field) {
-            return origin + ", " + safe(getKey(), 60) + ": " + field;
-        }
-
         /** Refuses a field that is not as it has to be, in a sentence that names it. */
         private void check(boolean right, String field, String what) {
             if (!right) {
-                throw new Problem(place(field) + (field.isEmpty() ? "" : " ") + what);
+                throw new Problem(origin + field + (field.isEmpty() ? "" : " ") + what);
             }
         }
 
         private Object record(String field, JsonNode node, Class<?> type) {
             check(node.isObject(), field, "has to be an object");
             String prefix = field.isEmpty() ? "" : field + ".";
-            RecordComponent[] components = type.getRecordComponents();
-            List<String> known = Stream.of(components).map(RecordComponent::getName).toList();
+            List<RecordComponent> components = List.of(type.getRecordComponents());
+            List<String> known = components.stream().map(RecordComponent::getName).toList();
             node.properties().stream().map(Map.Entry::getKey).filter(name -> !known.contains(name)).findFirst()
                     .ifPresent(name -> check(false, prefix + safe(name, 40),
                             "is no field" + Nearest.hint(name, known)));
-            Object[] values = new Object[components.length];
-            Class<?>[] types = new Class<?>[components.length];
-            for (int i = 0; i < values.length; i++) {
-                String name = known.get(i);
-                boolean rowsId = name.equals("id") && field.isEmpty() && !node.has("id");
-                values[i] = rowsId ? getKey() : value(prefix + name, node.path(name), components[i].getGenericType());
-                types[i] = components[i].getType();
-            }
+            Object[] values = components.stream().map(component -> {
+                String name = component.getName();
+                boolean rowsId = name.equals("id") && node == row && !node.has("id");
+                return rowsId ? getKey() : value(prefix + name, node.path(name), component.getGenericType());
+            }).toArray();
             try {
-                Constructor<?> canonical = type.getDeclaredConstructor(types);
+                Constructor<?> canonical = type.getDeclaredConstructor(
+                        components.stream().map(RecordComponent::getType).toArray(Class[]::new));
                 canonical.setAccessible(true);
                 return canonical.newInstance(values);
             } catch (InvocationTargetException e) {
@@ -369,12 +283,12 @@ public final class Text {
 
         private Object value(String field, JsonNode node, Type type) {
             boolean missing = node.isMissingNode() || node.isNull();
-            if (!(type instanceof ParameterizedType generic)) {
+            if (type instanceof Class<?> plain) {
                 check(!missing, field, "is missing");
-                Class<?> plain = MethodType.methodType((Class<?>) type).unwrap().returnType();
                 boolean nested = plain.isRecord() && plain != Template.class;
                 return nested ? record(field, node, plain) : plain(field, node, plain);
             }
+            ParameterizedType generic = (ParameterizedType) type;
             Type[] held = generic.getActualTypeArguments();
             Type inner = held[held.length - 1];
             if (generic.getRawType() == Optional.class) {
@@ -398,31 +312,29 @@ public final class Text {
             } else if (type == boolean.class) {
                 check(node.isBoolean(), field, "has to be true or false");
                 return node.booleanValue();
-            } else if (type.isPrimitive()) {
-                boolean whole = type == int.class;
-                check(whole ? node.isIntegralNumber() && node.canConvertToInt() : node.isNumber(), field,
-                        "has to be a number");
-                return whole ? (Object) node.intValue() : node.doubleValue();
+            } else if (type == int.class) {
+                check(node.canConvertToInt(), field, "has to be a number");
+                return node.intValue();
+            } else if (type == double.class) {
+                check(node.isNumber(), field, "has to be a number");
+                return node.doubleValue();
             }
             check(node.isTextual(), field, "has to be text");
+            String text = node.textValue();
             try {
-                return fromText(field, node.textValue(), type);
+                if (type == Duration.class) {
+                    return Durations.parse(text);
+                } else if (type == Pattern.class) {
+                    return Pattern.compile(text);
+                } else if (type == Template.class) {
+                    Template template = new Template(origin + field, text);
+                    return team ? template.parsed() : template;
+                }
+                return type.isEnum() ? constant(text, type) : text;
             } catch (IllegalArgumentException e) {
-                throw new Problem(place(field) + (type == Pattern.class ? " is no pattern: " : " ")
-                        + safe(e.getMessage(), 200));
+                check(false, field, (type == Pattern.class ? "is no pattern: " : "") + safe(e.getMessage(), 200));
+                return null;
             }
-        }
-
-        private Object fromText(String field, String text, Class<?> type) {
-            if (type == Duration.class) {
-                return Durations.parse(text);
-            } else if (type == Pattern.class) {
-                return Pattern.compile(text);
-            } else if (type == Template.class) {
-                Template template = new Template(place(field), text);
-                return team ? template.parsed() : template;
-            }
-            return type.isEnum() ? constant(text, type) : text;
         }
 
         private static Object constant(String text, Class<?> type) {
@@ -434,14 +346,9 @@ public final class Text {
         }
     }
 
-    /**
-     * Times as people say them: {@code 10:12}, {@code 10 min ago}, {@code 2026-11-23 10:12}, ISO 8601. What has no
-     * offset is UTC, like everything in an incident.
-     */
+    /** Times as people say them: {@code 10:12}, {@code 10 min ago}, {@code 2026-11-23 10:12}, ISO 8601; in UTC. */
     public static final class Moment {
         private static final Pattern AGO = Pattern.compile("(?i)(\\d.{0,40}?)\\s+ago");
-        private static final Pattern UNIT =
-                Pattern.compile("\\s*(?:(d)ays?|(h)(?:ou)?rs?|(m)in(?:ute)?s?|(s)ec(?:ond)?s?|(?=[dhms]))");
         private static final Pattern CLOCK = Pattern.compile("(?i)(\\d{1,2}:\\d{2}(?::\\d{2})?)\\s*(?:Z|UTC)?");
         private static final Duration BEFORE_THE_INCIDENT = Duration.ofHours(12);
         private static final Duration LONG_AGO = Duration.ofDays(2);
@@ -466,8 +373,7 @@ public final class Text {
                         + " 2026-11-23T10:12:00Z (UTC)");
             }
             if (at.isAfter(now)) {
-                String today = now.toString().substring(0, 16);
-                throw new Problem(given + "is in the future: it is " + today + "Z now (times are UTC)");
+                throw new Problem(given + "is in the future: it is " + minute(now) + " now (times are UTC)");
             }
             return at;
         }
@@ -479,7 +385,7 @@ public final class Text {
                 return now;
             } else if (ago.matches()) {
                 String words = ago.group(1).toLowerCase(Locale.ROOT);
-                return now.minus(Durations.parse(UNIT.matcher(words).replaceAll("$1$2$3$4")));
+                return now.minus(Durations.parse(words.replaceAll("\\s*([dhms])[a-z]*\\s*", "$1")));
             } else if (clock.matches()) {
                 String time = clock.group(1);
                 return onClock(LocalTime.parse(time.length() % 3 == 1 ? "0" + time : time), now, began);

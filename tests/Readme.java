@@ -5,6 +5,7 @@ import java.util.*;
 import java.util.function.*;
 import java.util.regex.*;
 import java.util.stream.*;
+import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import runbook.*;
@@ -42,8 +43,8 @@ final class Readme {
         String what = block.group(1);
         String name = what.replaceFirst("^\\w+: ", "");
         String content = what.startsWith("screen: ") ? "```text\n" + screen(name) + "```\n"
-                : what.startsWith("options: ") ? options(CommandSpec.forAnnotatedObject(Run.commandOf(name)), 0, FIRST_SHARED)
-                : options(CommandSpec.forAnnotatedObject(Run.commandOf("triage")), FIRST_SHARED, ANY_HEADING);
+                : what.startsWith("options: ") ? options(name, 0, FIRST_SHARED)
+                : options("triage", FIRST_SHARED, ANY_HEADING);
         return "<!-- " + what + " -->\n" + content + "<!-- end -->";
     }
 
@@ -65,7 +66,9 @@ final class Readme {
                         .flatMap(List::stream)).map(line -> line + "\n").collect(Collectors.joining());
     }
 
-    private static String options(CommandSpec spec, int from, int to) {
+    private static String options(String step, int from, int to) {
+        Screen.Host host = new Screen.Host(Map.of(), Repository.ROOT, null, System.out, System.err);
+        CommandSpec spec = Cli.prepare(new CommandLine(Run.commandOf(step)), host).getCommandSpec();
         Stream<OptionSpec> own = spec.options().stream().filter(option -> !option.hidden() && !option.usageHelp()
                 && !option.versionHelp() && option.order() >= from && option.order() < to);
         String rows = own.sorted(Comparator.comparingInt(OptionSpec::order)).map(Readme::row).collect(Collectors.joining());

@@ -16,6 +16,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import runbook.*;
 import runbook.Text.Json;
 
@@ -159,6 +160,9 @@ class SettingsTest {
 
     @Command(name = "triage")
     static class OnAFullDisk implements Callable<Integer> {
+        @Mixin
+        Cli shared = new Cli();
+
         @Override
         public Integer call() throws IOException {
             throw new IOException("No space left on device");

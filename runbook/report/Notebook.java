@@ -266,7 +266,7 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
     // What was clean when it was written stays as it is, byte for byte. JSON keeps its form, a torn line is a text.
     private static String clean(String text) {
         try {
-            JsonNode json = Json.strict(text);
+            JsonNode json = Json.read(text);
             String before = Json.line(json);
             String clean = Key.mask(Json.line(Incident.Journal.redacted(json)));
             return alike(clean).equals(alike(before)) ? text : clean + "\n";
