@@ -60,7 +60,6 @@ import picocli.CommandLine.Option;
 import runbook.*;
 import runbook.Checks.Findings;
 import runbook.Checks.Group;
-import runbook.DecisionTree.Diagnosis;
 import runbook.Incident.Event;
 import runbook.Klaviyo.Account;
 import runbook.Klaviyo.Endpoint;
@@ -84,11 +83,6 @@ class Triage implements Callable<Integer> {
     private static final int MOST_FINDINGS = 4;
     private static final int MOST_COMMANDS = 3;
     private static final int ACCOUNTS_AT_ONCE = 20;
-    // P1 first, then P2 and P3, then what could not be told, then P4, then healthy.
-    /** What nobody but whoever ran this needs to hear of. */
-    private static final Set<Diagnosis> OURS_ALONE = Set.of(Diagnosis.HEALTHY, Diagnosis.KEY_OTHER,
-            Diagnosis.KEY_REPLACED, Diagnosis.REFUSED_ELSEWHERE);
-    private static final List<Integer> WORST_FIRST = List.of(11, 12, 13, Verdict.UNDECIDED, 14, 0);
 
     public static void main(String... args) {
         String said = String.join(" ", args) + " " + System.getenv("KLAVIYO_API_URL");
@@ -138,6 +132,7 @@ class Triage implements Callable<Integer> {
 
     private Screen screen;
     private Screen.Launcher launcher;
+    private Optional<Instant> paged = Optional.empty();
     private Optional<Incident> incident = Optional.empty();
     private List<Event> journal = List.of();
     private Map<String, Wording> wording;
@@ -148,22 +143,19 @@ class Triage implements Callable<Integer> {
     public Integer call() throws IOException {
         screen = shared.screen();
         launcher = shared.launcher();
-        Optional<Instant> paged = Optional.ofNullable(pagedAt)
+        paged = Optional.ofNullable(pagedAt)
                 .map(text -> Text.Moment.past("--paged-at", text, Instant.now(), Optional.empty()));
         Settings settings = settings();
         if (curl) {
             return curlCommands(settings);
-        }
-        if (accounts != null) {
+        } else if (accounts != null) {
             return fleet(settings);
         }
-        Verdict verdict = look(settings);
+        Verdict found = look(settings);
         if (preflight) {
-            return preflight(verdict);
+            return preflight(found);
         }
-        verdict = paged.isEmpty() ? verdict : verdict.since(paged.get());
-        verdict = writable ? record(verdict, paged) : verdict;
-        remember(verdict);
+        Verdict verdict = record(found);
         show(verdict);
         if (announce != null || post) {
             announce(verdict);
@@ -200,12 +192,13 @@ class Triage implements Callable<Integer> {
                 return Checks.Before.of(shared.host(), settings, journal);
             });
             // A drill brings a log of its own, to be looked at where something is wrong.
-            return Verdict.of(log != null || shared.sandbox().isEmpty() || !found.apiFails() ? found
-                    : found.with(AppLog.of(shared.sandbox().get().applicationLog())), wording);
+            boolean practised = log == null && shared.sandbox().isPresent() && found.apiFails();
+            return Verdict.of(practised ? found.with(AppLog.of(shared.sandbox().get().applicationLog())) : found,
+                    wording);
         }
     }
 
-    // ---- what is left behind
+    // ---- what is left behind: whatever goes wrong with that, the diagnosis goes on
 
     /** Finds the open incident. No other folder is opened where it cannot be read: nobody would look for that one. */
     private boolean findIncident() {
@@ -214,52 +207,48 @@ class Triage implements Callable<Integer> {
             journal = incident.isEmpty() ? List.of() : incident.get().journal().read().events();
             return true;
         } catch (IOException e) {
-            notWritten(e);
+            warn("the incident folder was not read, and nothing is written. The diagnosis below holds", e);
             return false;
         }
     }
 
-    /** Writes the verdict into the incident folder. Whatever goes wrong with that, the diagnosis goes on. */
-    private Verdict record(Verdict found, Optional<Instant> paged) {
-        boolean wrong = found.severity().isPresent();
-        if (!wrong && (incident.isEmpty() || !Files.isDirectory(incident.get().folder()))) {
-            incident = Optional.empty();
-            return found;
-        }
-        Verdict verdict = found.in(journal);
+    private Verdict record(Verdict found) {
+        Verdict verdict = paged.map(found::since).orElse(found);
+        boolean joins = incident.filter(one -> Files.isDirectory(one.folder())).isPresent();
         try {
+            if (verdict.healthy()) {
+                remember(verdict.findings());
+            }
+            if (!writable || !joins && verdict.severity().isEmpty()) {
+                incident = incident.filter(any -> joins);
+                return verdict;
+            }
+            verdict = verdict.in(journal);
             shared.incidents().beside().ifPresent(other -> warn("another incident is open, and not joined (an older "
                     + "one, or the name was mistyped): --incident " + other + " joins it"));
-            Incident folder = incident.orElseGet(() -> shared.incidents().opened(verdict.findings().at()));
-            opened = !Files.exists(folder.journal().file());
-            for (Event event : verdict.events(opened, paged, Optional.ofNullable(lead))) {
-                folder.append(event);
-            }
-            incident = Optional.of(folder);
-            String stamp = verdict.findings().at().truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[:-]", "");
-            folder.write("triage-" + stamp + ".json", Json.pretty(json(verdict)).getBytes(StandardCharsets.UTF_8));
-            journal = folder.journal().read().events();
+            write(verdict, incident.orElseGet(() -> shared.incidents().opened(found.findings().at())));
         } catch (IOException e) {
-            notWritten(e);
+            warn("not all is on record, where --incident names another folder it may be. The diagnosis below holds", e);
         }
         return verdict;
     }
 
-    private void notWritten(IOException why) {
-        warn("the incident folder was not written (" + Text.safe(Incident.why(why), 200)
-                + "): name another with --incident. The diagnosis below holds.");
+    private void write(Verdict verdict, Incident folder) throws IOException {
+        opened = !Files.exists(folder.journal().file());
+        for (Event event : verdict.events(opened, paged, Optional.ofNullable(lead))) {
+            folder.append(event);
+        }
+        incident = Optional.of(folder);
+        String stamp = verdict.findings().at().truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[:-]", "");
+        folder.write("triage-" + stamp + ".json", Json.pretty(json(verdict)).getBytes(StandardCharsets.UTF_8));
+        journal = folder.journal().read().events();
     }
 
     /** A healthy triage leaves no file behind but the last good state. */
-    private void remember(Verdict verdict) {
-        Findings found = verdict.findings();
-        if (found.account().isPresent() && verdict.healthy() && shared.drill().isEmpty()) {
-            try {
-                Key.LastGood.remember(shared.host(), found.account().get().id(), found.account().get().name(),
-                        found.scopes(), found.settings().key().orElseThrow(), found.at());
-            } catch (IOException e) {
-                warn("the last good state is not remembered: " + Text.safe(Incident.why(e), 200));
-            }
+    private void remember(Findings found) throws IOException {
+        if (found.account().isPresent() && shared.drill().isEmpty()) {
+            Key.LastGood.remember(shared.host(), found.account().get().id(), found.account().get().name(),
+                    found.scopes(), found.settings().key().orElseThrow(), found.at());
         }
     }
 
@@ -267,19 +256,24 @@ class Triage implements Callable<Integer> {
         shared.host().err().println("warning: " + message);
     }
 
+    private void warn(String message, IOException why) {
+        warn(message + ": " + Text.safe(Incident.why(why), 200));
+    }
+
     private JsonNode json(Verdict verdict) {
         return verdict.json(launcher, incident.map(Incident::toString).orElse(null));
     }
 
-    // ---- what people see
+    // ---- what people see: what is wrong, why, and what next
 
     private void show(Verdict verdict) {
         Findings found = verdict.findings();
         showVerdict(verdict);
-        if (isWell(verdict)) {
+        if (verdict.healthy() && !explain && !screen.verbose()) {
             showWell(found);
             return;
         }
+        screen.line();
         if (screen.verbose()) {
             showEverything(verdict);
         } else {
@@ -292,8 +286,7 @@ class Triage implements Callable<Integer> {
         screen.line();
         showNext(verdict.actions(launcher));
         if (screen.verbose()) {
-            screen.line("Not checked: " + notChecked(found));
-            screen.line("Spent " + Text.count(found.requestsSpent(), "request") + " of the account's quota");
+            screen.line(spent(found));
             screen.line();
             showVerdict(verdict);
         }
@@ -306,30 +299,24 @@ class Triage implements Callable<Integer> {
             case Verdict.UNDECIDED -> Mark.SKIP;
             default -> Mark.FAIL;
         };
-        boolean good = isWell(verdict) && !screen.quiet();
         // Elsewhere the log has a line of its own.
         String mute = screen.quiet() && verdict.findings().log().mute() ? "; the log told nothing of now" : "";
-        screen.verdict(mark, verdict.headline() + (good ? ", " + screen.time(verdict.findings().at()) : "") + mute
-                + drillWords());
-        if (!verdict.healthy()) {
-            screen.indented(2, shown(verdict.reason()));
+        String time = verdict.healthy() && !screen.quiet() ? ", " + screen.time(verdict.findings().at()) : "";
+        screen.verdict(mark, verdict.headline() + time + mute + drillWords());
+        if (verdict.healthy()) {
+            return;
         }
-        verdict.severity().ifPresent(severity -> screen.indented(2, due(verdict.respondBy().orElseThrow()) + " ("
-                + severity.words() + ")"));
-    }
-
-    private boolean isWell(Verdict verdict) {
-        return verdict.healthy() && !explain && !screen.verbose();
+        screen.indented(2, shown(verdict.reason()));
+        verdict.respondBy().ifPresent(by -> {
+            Duration late = Duration.between(by, Instant.now());
+            screen.indented(2, (late.isNegative() ? "Respond by " + screen.time(by) : "A response was due by "
+                    + screen.time(by) + ", " + Text.Durations.words(late) + " ago") + " ("
+                    + verdict.severity().orElseThrow().words() + ")");
+        });
     }
 
     private String shown(String reason) {
         return screen.verbose() ? reason : Text.safe(reason, 2 * screen.width() - 12);
-    }
-
-    private String due(Instant by) {
-        Duration late = Duration.between(by, Instant.now());
-        return late.isNegative() ? "Respond by " + screen.time(by)
-                : "A response was due by " + screen.time(by) + ", " + Text.Durations.words(late) + " ago";
     }
 
     private String drillWords() {
@@ -337,9 +324,16 @@ class Triage implements Callable<Integer> {
         return shared.drill().map(scenario -> " (DRILL" + space + scenario + ")").orElse("");
     }
 
+    private static String spent(Findings found) {
+        String skipped = found.checks().stream().filter(check -> check.outcome() == Outcome.SKIPPED).map(Check::name)
+                .collect(Collectors.joining(", "));
+        return Text.count(found.requestsSpent(), "request") + " spent; not checked: "
+                + (skipped.isEmpty() ? "nothing" : skipped);
+    }
+
     private void showWell(Findings found) {
         screen.indented(2, found.account().map(account -> Text.safe(account.toString(), 34) + ", ").orElse("")
-                + Text.count(found.requestsSpent(), "request") + " spent; not checked: " + notChecked(found));
+                + spent(found));
         // Beside a log that was given, what the vendor announces and errors of before are worth a line on a good day.
         Group.show(screen, told(found).stream().filter(group -> group.name().matches("app-log|status-page|app-errors"))
                 .toList(), 1);
@@ -356,25 +350,20 @@ class Triage implements Callable<Integer> {
     /** What is not well, but for what the reason above has told in the same words. */
     private void showWrong(Verdict verdict) {
         String reason = shown(verdict.reason());
-        List<Group> rest = told(verdict.findings()).stream().filter(group -> !reason.contains(group.text())).toList();
-        String also = verdict.also().stream().map(Diagnosis::id).limit(3).collect(Collectors.joining(", "));
-        if (!rest.isEmpty()) {
-            screen.line();
-            Group.show(screen, rest, MOST_FINDINGS);
-        }
-        if (!also.isEmpty()) {
-            screen.indented(2, "Also: " + also);
+        Group.show(screen, told(verdict.findings()).stream().filter(group -> !reason.contains(group.text())).toList(),
+                MOST_FINDINGS);
+        if (!verdict.also().isEmpty()) {
+            screen.indented(2, "Also: " + verdict.also().stream().limit(3).collect(Collectors.joining(", ")));
         }
     }
 
     private void showEverything(Verdict verdict) {
-        screen.line();
         Group.show(screen, verdict.findings().checks().stream().map(Group::of).toList(), Integer.MAX_VALUE);
         screen.line();
         verdict.path().forEach(step -> screen.indented(2, step.question() + " " + screen.either("→", "->") + " "
                 + step.answer()));
         screen.line();
-        verdict.also().forEach(also -> screen.marked(Mark.WARN, also.id(), 0, verdict.reason(also)));
+        verdict.also().forEach(also -> screen.marked(Mark.WARN, also, 0, verdict.reason(also)));
         verdict.consequences().forEach(one -> screen.marked(Mark.WARN, "consequence", 0, one));
     }
 
@@ -386,9 +375,9 @@ class Triage implements Callable<Integer> {
     }
 
     private void showNext(List<Verdict.Action> actions) {
+        launcher.notes().forEach(note -> screen.indented(2, note));
         int shown = 0;
         int commands = 0;
-        launcher.notes().forEach(note -> screen.indented(2, note));
         while (shown < actions.size() && (screen.verbose() || commands < MOST_COMMANDS && shown <= MOST_COMMANDS)) {
             Verdict.Action next = actions.get(shown++);
             screen.item("  " + shown + ". ", next.text());
@@ -406,28 +395,25 @@ class Triage implements Callable<Integer> {
         }
     }
 
-    private static String notChecked(Findings found) {
-        String skipped = found.checks().stream().filter(check -> check.outcome() == Outcome.SKIPPED).map(Check::name)
-                .collect(Collectors.joining(", "));
-        return skipped.isEmpty() ? "nothing" : skipped;
-    }
-
     // ---- telling people
 
     private void announce(Verdict verdict) {
-        if (OURS_ALONE.contains(verdict.diagnosis()) && journal.isEmpty()) {
+        if (verdict.healthy() && journal.isEmpty()) {
             screen.line("Nothing to tell people: nothing is known to fail, and no incident is open");
             return;
         }
-        Settings.Templates texts = shared.templates();
-        Message message = Message.of(texts, verdict.diagnosis().id(), verdict.severity().map(Enum::name).orElse(""),
-                Message.State.of(journal), Instant.now().truncatedTo(ChronoUnit.SECONDS), journal,
-                new Message.Known(shared.drill(), lead, null, null, false));
+        // Where no incident is open, this look is all that is known.
+        List<Event> known = !journal.isEmpty() ? journal : List.of(Event.now("triage", Event.DIAGNOSED, "", Map.of(
+                "diagnosis", verdict.diagnosis(), "severity", verdict.severity().map(Enum::name).orElse(""))));
+        Message message = Message.of(shared.templates(), Message.State.of(known),
+                Instant.now().truncatedTo(ChronoUnit.SECONDS), known,
+                new Message.Known(shared.drill(), lead, null, null, verdict.healthy()));
         if (announce == Audience.internal || announce == Audience.both) {
-            draft("Internal message", message.internal(texts));
+            draft("Internal message", message.internal());
         }
         if (announce == Audience.external || announce == Audience.both) {
-            draft("External message", message.external(texts));
+            draft("External message", message.external()
+                    .orElse("None: how bad it is for customers is not known, and nothing is drafted that nobody knows"));
         }
         if (post) {
             post(Http.of(verdict.findings().settings()), message);
@@ -451,17 +437,17 @@ class Triage implements Callable<Integer> {
             screen.marked(Mark.WARN, "slack", 0, "not posted: set " + Slack.VARIABLE);
             return;
         }
-        Slack.Posted posted = Slack.post(http, webhook.get(), message.forSlack(shared.templates()), shared.timeout());
+        Slack.Posted posted = Slack.post(http, webhook.get(), message.forSlack(), shared.timeout());
         screen.marked(posted.accepted() ? Mark.OK : Mark.FAIL, "slack", 0,
                 posted.accepted() ? "posted" : "not posted: " + posted.why());
         if (posted.accepted() && incident.isPresent()) {
             String state = message.state().word();
             try {
                 incident.get().append(Event.now("triage", Event.ANNOUNCED, "internal message posted to Slack: " + state,
-                        Map.of("audience", "internal", "state", state, "text", message.internal(shared.templates()),
+                        Map.of("audience", "internal", "state", state, "text", message.internal(),
                                 "drill", shared.drill().orElse(""))));
             } catch (IOException e) {
-                warn("posted, but not journalled: " + Text.safe(Incident.why(e), 200));
+                warn("posted, but not journalled", e);
             }
         }
     }
@@ -469,9 +455,9 @@ class Triage implements Callable<Integer> {
     // ---- many accounts
 
     private record Result(String name, Verdict verdict) {
-        private String reason() {
-            Check auth = verdict.findings().auth().check();
-            return verdict.reason() + (auth.outcome() == Outcome.SKIPPED ? "; " + auth.summary() : "");
+        private Group shown() {
+            return new Group(List.of(verdict.name()), verdict.healthy() ? Outcome.OK : Outcome.FAIL,
+                    name + (verdict.healthy() ? "" : ": " + verdict.reason()));
         }
     }
 
@@ -488,28 +474,25 @@ class Triage implements Callable<Integer> {
             List<CompletableFuture<Result>> running = all.stream().map(account -> CompletableFuture.supplyAsync(() ->
                     new Result(account.name(), Verdict.of(checks.again(once, account, shared.host()), wording)), pool))
                     .toList();
-            List<Result> worstFirst = running.stream().map(CompletableFuture::join)
-                    .sorted(Comparator.comparing(result -> WORST_FIRST.indexOf(result.verdict.exitCode()))).toList();
-            show(worstFirst);
-            return worstFirst.get(0).verdict.exitCode();
+            return show(running.stream().map(CompletableFuture::join)
+                    .sorted(Comparator.comparing(one -> one.verdict.rank())).toList());
         } finally {
             pool.shutdownNow();
         }
     }
 
-    private void show(List<Result> worstFirst) {
-        Group.show(screen, worstFirst.stream().map(one -> new Group(List.of(one.verdict.name()),
-                one.verdict.healthy() ? Outcome.OK : Outcome.FAIL, one.name
-                + (one.verdict.healthy() ? "" : ": " + one.reason()))).toList(), Integer.MAX_VALUE);
-        long wrong = worstFirst.stream().filter(result -> !result.verdict.healthy()).count();
+    private int show(List<Result> worstFirst) {
+        Group.show(screen, worstFirst.stream().map(Result::shown).toList(), Integer.MAX_VALUE);
+        long wrong = worstFirst.stream().filter(one -> !one.verdict.healthy()).count();
         screen.line();
         screen.line(wrong == 0 ? "All healthy" : wrong + " of " + worstFirst.size() + " not healthy, the worst first");
         if (shared.json()) {
-            List<ObjectNode> all = worstFirst.stream().map(result -> ((ObjectNode) result.verdict.json(launcher, null))
-                    .put("name", result.name).put("reason", result.reason())).toList();
+            List<ObjectNode> all = worstFirst.stream()
+                    .map(one -> one.verdict.json(launcher, null).put("name", one.name)).toList();
             shared.print(Json.of(Map.of("schema", 1, "at", Instant.now().truncatedTo(ChronoUnit.MILLIS),
                     "accounts", all, "advice", all.get(0).path("advice"))));
         }
+        return worstFirst.get(0).verdict.exitCode();
     }
 
     // ---- in peacetime
@@ -538,10 +521,7 @@ class Triage implements Callable<Integer> {
                     + " --drill, or let one stay (" + launcher.command("sandbox") + " " + shared.drill().get() + ")");
         }
         Map<String, String> commands = Klaviyo.curl(settings);
-        commands.forEach((check, command) -> {
-            screen.line("# " + check);
-            screen.command(0, command);
-        });
+        commands.forEach((check, command) -> screen.verbatim("# " + check + "\n" + command));
         if (shared.json()) {
             shared.print(Json.of(Map.of("schema", 1, "commands", commands)));
         }

@@ -15,24 +15,6 @@ import runbook.Verdict.Severity;
  * runbook's definitions. What to do then stands in {@code templates/diagnoses.json}.
  */
 public final class DecisionTree {
-    /** What can be wrong, in the order in which the worse leads where two have the same severity. */
-    public enum Diagnosis {
-        KLAVIYO_OUTAGE, SILENT_OUTAGE, UNCONFIRMED_OUTAGE, LOAD_SHED, NETWORK, TOKEN_EXPIRED, KEY_REPLACED, KEY_OTHER,
-        REFUSED_ELSEWHERE, KEY_INVALID, KEY_MALFORMED, STALE_APP_KEY, REVISION_RETIRED, CDN_BLOCKED, RUNAWAY_LOOP,
-        RATE_LIMITED, SERVER_ERROR, KLAVIYO_DEGRADED, KLAVIYO_SLOW, SCOPE_MISSING, PAYLOAD_INVALID, PARTIAL,
-        APP_UNHEALTHY, WEBHOOK_DOWN, WEBHOOK_CERTIFICATE, REVISION_FALLING_FORWARD, QUOTA_LOW, REVISION_DEPRECATED,
-        MONITORING_GAP, KEY_MISSING, INDETERMINATE, HEALTHY;
-
-        /** The name that JSON, journal and templates use: {@code klaviyo-outage}. */
-        public String id() {
-            return name().toLowerCase(Locale.ROOT).replace('_', '-');
-        }
-
-        private static Diagnosis of(String id) {
-            return valueOf(id.toUpperCase(Locale.ROOT).replace('-', '_'));
-        }
-    }
-
     /** A line that ends in a question mark asks; {@code a / b} is either answer; {@code see NAME} goes on there. */
     private static final List<String> TREE = """
         Is Klaviyo API returning errors?
@@ -42,46 +24,45 @@ public final class DecisionTree {
         │   │   What status code?
         │   │   ├── 401 → see THE KEY
         │   │   ├── 403
-        │   │   │   Which calls are refused?
-        │   │   │   ├── those with a key that was replaced → key-replaced: load the new one into this shell
-        │   │   │   ├── every call → P1 scope-missing: check the key's scopes
-        │   │   │   ├── several endpoints → P2 scope-missing: check the key's scopes
-        │   │   │   └── one endpoint → P3 scope-missing: check the key's scopes
+        │   │   │   How much of it is refused?
+        │   │   │   ├── all with a key that was replaced → key-replaced: load the new one into this shell
+        │   │   │   ├── nearly all requests → P1 scope-missing: check the key's scopes
+        │   │   │   ├── some requests → P2 scope-missing: check the key's scopes
+        │   │   │   └── one endpoint alone → P3 scope-missing: check the key's scopes
         │   │   ├── 403 that names no scope, on most endpoints or beside 5xx
         │   │   │   Does status.klaviyo.com show an incident?
         │   │   │   ├── yes → see KLAVIYO'S OUTAGE
         │   │   │   └── no / not seen
-        │   │   │       Do nearly all requests fail?
-        │   │   │       ├── yes → P1 load-shed: not a scope: enable fallback mode, queue, tell stakeholders
-        │   │   │       └── no → P2 load-shed: not a scope: queue and retry, also what was refused with 403
+        │   │   │       How much of it fails?
+        │   │   │       ├── nearly all requests → P1 load-shed: not a scope: enable fallback mode, queue, tell stakeholders
+        │   │   │       └── some requests / one endpoint alone → P2 load-shed: queue and retry, what got a 403 too
         │   │   ├── 403 from the CDN
-        │   │   │   Is every request stopped?
-        │   │   │   ├── yes → P1 cdn-blocked: not a scope: our address or client is blocked
-        │   │   │   └── no → P2 cdn-blocked: not a scope: our address or client is blocked
+        │   │   │   How much of it is blocked?
+        │   │   │   ├── nearly all requests → P1 cdn-blocked: not a scope: our address or client is blocked
+        │   │   │   └── some requests / one endpoint alone → P2 cdn-blocked: our address or client is blocked
         │   │   ├── 429 → see THE LIMIT
         │   │   ├── 400 → P3 payload-invalid: payload validation error
         │   │   ├── revision refused
-        │   │   │   Does one endpoint only refuse it?
-        │   │   │   ├── yes → P3 revision-retired: this revision may not have it: move to a supported one
-        │   │   │   └── no → P1 revision-retired: move to a supported revision
+        │   │   │   How much of it refuses that?
+        │   │   │   ├── one endpoint alone → P3 revision-retired: this revision may not have it: move to a supported one
+        │   │   │   └── some requests / nearly all requests → P1 revision-retired: move to a supported revision
         │   │   ├── other 4xx → P3 partial: check that endpoint
         │   │   ├── 5xx or no answer
         │   │   │   Does status.klaviyo.com show an incident?
         │   │   │   ├── yes → see KLAVIYO'S OUTAGE
-        │   │   │   ├── no
-        │   │   │   │   Do nearly all requests fail?
-        │   │   │   │   ├── yes → P1 silent-outage: treat as an outage, open a ticket at Klaviyo
-        │   │   │   │   └── no → see SOME FAIL
-        │   │   │   └── not seen
-        │   │   │       Do nearly all requests fail?
-        │   │   │       ├── yes → P1 unconfirmed-outage: treat as an outage, see the page from elsewhere
-        │   │   │       └── no → see SOME FAIL
+        │   │   │   └── no / not seen
+        │   │   │       How much of it fails?
+        │   │   │       ├── nearly all requests
+        │   │   │       │   Was the page seen?
+        │   │   │       │   ├── yes → P1 silent-outage: treat as an outage, open a ticket at Klaviyo
+        │   │   │       │   └── no → P1 unconfirmed-outage: treat as an outage, see the page from elsewhere
+        │   │   │       ├── some requests → P2 server-error: likely intermittent: retry with backoff
+        │   │   │       └── one endpoint alone → P3 partial: check that endpoint
         │   │   └── not Klaviyo's answer
         │   │       Does any answer come from Klaviyo?
         │   │       ├── yes → P3 partial: check that endpoint
         │   │       └── no → network: this machine cannot tell: ask another before anybody is paged
-        │   ├── our application can → network: this machine cannot tell: ask another before anybody is paged
-        │   └── no → network: this machine cannot tell: ask another before anybody is paged
+        │   └── no / our application alone can → network: this machine cannot tell: ask another before anybody is paged
         │   see OUR SIDE
         ├── no
         │   Does status.klaviyo.com show an incident?
@@ -117,14 +98,9 @@ public final class DecisionTree {
         └── no → P2 rate-limited: rate limit hit: reduce concurrency
 
         KLAVIYO'S OUTAGE
-        Do nearly all requests fail?
-        ├── yes → P1 klaviyo-outage: enable fallback mode, monitor the status page, tell stakeholders
-        └── no → P2 klaviyo-degraded: retry with backoff, monitor the status page, tell stakeholders
-
-        SOME FAIL
-        Is it one endpoint only, each time?
-        ├── yes → P3 partial: check that endpoint
-        └── no → P2 server-error: likely intermittent: retry with backoff
+        How much of it fails?
+        ├── nearly all requests → P1 klaviyo-outage: enable fallback mode, monitor the status page, tell stakeholders
+        └── some requests / one endpoint alone → P2 klaviyo-degraded: retry with backoff, monitor the status page
 
         OUR SIDE
         Is our app healthy?
@@ -143,13 +119,13 @@ public final class DecisionTree {
         ├── 401, and the key here was replaced → P1 stale-app-key: the app may hold the old one: restart it
         ├── 401, and the key is fine here → P1 stale-app-key: the app holds an old key: restart it
         ├── 401, and no key was judged here → P1 key-invalid: key revoked or rotated: verify and rotate
-        ├── 403 → P3 scope-missing: check the key's scopes
         ├── 403 on nearly all calls → P1 scope-missing: check the key's scopes
+        ├── 403 / 403 on some calls only / 403 on fewer calls than another error → P3 scope-missing: check its scopes
         ├── 403, and the app has another key than here → P3 stale-app-key: the app holds an old key: restart it
         ├── 429 → see THE LIMIT
         ├── no 429 yet, and one caller runs away → P3 runaway-loop: stop that caller
         ├── 400 → P3 payload-invalid: payload validation error
-        ├── 410 → P1 revision-retired: the app pins a retired revision
+        ├── 410 / 410 on nearly all calls → P1 revision-retired: the app pins a retired revision
         ├── 410 on some calls only → P2 revision-retired: part of the app pins a retired revision
         ├── 410 on fewer calls than another error → P3 revision-retired: part of the app pins a retired revision
         ├── other 4xx → P3 payload-invalid: what the app sends or asks for is refused
@@ -179,16 +155,19 @@ public final class DecisionTree {
     public record Step(String question, String answer) { }
 
     /**
-     * A leaf that was reached: what is wrong, how bad (null where that cannot be said), the way there, and the lines of
-     * the tree that it took.
+     * A leaf that was reached: the diagnosis by its id, how bad it is (null where that cannot be said), the way there,
+     * and the lines of the tree that it took.
      */
-    public record Case(Diagnosis diagnosis, Severity severity, List<Step> path, List<Integer> lines) {
-        /** P1 to P3, then what could not be told, then P4. */
-        int rank() {
-            return severity == null ? 5 : severity.ordinal() * 2;
+    public record Case(String diagnosis, Severity severity, List<Step> path, List<Integer> lines) {
+        /** Triage's exit code for it. */
+        int exitCode() {
+            int unknown = diagnosis.equals(HEALTHY) ? 0 : Verdict.UNDECIDED;
+            return severity == null ? unknown : severity.exitCode();
         }
     }
 
+    /** What holds where nothing else does. */
+    static final String HEALTHY = "healthy";
     private static final Pattern BRANCH = Pattern.compile("[├└]── (.+?)(?: → (.*))?");
     private static final Pattern LEAF = Pattern.compile("(?:(P\\d) )?([a-z-]+): .*");
     private static final Pattern WORDS = Pattern.compile("[^│ ]");
@@ -213,31 +192,27 @@ public final class DecisionTree {
     // From a line on, as far as its column goes: what stands further right hangs under a branch.
     private void walk(int from, int column, List<Step> path, List<Integer> lines) {
         String question = "";
-        List<Integer> seen = lines;
-        Object answer = "";
+        Set<String> answers = Set.of();
+        List<Integer> asked = lines;
         for (int i = from; i < TREE.size() && column(i) >= column; i++) {
             String words = TREE.get(i).substring(column);
             Matcher branch = BRANCH.matcher(words);
-            if (column(i) == column && branch.matches()) {
+            if (column(i) > column) {
+                continue;
+            } else if (branch.matches()) {
                 for (String label : branch.group(1).split(" / ")) {
-                    if (holds(label, answer)) {
-                        List<Step> longer = and(path, new Step(question, label));
-                        follow(branch.group(2), i, column + INDENT, longer, and(seen, i));
+                    if (answers.contains(label)) {
+                        follow(branch.group(2), i, column + INDENT, and(path, new Step(question, label)), and(asked, i));
                     }
                 }
-            } else if (column(i) == column && words.endsWith("?")) {
+            } else if (words.endsWith("?")) {
                 question = words;
-                answer = answer(question);
-                seen = and(lines, i);
-            } else if (column(i) == column) {
+                answers = answers(question);
+                asked = and(lines, i);
+            } else {
                 follow(words.replaceFirst("^→ ", ""), i, column, path, and(lines, i));
             }
         }
-    }
-
-    private static boolean holds(String label, Object answer) {
-        String plain = answer instanceof Boolean yes ? (yes ? "yes" : "no") : answer.toString();
-        return answer instanceof Set<?> several ? several.contains(label) : plain.equals(label);
     }
 
     private void follow(String to, int line, int column, List<Step> path, List<Integer> lines) {
@@ -248,7 +223,7 @@ public final class DecisionTree {
             walk(TREE.indexOf(to.substring("see ".length())) + 1, 0, path, lines);
         } else if (leaf.matches()) {
             Severity severity = leaf.group(1) == null ? null : Severity.valueOf(leaf.group(1));
-            cases.add(new Case(Diagnosis.of(leaf.group(2)), severity, path, lines));
+            cases.add(new Case(leaf.group(2), severity, path, lines));
         }
     }
 
@@ -269,44 +244,58 @@ public final class DecisionTree {
                 .toList();
     }
 
-    // ---- the answers
+    // ---- the answers, of which several may hold at once
 
-    // Yes or no, one answer, or several that hold at once.
-    private Object answer(String question) {
+    private Set<String> answers(String question) {
         return switch (question) {
-            case "Is Klaviyo API returning errors?" -> apiReturnsErrors();
-            case "Can we reach anything?" -> onlyOurAppReachesIt() ? "our application can" : somethingIsReached();
+            case "Is Klaviyo API returning errors?" -> Set.of(apiReturnsErrors());
+            case "Can we reach anything?" -> onlyOurAppReachesIt() ? Set.of("our application alone can")
+                    : yes(somethingIsReached());
             case "What status code?" -> statusCodes();
-            case "Which calls are refused?" -> refusedCalls();
-            case "Does status.klaviyo.com show an incident?" -> page();
-            case "Do nearly all requests fail?" -> failingShare() >= NEARLY_ALL;
-            case "Is every request stopped?" -> share(Symptom.CDN_BLOCK::equals) == 1;
-            case "Does one endpoint only refuse it?" -> found.showing(Symptom.REVISION::equals).size() == 1
-                    && !found.appSees("410");
-            case "Does any answer come from Klaviyo?" -> klaviyoAnswers();
-            case "Is the API slow?" -> found.endpoints().stream().filter(ApiChecks.Probe::slow).count() * 2
-                    > found.endpoints().size();
-            case "Is it a major outage?" -> found.status().admitsMajorOutage();
-            case "What is the key?" -> keyKind();
-            case "Is it one caller's doing, by the application's log?" -> found.log().loop().isPresent();
-            case "Is it one endpoint only, each time?" -> oneEndpointFails();
-            case "Is our app healthy?" -> applicationHealth();
+            case "How much of it is refused?" -> Set.of(found.before().replacedAt().isPresent()
+                    ? "all with a key that was replaced" : extent(Symptom.FORBIDDEN::equals));
+            case "How much of it is blocked?" -> Set.of(extent(Symptom.CDN_BLOCK::equals));
+            case "How much of it refuses that?" -> Set.of(extent(Symptom.REVISION::equals));
+            case "How much of it fails?" -> Set.of(extent(this::failing));
+            case "Does status.klaviyo.com show an incident?" -> Set.of(page());
+            case "Was the page seen?" -> yes(found.status().seen());
+            case "Does any answer come from Klaviyo?" -> yes(klaviyoAnswers());
+            case "Is the API slow?" -> yes(found.endpoints().stream().filter(ApiChecks.Probe::slow).count() * 2
+                    > found.endpoints().size());
+            case "Is it a major outage?" -> yes(found.status().admitsMajorOutage());
+            case "What is the key?" -> Set.of(keyKind());
+            case "Is it one caller's doing, by the application's log?" -> yes(found.log().loop().isPresent());
+            case "Is our app healthy?" -> Set.of(applicationHealth());
             case "Which errors does our app get from Klaviyo?" -> applicationErrors();
-            case "Are webhooks arriving?" -> webhooks();
-            case "Is the key as it is stored fit to be sent?" -> storedKey();
-            case "Is the API revision supported?" -> revision();
-            case "Is a tenth of each quota left?" -> found.limits().low().isEmpty();
-            case "Does all that we watch with answer?" -> !found.errors().check().state().equals("unavailable")
-                    && (found.status().seen() || found.status().check().outcome() == Outcome.SKIPPED);
+            case "Are webhooks arriving?" -> Set.of(found.webhook().state().startsWith("no:") && cutOff()
+                    ? "not seen from here" : found.webhook().state());
+            case "Is the key as it is stored fit to be sent?" -> Set.of(storedKey());
+            case "Is the API revision supported?" -> Set.of(found.revision().state()
+                    + (found.revision().state().equals("no: retired") && found.keyIsAccepted() ? ", and still answered" : ""));
+            case "Is a tenth of each quota left?" -> yes(found.limits().low().isEmpty());
+            case "Does all that we watch with answer?" -> yes(!found.errors().check().state().equals("unavailable")
+                    && (found.status().seen() || found.status().check().outcome() == Outcome.SKIPPED));
             default -> throw new IllegalStateException("nobody answers: " + question);
         };
     }
 
-    private String apiReturnsErrors() {
-        String unasked = found.settings().key().isEmpty() ? "not asked: no key" : "could not tell";
-        String asked = found.apiFails() ? "yes" : "no";
-        return found.symptoms().isEmpty() ? unasked : asked;
+    private static Set<String> yes(boolean so) {
+        return Set.of(so ? "yes" : "no");
     }
+
+    private String apiReturnsErrors() {
+        if (found.symptoms().isEmpty()) {
+            return found.settings().key().isEmpty() ? "not asked: no key" : "could not tell";
+        }
+        return found.apiFails() ? "yes" : "no";
+    }
+
+    private String page() {
+        String unseen = found.status().seen() ? "no" : "not seen";
+        return found.status().admitsTrouble() ? "yes" : unseen;
+    }
+
+    // ---- whose network it is
 
     /** Whether any server outside our own network answered, or at least let us connect. */
     private boolean somethingIsReached() {
@@ -314,16 +303,16 @@ public final class DecisionTree {
                 || found.status().seen() || found.status().check().http() != null;
     }
 
-    /** Whether nothing of Klaviyo's answers here, while the application's calls go well and the page is green. */
-    boolean onlyOurAppReachesIt() {
-        boolean theirs = found.symptoms().keySet().stream().anyMatch(symptom ->
-                symptom != Symptom.NO_ANSWER && symptom != Symptom.CDN_BLOCK && symptom != Symptom.FOREIGN);
-        return !theirs && found.app().state().equals("yes") && found.errors().check().state().equals("counted")
-                && !found.appSees(".*") && found.status().seen() && !found.status().admitsTrouble();
-    }
-
     private static boolean reached(Http.Answer answer) {
         return !(answer instanceof Http.Fault fault) || !fault.kind().unreached() && fault.kind() != Http.Kind.TIMEOUT;
+    }
+
+    /** Whether nothing of Klaviyo's answers here, while the application's calls go well and the page is green. */
+    boolean onlyOurAppReachesIt() {
+        Set<Symptom> ours = EnumSet.of(Symptom.NO_ANSWER, Symptom.CDN_BLOCK, Symptom.FOREIGN);
+        return ours.containsAll(found.symptoms().keySet()) && found.app().state().equals("yes")
+                && found.errors().check().state().equals("counted") && !found.appSees(".*")
+                && page().equals("no");
     }
 
     private boolean klaviyoAnswers() {
@@ -333,6 +322,12 @@ public final class DecisionTree {
     /** Whether what this machine sees is its own network's doing: what else it cannot reach says nothing. */
     private boolean cutOff() {
         return !somethingIsReached() || !found.symptoms().isEmpty() && !klaviyoAnswers();
+    }
+
+    // ---- what the API answers
+
+    private boolean gets(Symptom symptom) {
+        return found.symptoms().containsKey(symptom);
     }
 
     private Set<String> statusCodes() {
@@ -354,32 +349,15 @@ public final class DecisionTree {
                 || found.showing(Symptom.FORBIDDEN::equals).size() * 2 > found.endpoints().size());
     }
 
-    private String refusedCalls() {
-        String some = forbidden().size() <= 1 ? "one endpoint" : "several endpoints";
-        if (found.before().replacedAt().isPresent()) {
-            return "those with a key that was replaced";
-        }
-        return share(Symptom.FORBIDDEN::equals) == 1 ? "every call" : some;
+    /** Endpoints that show some symptoms; a 403 on accounts and webhooks, which a key may do without, is none. */
+    List<String> showing(Predicate<Symptom> some) {
+        return found.showing(some).stream().filter(name -> !some.test(Symptom.FORBIDDEN)
+                || !name.equals("accounts") && !name.equals("webhooks")).toList();
     }
 
-    /** Endpoints refused with 403, but for accounts and webhooks, which a key may do without. */
-    List<String> forbidden() {
-        return found.showing(Symptom.FORBIDDEN::equals).stream()
-                .filter(name -> !name.equals("accounts") && !name.equals("webhooks")).toList();
-    }
-
-    private boolean gets(Symptom symptom) {
-        return found.symptoms().containsKey(symptom);
-    }
-
-    private String page() {
-        String unseen = found.status().seen() ? "no" : "not seen";
-        return found.status().admitsTrouble() ? "yes" : unseen;
-    }
-
-    /** The share of API requests that failed on Klaviyo's side, 0 to 1. */
-    double failingShare() {
-        return share(Symptom::failure) + (shedsLoad() ? share(Symptom.FORBIDDEN::equals) : 0);
+    /** Whether it is Klaviyo's own trouble. */
+    boolean failing(Symptom symptom) {
+        return symptom.failure() || symptom == Symptom.FORBIDDEN && shedsLoad();
     }
 
     /** The share of API requests with some symptoms, 0 to 1. */
@@ -390,42 +368,49 @@ public final class DecisionTree {
                 .mapToInt(Map.Entry::getValue).sum() / (double) Math.max(1, all);
     }
 
-    /** One endpoint fails each time it is asked, and no other ever does. */
-    private boolean oneEndpointFails() {
-        List<String> names = found.showing(Symptom::failure);
-        return names.size() == 1 && found.answers().get(names.get(0)).stream().map(Symptom::of)
-                .allMatch(Symptom::failure);
+    /** How much of what was asked shows some symptoms. One endpoint alone shows them each time, and no other ever. */
+    private String extent(Predicate<Symptom> some) {
+        List<String> names = showing(some);
+        boolean alone = names.size() == 1
+                && found.answers().get(names.get(0)).stream().map(Symptom::of).allMatch(some);
+        String less = alone ? "one endpoint alone" : "some requests";
+        return share(some) >= NEARLY_ALL ? "nearly all requests" : less;
     }
+
+    // ---- the key
 
     private String keyKind() {
+        boolean replaced = found.before().replacedAt().isPresent();
         if (found.settings().key().map(Key::token).orElse(false)) {
             return "an OAuth token";
-        } else if (found.before().replacedAt().isEmpty() && applicationHasAnotherKey()) {
+        } else if (!replaced && applicationHasAnotherKey()) {
             return "not the application's, which works";
         }
-        String fit = found.before().replacedAt().isPresent() ? "replaced since" : "fit, and refused";
         // Where the bare key is refused as well, that is the trouble, and how it is stored comes second.
         boolean bare = found.settings().key().map(key -> key.cleaned().faults().isEmpty()).orElse(false);
-        return found.keyFaults().isEmpty() || bare && gets(Symptom.UNAUTHORIZED) ? fit : "unfit to be sent";
-    }
-
-    /** Whether the application's own key is taken, by what is seen of its calls, and is not the one in this shell. */
-    private boolean applicationHasAnotherKey() {
-        String theirs = found.applicationsKey();
-        // Where other errors than those of a key are what ails it, its key is not the trouble.
-        boolean suffers = found.appSees(".*");
-        boolean looked = suffers || found.errors().check().state().equals("counted")
-                || found.log().check().state().equals("recent");
-        boolean other = theirs.isEmpty() ? looked : found.applicationHasOtherKey();
-        String health = found.app().state();
-        boolean taken = suffers || health.equals("yes") || health.equals("degraded") && looked;
-        return other && taken && !found.appSees("401");
+        boolean unfit = !found.keyFaults().isEmpty() && !(bare && gets(Symptom.UNAUTHORIZED));
+        String fit = replaced ? "replaced since" : "fit, and refused";
+        return unfit ? "unfit to be sent" : fit;
     }
 
     private String storedKey() {
         String unfit = applicationHasAnotherKey() ? "no, and the application works" : "no";
         return found.keyFaults().isEmpty() ? "yes" : unfit;
     }
+
+    /** Whether the application's own key is taken, by what is seen of its calls, and is not the one in this shell. */
+    private boolean applicationHasAnotherKey() {
+        // Where other errors than those of a key are what ails it, its key is not the trouble.
+        boolean suffers = found.appSees(".*");
+        boolean looked = suffers || found.errors().check().state().equals("counted")
+                || found.log().check().state().equals("recent");
+        boolean other = found.applicationsKey().isEmpty() ? looked : found.applicationHasOtherKey();
+        String health = found.app().state();
+        boolean taken = suffers || health.equals("yes") || health.equals("degraded") && looked;
+        return other && taken && !found.appSees("401");
+    }
+
+    // ---- our side
 
     private String applicationHealth() {
         String state = found.app().state();
@@ -447,22 +432,15 @@ public final class DecisionTree {
     }
 
     private Set<String> applicationErrors() {
-        Set<String> answers = Stream.of("429", "400").filter(found::appSees).collect(Collectors.toSet());
-        if (found.appSees("410")) {
-            answers.add(found.onSomeCalls("410") ? "410 on " + some("410") : "410");
-        }
+        Set<String> answers = Stream.of("429", "400", "410").filter(found::appSees)
+                .map(status -> status.equals("410") ? status + onCalls(status) : status).collect(Collectors.toSet());
         if (found.appSees("401")) {
-            boolean some = !gets(Symptom.UNAUTHORIZED) && found.onSomeCalls("401");
-            String now = found.log().nearlyAll().contains("401") ? "401 on nearly all calls" : "401";
-            String whose = found.applicationHasThisKey() ? now + ", but the app has the key that works"
-                    : "401, and " + keyHere();
-            answers.add(some ? "401 on " + some("401") : whose);
+            answers.add(refusedApplication());
         }
         // A 403 tells the application nothing about who sent it: where our probes are stopped or shed, so is it.
         if (found.appSees("403") && !gets(Symptom.CDN_BLOCK) && !shedsLoad()) {
             boolean stale = found.keyIsAccepted() && !gets(Symptom.FORBIDDEN) && found.applicationHasOtherKey();
-            String share = found.log().nearlyAll().contains("403") ? "403 on nearly all calls" : "403";
-            answers.add(stale ? "403, and the app has another key than here" : share);
+            answers.add(stale ? "403, and the app has another key than here" : "403" + onCalls("403"));
         }
         if (found.log().loop().isPresent() && !found.appSees("429")) {
             answers.add("no 429 yet, and one caller runs away");
@@ -471,41 +449,38 @@ public final class DecisionTree {
             answers.add("other 4xx");
         }
         // Where the probes fail as well, the application's 5xx are no news; where nothing was reached, they are.
-        boolean known = failingShare() > 0 && somethingIsReached() || found.status().admitsTrouble();
+        boolean known = share(this::failing) > 0 && somethingIsReached() || found.status().admitsTrouble();
         if (found.appSees(OurSide.SERVER_ERROR) && !known) {
-            answers.add(serverErrors());
+            answers.add(serverErrorsAreOver() ? "5xx, though app and probes are well"
+                    : "5xx" + onCalls(OurSide.SERVER_ERROR));
         }
         return answers;
     }
 
+    // Whose key is refused there. What few calls get leads nowhere while many more get something else.
+    private String refusedApplication() {
+        boolean replaced = found.before().replacedAt().isPresent();
+        if (gets(Symptom.UNAUTHORIZED)) {
+            return replaced ? "401, and the key here was replaced" : "401, and the key is refused here too";
+        } else if (found.onSomeCalls("401")) {
+            return "401" + onCalls("401");
+        } else if (found.applicationHasThisKey()) {
+            return "401" + onCalls("401") + ", but the app has the key that works";
+        }
+        return found.keyIsAccepted() ? "401, and the key is fine here" : "401, and no key was judged here";
+    }
+
+    // By its log; nothing is said where that does not tell.
+    private String onCalls(String status) {
+        String some = found.outnumbered(status) ? " on fewer calls than another error" : " on some calls only";
+        boolean nearlyAll = found.log().nearlyAll().contains(status);
+        return nearlyAll ? " on nearly all calls" : found.onSomeCalls(status) ? some : "";
+    }
+
     // A counter tells of minutes ago: where all that is looked at now is well, that weighs more.
-    private String serverErrors() {
-        boolean logged = found.log().byStatus().keySet().stream().anyMatch(one -> one.matches(OurSide.SERVER_ERROR));
+    private boolean serverErrorsAreOver() {
         boolean well = found.app().state().equals("yes") && found.symptoms().keySet().equals(Set.of(Symptom.NONE));
-        boolean past = well && !logged && found.errors().check().state().equals("counted");
-        String now = found.log().nearlyAll().contains(OurSide.SERVER_ERROR) ? "5xx on nearly all calls" : "5xx";
-        return past ? "5xx, though app and probes are well" : now;
-    }
-
-    // What few calls get leads nowhere while many more get something else.
-    private String some(String status) {
-        return found.outnumbered(status) ? "fewer calls than another error" : "some calls only";
-    }
-
-    private String keyHere() {
-        String good = found.keyIsAccepted() ? "the key is fine here" : "no key was judged here";
-        String bad = found.before().replacedAt().isPresent() ? "the key here was replaced"
-                : "the key is refused here too";
-        return gets(Symptom.UNAUTHORIZED) ? bad : good;
-    }
-
-    private String webhooks() {
-        String state = found.webhook().state();
-        return state.startsWith("no:") && cutOff() ? "not seen from here" : state;
-    }
-
-    private String revision() {
-        String state = found.revision().state();
-        return state.equals("no: retired") && found.keyIsAccepted() ? "no: retired, and still answered" : state;
+        return well && found.errors().check().state().equals("counted")
+                && found.log().byStatus().keySet().stream().noneMatch(one -> one.matches(OurSide.SERVER_ERROR));
     }
 }

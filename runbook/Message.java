@@ -16,152 +16,24 @@ import runbook.Text.Json;
 import runbook.Text.Nearest;
 
 /**
- * What the runbook's two messages say, the internal one (Slack) and the external one (status page): what the diagnosis
- * implies and the journal says, but for what somebody knows better. Nothing is called done before the incident's state
- * has it that something was. Every value is one printable, bounded line without a key.
+ * What the runbook's two messages say, the internal one (Slack) and the external one (status page): what the journal
+ * says and its diagnosis implies, but for what somebody knows better. Nothing is called done before the journal has it
+ * that something was.
+ *
+ * @param next   when it says that the next one is due; empty for the last
+ * @param values what its templates can name, each one printable, bounded line without a key, or a boolean
  */
-public final class Message {
+public record Message(Templates templates, State state, Optional<Instant> next, Map<String, Object> values) {
     private static final int LONGEST_VALUE = 400;
-
-    private final State state;
-    private final Instant at;
-    private final Words words;
-    private final String severity;
-    private final String action;
-    private final String lead;
-    private final Instant next;
-    private final Optional<String> drill;
-    private final boolean working;
-    private final boolean queueing;
+    /** What an external text cannot name, whatever a team writes into its template. */
+    private static final Set<String> INTERNAL = Set.of("severity", "impact", "rootCause", "currentAction", "lead");
 
     /**
      * What somebody knows better, each null where nobody does: the drill's scenario; who leads, with or without {@code
-     * @}; what is being done right now, which the external text never says; when the next message is due; and whether
-     * the last look was good, while nobody knows yet whether that will hold.
+     * @}; what is being done right now; when the next message is due; and whether the last look was good, while nobody
+     * knows yet whether that will hold.
      */
     public record Known(Optional<String> drill, String lead, String action, Instant next, boolean working) { }
-
-    private Message(State state, Instant at, Words words, String severity, List<Event> journal, Known known) {
-        this.state = state;
-        this.at = at;
-        this.words = words;
-        this.severity = severity;
-        drill = known.drill;
-        working = known.working && state != State.RESOLVED;
-        String named = known.lead == null ? "" : known.lead.strip().replaceFirst("^@+", "");
-        lead = named.isEmpty() ? Incident.lead(journal) : named;
-        Instant due = known.next == null ? due(journal, at) : known.next;
-        next = state == State.RESOLVED ? null : due;
-        List<Event> mitigating = journal.stream().filter(Event::mitigating).toList();
-        // Nobody outside is promised what nobody said to be so.
-        queueing = mitigating.stream().anyMatch(event -> event.summary().matches("(?is).*\\b(fallback|queu).*"));
-        Optional<Event> done = mitigating.stream().reduce((first, last) -> last);
-        String begun = done.map(event -> "Done at " + Text.minute(event.at()) + ": " + event.summary())
-                .orElse("Under way: " + words.action());
-        String usual = state == State.MITIGATING ? begun : "To do: " + words.action();
-        action = Optional.ofNullable(known.action).orElse(working ? "It works; watching until it has held" : usual);
-    }
-
-    /**
-     * What a diagnosis implies, and a journal says: who leads, when the next message is due by how long it has lasted,
-     * and, while it is being mitigated, what was done last. A resolved one announces no next message. The journal is
-     * empty when it begins now. The severity is empty where a look found nothing wrong, or could not tell: an incident
-     * that is on record is still the one that people are told of.
-     */
-    public static Message of(Templates templates, String diagnosis, String severity, State state, Instant at,
-                             List<Event> journal, Known known) {
-        Incident.State recorded = Incident.State.of(journal);
-        Optional<Event> worst = state == State.RESOLVED ? Incident.worst(journal) : Optional.empty();
-        if (worst.isPresent()) {
-            // What is over is called what it was at its worst, as in the postmortem.
-            Words words = Wording.of(templates, worst.get().data().path("diagnosis").asText()).words();
-            return new Message(state, at, words, worst.get().severity(), journal, known);
-        } else if (!severity.isBlank() || recorded.severity().isEmpty()) {
-            return new Message(state, at, Wording.of(templates, diagnosis).words(), severity, journal, known);
-        }
-        Known looked = new Known(known.drill, known.lead, known.action, known.next,
-                known.working || diagnosis.equals("healthy"));
-        Words words = Wording.of(templates, recorded.diagnosis()).words();
-        return new Message(state, at, words, recorded.severity(), journal, looked);
-    }
-
-    /**
-     * When the message after the one at {@code told} is due, by how long the journal says that it had failed by then,
-     * for every step alike. As PagerDuty's guide for incident communication has it: scope within five minutes, then
-     * every twenty for two hours, hourly after that.
-     */
-    public static Instant due(List<Event> journal, Instant told) {
-        Optional<Instant> failing = journal.stream().filter(Event::failing).map(Event::at).min(Instant::compareTo);
-        long minutes = Duration.between(failing.orElse(told), told).toMinutes();
-        long apart = minutes < 120 ? 20 : 60;
-        return told.plus(Duration.ofMinutes(minutes < 5 ? 5 : apart));
-    }
-
-    /** Where the incident stands. */
-    public State state() {
-        return state;
-    }
-
-    /** When it says that the next one is due; empty for the last. */
-    public Optional<Instant> next() {
-        return Optional.ofNullable(next);
-    }
-
-    /** The internal text, for people to read and paste. */
-    public String internal(Templates templates) {
-        return internal(templates, UnaryOperator.identity());
-    }
-
-    /**
-     * The internal text for {@link Slack#post}: what stands in its values cannot become a link or a mention; what the
-     * template says can.
-     */
-    public String forSlack(Templates templates) {
-        return internal(templates, text -> text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"));
-    }
-
-    private String internal(Templates templates, UnaryOperator<String> escape) {
-        Map<String, String> texts = Map.of("severity", severity.isBlank() ? "P?" : severity, "impact", words.impact(),
-                "rootCause", words.rootCause(), "currentAction", action, "lead", lead);
-        return filled(templates.template("slack.md"), texts, escape);
-    }
-
-    /** The external text: it names no host, no account, no person and no cause, whatever the message holds. */
-    public String external(Templates templates) {
-        Map<String, String> texts = Map.of("customers", words.customers().orElse(""), "queued",
-                words.queued().orElse(""), "component", component());
-        return filled(templates.template("status-page.md"), texts, UnaryOperator.identity());
-    }
-
-    /**
-     * How customers are affected, in the terms of status pages: an outage of P1 is never called degraded performance,
-     * what nobody outside notices is no incident to them, and what only begins to work again is not called operational.
-     */
-    private String component() {
-        if (working) {
-            return "Monitoring";
-        } else if (words.queued().orElse("").isEmpty()) {
-            return "Operational";
-        }
-        return severity.equals("P1") ? "Major Outage" : words.component().orElse("Degraded Performance");
-    }
-
-    private String filled(Template template, Map<String, String> texts, UnaryOperator<String> escape) {
-        Map<String, Object> values = new LinkedHashMap<>();
-        texts.forEach((name, text) -> values.put(name, Text.safe(text, LONGEST_VALUE)));
-        for (State each : State.values()) {
-            values.put(each.word(), each == state);
-        }
-        values.put("status", state.name());
-        values.put("suspected", state == State.INVESTIGATING && !words.rootCause().startsWith("Not yet known"));
-        values.put("working", working);
-        values.put("queueing", queueing);
-        values.put("outage", component().equals("Major Outage"));
-        values.put("drill", drill.orElse(""));
-        values.put("next", next == null ? "" : Text.minute(next));
-        values.put("updated", Text.minute(at));
-        return template.fill(values, Object::toString, escape);
-    }
 
     /** Where an incident stands, in the runbook's words: nothing was done yet; something was; it works again. */
     public enum State {
@@ -188,46 +60,157 @@ public final class Message {
         }
     }
 
+    /** The message that a journal has to tell at a time. What is over is called what it was at its worst. */
+    public static Message of(Templates templates, State state, Instant at, List<Event> journal, Known known) {
+        Incident.State last = Incident.State.of(journal);
+        Optional<Event> worst = state == State.RESOLVED ? Incident.worst(journal) : Optional.empty();
+        String severity = worst.map(Event::severity).orElse(last.severity());
+        Words words = Wording.of(templates, worst.map(event -> event.data().path("diagnosis").asText())
+                .orElse(last.diagnosis())).words();
+        Instant due = known.next == null ? due(journal, at) : known.next;
+        Optional<Instant> next = Optional.of(due).filter(any -> state != State.RESOLVED);
+        String named = known.lead == null ? "" : known.lead.strip().replaceFirst("^@+", "");
+        boolean working = known.working && state != State.RESOLVED;
+        String component = component(words, severity, working);
+
+        Map<String, Object> values = new LinkedHashMap<>();
+        for (State each : State.values()) {
+            values.put(each.word(), each == state);
+        }
+        values.put("working", working);
+        values.put("outage", component.equals("Major Outage"));
+        values.put("delayed", !working && !component.equals("Major Outage"));
+        values.put("unnoticed", words.unnoticed());
+        // Nobody outside is promised what nobody said to be so.
+        values.put("queueing", journal.stream().filter(Event::mitigating)
+                .anyMatch(event -> event.summary().matches("(?is).*\\b(fallback|queu).*")));
+        values.put("suspected", state == State.INVESTIGATING && !words.rootCause.startsWith("Not yet known"));
+        values.put("severity", severity.isEmpty() ? "P?" : severity);
+        values.put("status", state.name());
+        values.put("impact", words.impact);
+        values.put("rootCause", words.rootCause);
+        values.put("currentAction", action(words, state, journal, known));
+        values.put("lead", named.isEmpty() ? Incident.lead(journal) : named);
+        values.put("customers", words.customers.orElse(""));
+        values.put("component", component);
+        values.put("drill", known.drill.orElse(""));
+        values.put("next", next.map(Text::minute).orElse(""));
+        values.put("updated", Text.minute(at));
+        values.replaceAll((name, value) -> value instanceof String text ? Text.safe(text, LONGEST_VALUE) : value);
+        return new Message(templates, state, next, values);
+    }
+
+    /** Status pages' terms: an outage is no degradation, and what only begins to work again is not operational. */
+    private static String component(Words words, String severity, boolean working) {
+        if (working) {
+            return "Monitoring";
+        }
+        boolean outage = severity.equals("P1") && !words.unnoticed();
+        return outage ? "Major Outage" : words.component.orElse("Degraded Performance");
+    }
+
+    private static String action(Words words, State state, List<Event> journal, Known known) {
+        if (known.action != null) {
+            return known.action;
+        } else if (known.working) {
+            return "It works; watching until it has held";
+        } else if (state != State.MITIGATING) {
+            return "To do: " + words.action;
+        }
+        return journal.stream().filter(Event::mitigating).reduce((first, last) -> last)
+                .map(done -> "Done at " + Text.minute(done.at()) + ": " + done.summary())
+                .orElse("Under way: " + words.action);
+    }
+
+    /**
+     * When the message after the one at {@code told} is due, by how long the journal says that it had failed by then,
+     * for every step alike. As PagerDuty's guide for incident communication has it: scope within five minutes, then
+     * every twenty for two hours, hourly after that.
+     */
+    public static Instant due(List<Event> journal, Instant told) {
+        Optional<Instant> failing = journal.stream().filter(Event::failing).map(Event::at).min(Instant::compareTo);
+        long minutes = Duration.between(failing.orElse(told), told).toMinutes();
+        long apart = minutes < 120 ? 20 : 60;
+        return told.plus(Duration.ofMinutes(minutes < 5 ? 5 : apart));
+    }
+
+    /** The internal text, for people to read and paste. */
+    public String internal() {
+        return templates.template("slack.md").fill(values);
+    }
+
+    /** The same for {@link Slack#post}: no value becomes a link or a mention; what the template says can. */
+    public String forSlack() {
+        return templates.template("slack.md").fill(values, Object::toString,
+                text -> text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"));
+    }
+
+    /**
+     * The external text: it names no host, account, person or cause, whatever the message holds. Empty where nobody
+     * knows how bad it is: then there is nothing to tell customers.
+     */
+    public Optional<String> external() {
+        Map<String, Object> open = new LinkedHashMap<>(values);
+        open.keySet().removeAll(INTERNAL);
+        return Optional.of("severity").filter(name -> !values.get(name).equals("P?"))
+                .map(known -> templates.template("status-page.md").fill(open));
+    }
+
     /**
      * How one diagnosis is put into words before anybody knows more. For colleagues: what users experience, the cause
      * as triage sees it, and what usually helps. For customers, naming no cause, host, account or person: what they
-     * notice (left out: what the row {@code unknown} has), and what happens to their data meanwhile, empty when nothing
-     * does (left out: likewise); and, where it is not P1, the status page's term for how bad that is.
+     * notice, unless the template has it; and, where it is not P1, the status page's term for how bad that is.
      */
     public record Words(String impact, String rootCause, String action, Optional<String> customers,
-            Optional<String> queued, Optional<String> component) {
-        private Words or(Words usual) {
-            return new Words(impact, rootCause, action, customers.or(() -> usual.customers),
-                    queued.or(() -> usual.queued), component);
+            Optional<String> component) {
+        private boolean unnoticed() {
+            return component.filter("Operational"::equals).isPresent();
         }
     }
 
     /**
      * All that {@code templates/diagnoses.json} says of one diagnosis: its title, why it is thought to be so and how
      * bad it is, what to do, words for the two messages, and what such an incident usually teaches, for the postmortem.
-     * Templates may name what {@link Verdict} gives them.
+     * Whether it is to be looked at now (left out), later or never is for scripts. Templates may name what {@link
+     * Verdict} gives them.
      */
-    public record Wording(String title, Template reason, List<Next> next, Words words, Lessons lessons) {
+    public record Wording(String title, Template reason, List<Next> next, Optional<String> when, Words words,
+            Lessons lessons) {
         private static final String FILE = "diagnoses.json";
 
+        /** The table, by the diagnosis's id; of two that are equally bad, the one that stands first leads. */
+        public static Map<String, Wording> all(Templates templates) {
+            Map<String, Wording> all = templates.table(FILE, Wording.class);
+            Set<String> ids = templates.own(FILE) ? all(Templates.builtIn()).keySet() : Set.of();
+            ids.stream().filter(id -> !all.containsKey(id)).findFirst().ifPresent(id -> {
+                throw new Problem(templates.origin(FILE) + ", " + id + ": the row is missing");
+            });
+            return all;
+        }
+
+        /** What the table has for a diagnosis; careful words for one that it lacks. */
+        public static Wording of(Templates templates, String diagnosis) {
+            Map<String, Wording> all = all(templates);
+            Wording usual = all.get("unknown");
+            Wording found = all.getOrDefault(diagnosis, usual);
+            Lessons lessons = new Lessons(found.lessons.errorType, found.lessons.factors, found.lessons.actions,
+                    found.lessons.replay, found.lessons.repeat.or(() -> usual.lessons.repeat), usual.lessons.measures);
+            return new Wording(found.title, found.reason, found.next, found.when, found.words, lessons);
+        }
+
         /**
-         * One step: what and why; one of our scripts with options, to be started as this one was, or any other command;
-         * and the name of a value without which the step is left out.
+         * One step: what and why (left out where that comes out empty), and one of our scripts with options, to be
+         * started as this one was, or any other command.
          */
-        public record Next(Template text, Optional<Template> run, Optional<Template> command, Optional<String> when) { }
+        public record Next(Template text, Optional<Template> run, Optional<Template> command) { }
 
         /**
          * For the postmortem, where people judge it: a name for the title, what usually contributes, what usually
-         * helps, what to mind when failed calls are repeated, which of them may be, and what is measured. Of the last
-         * three, what is left out is what the row {@code unknown} has.
+         * helps, what to mind when failed calls are repeated, which of them may be (left out: what the row {@code
+         * unknown} has), and what is measured, which that row alone says.
          */
         public record Lessons(String errorType, List<String> factors, List<Lesson> actions, List<String> replay,
-                Optional<List<Repeat>> repeat, List<Measure> measures) {
-            private Lessons or(Lessons usual) {
-                return new Lessons(errorType, factors, actions, replay.isEmpty() ? usual.replay : replay,
-                        repeat.or(() -> usual.repeat), measures.isEmpty() ? usual.measures : measures);
-            }
-        }
+                Optional<List<Repeat>> repeat, List<Measure> measures) { }
 
         /** A suggested action item; {@code type} is prevent, detect, mitigate or process. */
         public record Lesson(String type, String text) { }
@@ -255,25 +238,6 @@ public final class Message {
          */
         public record Measure(String name, Moment from, Moment to, String definition, Optional<String> kind,
                 Optional<Duration> within, Optional<Template> quick, Optional<Template> slow) { }
-
-        /** The table, by the diagnosis's id as {@code triage --json} names it. */
-        public static Map<String, Wording> all(Templates templates) {
-            Map<String, Wording> all = templates.table(FILE, Wording.class);
-            Set<String> ids = templates.own(FILE) ? all(Templates.builtIn()).keySet() : Set.of();
-            ids.stream().filter(id -> !all.containsKey(id)).findFirst().ifPresent(id -> {
-                throw new Problem(templates.origin(FILE) + ", " + id + ": the row is missing");
-            });
-            return all;
-        }
-
-        /** What the table has for a diagnosis; careful words for one that it lacks. */
-        public static Wording of(Templates templates, String diagnosis) {
-            Map<String, Wording> all = all(templates);
-            Wording usual = all.get("unknown");
-            Wording found = all.getOrDefault(diagnosis, usual);
-            return new Wording(found.title, found.reason, found.next, found.words.or(usual.words),
-                    found.lessons.or(usual.lessons));
-        }
     }
 
     /**
@@ -311,10 +275,11 @@ public final class Message {
             byte[] body = Json.line(Json.object().put("text", text)).getBytes(StandardCharsets.UTF_8);
             Map<String, String> headers = Map.of("content-type", "application/json; charset=utf-8");
             Answer answer = http.once("POST", webhook, headers, body, deadline);
-            if (!(answer instanceof Http.Reply reply)) {
-                String kind = ((Http.Fault) answer).kind().name().toLowerCase(Locale.ROOT).replace('_', ' ');
+            if (answer instanceof Http.Fault fault) {
+                String kind = fault.kind().name().toLowerCase(Locale.ROOT).replace('_', ' ');
                 return new Posted(false, "Slack was not reached: " + kind, OptionalLong.empty());
             }
+            Http.Reply reply = (Http.Reply) answer;
             String said = Text.safe(reply.text().replace(webhook.getRawPath(), "[masked]"), 80);
             boolean accepted = reply.status() == 200 && said.equals("ok");
             // Slack's own word says whether the webhook, its channel or its workspace is gone.
@@ -345,11 +310,7 @@ public final class Message {
         public String fill(Map<String, Object> values, Function<Object, String> form, UnaryOperator<String> escape) {
             var compiled = compiled(form, escape);
             refuseUnknown(new TreeSet<>(values.keySet()));
-            try {
-                return compiled.execute(values);
-            } catch (MustacheException e) {
-                throw new Problem(origin + ": " + Text.safe(e.getMessage(), 200));
-            }
+            return orProblem(() -> compiled.execute(values));
         }
 
         /** The same template, once it is sure that it can be parsed; a {@link Problem} when it cannot. */
@@ -362,9 +323,13 @@ public final class Message {
             if (TAG.matcher(text).replaceAll("").contains("{{")) {
                 throw new Problem(origin + ": a {{ is never closed by }}");
             }
+            return orProblem(() -> Mustache.compiler().emptyStringIsFalse(true).withFormatter(form::apply)
+                    .withEscaper(escape::apply).compile(text));
+        }
+
+        private <T> T orProblem(Supplier<T> made) {
             try {
-                return Mustache.compiler().emptyStringIsFalse(true).withFormatter(form::apply)
-                        .withEscaper(escape::apply).compile(text);
+                return made.get();
             } catch (MustacheException | UnsupportedOperationException e) {
                 throw new Problem(origin + ": " + Text.safe(e.getMessage(), 200));
             }

@@ -64,7 +64,7 @@ public final class OurSide {
         boolean untold = Set.of(401, 403, 404, 405).contains(reply.status()) || reply.status() < 400 && reply.html();
         int health = untold ? 1 : Health.of(reply).ordinal();
         String body = Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
-        String form = untold ? ", which is no health endpoint's answer: is the address right?" : "";
+        String form = untold ? ", which is no health endpoint's answer (is the address right?)" : "";
         String said = Health.garbled(reply) ? ", " + Redactor.strict().text(reply.notJson())
                 : form + (body.isEmpty() ? "" : ": " + body);
         String shown = reply.json().path("keyFingerprint").asText();
@@ -261,9 +261,10 @@ public final class OurSide {
                     && !rate.busyAt().isBefore(end.minus(LATELY))).map(rate -> words(rate) + caller(", by "));
             Optional<Instant> since = byStatus.keySet().stream().max(Comparator.comparing(byStatus::get))
                     .flatMap(loudest -> since(Integer.parseInt(loudest)));
+            String when = allSince(nearlyAll).or(() -> since.map(at -> ", since " + clock(at))).orElse("");
             String words = byStatus.isEmpty() ? ""
                     : AppErrors.words(byStatus) + " of " + count(calls, "call") + window()
-                    + (byStatus.containsKey("429") ? caller(", {} % of all calls by ") : "");
+                    + (byStatus.containsKey("429") ? caller(", {} % of all calls by ") : "") + when;
             Map<String, Object> detail = new LinkedHashMap<>();
             detail.put("byStatus", byStatus);
             detail.put("statuses", facts.statuses());
@@ -275,9 +276,34 @@ public final class OurSide {
             boolean passed = byStatus.isEmpty() && facts.last() != null || facts.minutes().isEmpty();
             Outcome fine = passed || stale ? Outcome.WARN : Outcome.OK;
             Check check = new Check("app-log", AppErrors.harmless(byStatus) && loop.isEmpty() ? fine : Outcome.FAIL,
-                    summary(words, since, loop), Duration.between(now, Instant.now()).toMillis(), null,
+                    summary(words, loop), Duration.between(now, Instant.now()).toMillis(), null,
                     Json.of(detail), stale || calls == 0 ? "old" : "recent");
             return new AppLog(check, byStatus, nearlyAll, words, facts.statuses(), since, loop);
+        }
+
+        // Since when no minute passed in which not nearly all calls got such a status.
+        private Optional<String> allSince(Set<String> statuses) {
+            String any = String.join("|", statuses);
+            String since = null;
+            boolean each = true;
+            Map<Instant, List<Minute>> newestFirst = facts.minutes().stream().filter(one -> one.at() != null)
+                    .collect(Collectors.groupingBy(Minute::at, () -> new TreeMap<>(Comparator.reverseOrder()),
+                            Collectors.toList()));
+            for (List<Minute> minute : newestFirst.values()) {
+                long all = minute.stream().mapToLong(Minute::calls).sum();
+                long these = minute.stream().mapToLong(part -> these(part, any)).sum();
+                if (statuses.isEmpty() || these < NEARLY_ALL * all) {
+                    break;
+                }
+                each &= these == all;
+                since = clock(minute.get(0).at());
+            }
+            return Optional.ofNullable(since).map(each ? ", all since "::concat : ", nearly all since "::concat);
+        }
+
+        private static long these(Minute minute, String statuses) {
+            return minute.statuses().entrySet().stream().filter(one -> one.getKey().toString().matches(statuses))
+                    .mapToLong(Map.Entry::getValue).sum();
         }
 
         // The share of some statuses in the newest minutes, of enough calls: what has just begun on all of them is a
@@ -292,8 +318,7 @@ public final class OurSide {
                 }
                 at = minute.at();
                 all += minute.calls();
-                these += minute.statuses().entrySet().stream().filter(one -> one.getKey().toString().matches(statuses))
-                        .mapToLong(Map.Entry::getValue).sum();
+                these += these(minute, statuses);
             }
             return these / (double) Math.max(1, all);
         }
@@ -356,13 +381,13 @@ public final class OurSide {
 
         // ---- in words
 
-        private String summary(String words, Optional<Instant> since, Optional<String> loop) {
+        private String summary(String words, Optional<String> loop) {
             // What all the rest stands on comes first: a log of an hour ago may be one of now in another zone.
             List<String> said = new ArrayList<>(zone.isEmpty() ? List.of() : List.of(zone));
             long failed = facts.minutes().stream().mapToLong(Minute::failed).sum();
             String lines = count(facts.lines(), "line");
             if (!words.isEmpty()) {
-                said.add("the application gets " + words + since.map(at -> ", since " + clock(at)).orElse(""));
+                said.add("the application gets " + words);
             }
             if (!facts.minutes().isEmpty()) {
                 String when = failed > 0 && facts.last().at() != null ? ", the first on " + facts.first().endpoint()

@@ -1,7 +1,7 @@
 package runbook;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.io.*;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.net.*;
 import java.time.*;
 import java.time.temporal.*;
@@ -12,7 +12,7 @@ import runbook.ApiChecks.Probe;
 import runbook.ApiChecks.Symptom;
 import runbook.Checks.Findings;
 import runbook.DecisionTree.Case;
-import runbook.DecisionTree.Diagnosis;
+import runbook.Incident.Event;
 import runbook.Klaviyo.Endpoint;
 import runbook.Message.Wording;
 import runbook.Screen.Check;
@@ -25,24 +25,26 @@ import runbook.Screen.Check;
 public record Verdict(Findings findings, Instant since, List<Case> cases, Map<String, Wording> wording) {
     /** Exit code when triage could not tell, or has no key to ask with. */
     public static final int UNDECIDED = 20;
+    private static final List<Integer> WORST_FIRST = List.of(11, 12, 13, UNDECIDED, 14, 0);
 
     /** The runbook's severities, worst first, with the time within which somebody has to respond. */
     public enum Severity {
-        P1("complete outage", Duration.ofMinutes(15)), P2("degraded service", Duration.ofHours(1)),
-        P3("minor impact", Duration.ofHours(4)), P4("no user impact", Duration.ZERO);
+        P1("15 min; P1 is complete outage", Duration.ofMinutes(15)),
+        P2("1 h; P2 is degraded service", Duration.ofHours(1)),
+        P3("4 h; P3 is minor impact", Duration.ofHours(4)),
+        P4("next business day; P4 is no user impact", Duration.ofDays(1));
 
-        private final String meaning;
+        private final String words;
         private final Duration within;
 
-        Severity(String meaning, Duration within) {
-            this.meaning = meaning;
+        Severity(String words, Duration within) {
+            this.words = words;
             this.within = within;
         }
 
-        /** The response time and the runbook's definition: {@code 15 min; P1 is complete outage}. */
+        /** The response time, and the runbook's definition. */
         public String words() {
-            String time = this == P4 ? "next business day" : Text.Durations.words(within);
-            return time + "; " + this + " is " + meaning;
+            return words;
         }
 
         /** Triage's exit code for it. */
@@ -51,21 +53,18 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         }
 
         /** The moment by which to respond; for P4, nine o'clock UTC on the next business day. */
-        public Instant respondBy(Instant from) {
-            if (this != P4) {
-                return from.plus(within);
+        Instant respondBy(Instant from) {
+            OffsetDateTime by = from.plus(within).atOffset(ZoneOffset.UTC).truncatedTo(ChronoUnit.SECONDS);
+            while (this == P4 && by.getDayOfWeek().compareTo(DayOfWeek.FRIDAY) > 0) {
+                by = by.plusDays(1);
             }
-            LocalDate day = LocalDate.ofInstant(from, ZoneOffset.UTC).plusDays(1);
-            while (day.getDayOfWeek() == DayOfWeek.SATURDAY || day.getDayOfWeek() == DayOfWeek.SUNDAY) {
-                day = day.plusDays(1);
-            }
-            return day.atTime(9, 0).toInstant(ZoneOffset.UTC);
+            return (this == P4 ? by.truncatedTo(ChronoUnit.DAYS).withHour(9) : by).toInstant();
         }
     }
 
     /** One thing to do: what and why in one sentence, and a command ready to paste, or null. */
     public record Action(String text, String command) {
-        JsonNode json() {
+        private JsonNode json() {
             return Text.Json.object().put("text", text).put("command", command);
         }
     }
@@ -77,15 +76,14 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
 
     /** Walks the tree. Of a diagnosis that holds twice the worse counts, and nothing is healthy beside another. */
     public static Verdict of(Findings findings, Map<String, Wording> wording) {
-        Map<Diagnosis, Case> holding = new EnumMap<>(Diagnosis.class);
-        for (Case one : new DecisionTree(findings).walk()) {
-            holding.merge(one.diagnosis(), one, (first, second) -> second.rank() < first.rank() ? second : first);
-        }
-        if (holding.size() > 1) {
-            holding.remove(Diagnosis.HEALTHY);
-        }
-        List<Case> worstFirst = holding.values().stream().sorted(Comparator.comparingInt(Case::rank)).toList();
-        return new Verdict(findings, findings.at(), worstFirst, wording);
+        List<String> order = List.copyOf(wording.keySet());
+        Set<String> named = new HashSet<>();
+        List<Case> worstFirst = new DecisionTree(findings).walk().stream()
+                .sorted(Comparator.comparing((Case one) -> WORST_FIRST.indexOf(one.exitCode()))
+                        .thenComparing(one -> order.indexOf(one.diagnosis())))
+                .filter(one -> named.add(one.diagnosis())).toList();
+        List<Case> wrong = worstFirst.stream().filter(one -> one.exitCode() != 0).toList();
+        return new Verdict(findings, findings.at(), wrong.isEmpty() ? worstFirst : wrong, wording);
     }
 
     /** The same verdict, with a time that somebody was paged at. */
@@ -94,14 +92,14 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
     }
 
     /** The same as part of an incident: the time to respond counts from when it was first this bad, or worse. */
-    public Verdict in(List<Incident.Event> incident) {
+    public Verdict in(List<Event> incident) {
         return severity().map(now -> since(Incident.State.of(incident).since(now.name(), since))).orElse(this);
     }
 
     // ---- what it says
 
-    /** The worst that holds. */
-    public Diagnosis diagnosis() {
+    /** The worst that holds, by its id. */
+    public String diagnosis() {
         return cases.get(0).diagnosis();
     }
 
@@ -110,14 +108,44 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         return Optional.ofNullable(cases.get(0).severity());
     }
 
+    /** Triage's exit code: 0 healthy, 11 to 14 for P1 to P4, 20 when it could not tell. */
+    public int exitCode() {
+        return cases.get(0).exitCode();
+    }
+
+    /** How far behind the worst it comes among others: P1 to P3, then what could not be told, then P4. */
+    public int rank() {
+        return WORST_FIRST.indexOf(exitCode());
+    }
+
+    /** Whether nothing is wrong. */
+    public boolean healthy() {
+        return exitCode() == 0;
+    }
+
+    /** The diagnosis in one line. */
+    public String title() {
+        return wording.get(diagnosis()).title();
+    }
+
+    /** {@code P1 key-invalid}, or the diagnosis alone. */
+    public String name() {
+        return severity().map(severity -> severity + " ").orElse("") + diagnosis();
+    }
+
+    /** {@code P1 key-invalid: Klaviyo refuses the private key}. */
+    public String headline() {
+        return name() + ": " + title();
+    }
+
     /** Why, one sentence. */
     public String reason() {
         return reason(diagnosis());
     }
 
     /** Why something holds that does not lead. */
-    public String reason(Diagnosis other) {
-        return wording.get(other.id()).reason().fill(values());
+    public String reason(String other) {
+        return wording.get(other).reason().fill(values());
     }
 
     /** The questions that led to the diagnosis, and their answers. */
@@ -126,7 +154,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
     }
 
     /** What holds besides, worst first. */
-    public List<Diagnosis> also() {
+    public List<String> also() {
         return cases.stream().skip(1).map(Case::diagnosis).toList();
     }
 
@@ -136,62 +164,9 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
                 : List.of("our application is unwell too, as Klaviyo fails it: " + findings.app().summary());
     }
 
-    /** Whether nothing is wrong. */
-    public boolean healthy() {
-        return diagnosis() == Diagnosis.HEALTHY;
-    }
-
-    /** Triage's exit code: 0 healthy, 11 to 14 for P1 to P4, 20 when it could not tell. */
-    public int exitCode() {
-        return healthy() ? 0 : severity().map(Severity::exitCode).orElse(UNDECIDED);
-    }
-
-    /** The diagnosis in one line. */
-    public String title() {
-        return wording.get(diagnosis().id()).title();
-    }
-
-    /** {@code P1 key-invalid}, or the diagnosis alone. */
-    public String name() {
-        return severity().map(severity -> severity + " ").orElse("") + diagnosis().id();
-    }
-
-    /** {@code P1 key-invalid: Klaviyo refuses the private key}. */
-    public String headline() {
-        return name() + ": " + title();
-    }
-
     /** By when somebody has to respond; empty without a severity. */
     public Optional<Instant> respondBy() {
-        return severity().map(level -> level.respondBy(since).truncatedTo(ChronoUnit.SECONDS));
-    }
-
-    /**
-     * What to do next, in order: the diagnosis's own steps, then what the statuses that the application gets ask for.
-     */
-    public List<Action> actions(Screen.Launcher launcher) {
-        Map<String, Object> values = values();
-        values.put("store", findings.settings().drill().isPresent() ? "" : Stream.of("to STORE", "restart TARGET")
-                .filter(option -> launcher.set().apply("rotate-key." + option.split(" ")[0]).isEmpty())
-                .map(option -> "--" + option + " ").collect(Collectors.joining()));
-        values.put("restart", launcher.set().apply("rotate-key.restart")
-                .map(target -> restart(findings.settings().templates(), target)).orElse(""));
-        List<Action> actions = new ArrayList<>();
-        for (Wording.Next next : wording.get(diagnosis().id()).next()) {
-            if (next.when().map(name -> !List.of("", false).contains(values.getOrDefault(name, ""))).orElse(true)) {
-                Optional<String> ours = next.run().map(run -> (run.fill(values) + " ").split(" ", 2))
-                        .map(run -> launcher.line(run[0], run[1].strip()));
-                Optional<String> any = next.command().map(command -> command.fill(values))
-                        .filter(command -> !command.isBlank()).or(() -> ours);
-                actions.add(new Action(next.text().fill(values), any.orElse(null)));
-            }
-        }
-        OurSide.ADVICE.forEach((status, advice) -> {
-            if (findings.appSees(status)) {
-                actions.add(new Action(advice, null));
-            }
-        });
-        return actions;
+        return severity().map(level -> level.respondBy(since));
     }
 
     /** The decision tree as lines, the walked path marked with {@code >}. */
@@ -199,12 +174,33 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         return DecisionTree.draw(cases.get(0), ascii);
     }
 
+    /** What to do next, in order: the diagnosis's steps, then what the statuses that the application gets ask for. */
+    public List<Action> actions(Screen.Launcher launcher) {
+        Map<String, Object> values = values();
+        boolean drill = findings.settings().drill().isPresent();
+        values.put("store", Stream.of("--to STORE ", "--restart TARGET ").filter(option -> !drill
+                && launcher.set().apply("rotate-key." + option.substring(2).split(" ")[0]).isEmpty())
+                .collect(Collectors.joining()));
+        values.put("restart", launcher.set().apply("rotate-key.restart").orElse(""));
+        List<Action> actions = new ArrayList<>();
+        for (Wording.Next next : wording.get(diagnosis()).next()) {
+            Optional<String> ours = next.run().map(run -> (run.fill(values) + " ").split(" ", 2))
+                    .map(run -> launcher.line(run[0], run[1]));
+            String command = next.command().map(any -> any.fill(values)).or(() -> ours).orElse(null);
+            actions.add(new Action(next.text().fill(values), command));
+        }
+        OurSide.ADVICE.forEach((status, advice) -> actions.add(new Action(findings.appSees(status) ? advice : "", null)));
+        return actions.stream().filter(action -> !action.text.isEmpty()).toList();
+    }
+
+    // ---- for scripts, and for the journal
+
     /**
      * The object that {@code triage --json} prints and leaves in the incident folder.
      *
      * @param incident the incident's folder, or null
      */
-    public JsonNode json(Screen.Launcher launcher, String incident) {
+    public ObjectNode json(Screen.Launcher launcher, String incident) {
         Map<String, Object> json = new LinkedHashMap<>();
         json.put("schema", 1);
         json.put("at", findings.at().truncatedTo(ChronoUnit.MILLIS));
@@ -216,19 +212,11 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         json.put("checks", findings.checks().stream().map(Check::json).toList());
         List<Action> actions = actions(launcher);
         json.put("actions", actions.stream().map(Action::json).toList());
-        json.put("advice", Cli.advice(when(), actions.get(0).text, actions.get(0).command));
+        json.put("advice", Cli.advice(wording.get(diagnosis()).when().orElse("now"), actions.get(0).text,
+                actions.get(0).command));
         json.put("requestsSpent", findings.requestsSpent());
         json.put("incident", incident);
-        return Text.Json.of(json);
-    }
-
-    // What could not be told is asked again later, and a healthy API needs nothing.
-    private String when() {
-        return switch (diagnosis()) {
-            case HEALTHY -> "never";
-            case INDETERMINATE, NETWORK, REFUSED_ELSEWHERE -> "later";
-            default -> "now";
-        };
+        return (ObjectNode) Text.Json.of(json);
     }
 
     /**
@@ -238,31 +226,29 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
      * @param paged  when somebody was: that is on record also where watch, or an earlier triage, opened the incident
      * @param lead   who leads from now on
      */
-    public List<Incident.Event> events(boolean opened, Optional<Instant> paged, Optional<String> lead) {
+    public List<Event> events(boolean opened, Optional<Instant> paged, Optional<String> lead) {
         boolean wrong = severity().isPresent();
-        List<Incident.Event> events = new ArrayList<>();
+        List<Event> events = new ArrayList<>();
         if (wrong && (opened || paged.isPresent())) {
-            events.add(event(opened ? since : paged.get(), Incident.Event.DETECTED, (paged.isEmpty() ? "" : "paged; ")
-                    + "triage found " + diagnosis().id(), journalData()));
+            events.add(event(opened ? since : paged.get(), Event.DETECTED, (paged.isEmpty() ? "" : "paged; ")
+                    + "triage found " + diagnosis(), journalData()));
         }
-        lead.map(name -> Text.safe(name, 60)).ifPresent(name -> events.add(event(Instant.now(),
-                Incident.Event.ACKNOWLEDGED, name + " leads the incident",
-                Map.of("by", name, "drill", findings.settings().drill().orElse("")))));
-        events.add(event(findings.at(), wrong ? Incident.Event.DIAGNOSED : Incident.Event.NOTE, headline(),
-                journalData()));
+        lead.map(name -> Text.safe(name, 60)).ifPresent(name -> events.add(event(Instant.now(), Event.ACKNOWLEDGED,
+                name + " leads the incident", Map.of("by", name, "drill", findings.settings().drill().orElse("")))));
+        events.add(event(findings.at(), wrong ? Event.DIAGNOSED : Event.NOTE, headline(), journalData()));
         return events;
     }
 
-    private static Incident.Event event(Instant at, String kind, String summary, Map<String, Object> data) {
-        return new Incident.Event(at.truncatedTo(ChronoUnit.MILLIS), "triage", kind, summary, Text.Json.of(data));
+    private static Event event(Instant at, String kind, String summary, Map<String, Object> data) {
+        return new Event(at.truncatedTo(ChronoUnit.MILLIS), "triage", kind, summary, Text.Json.of(data));
     }
 
     /** What the journal's {@code diagnosed} event carries. */
     private Map<String, Object> journalData() {
         Map<String, Object> data = new LinkedHashMap<>();
         data.put("severity", severity().orElse(null));
-        data.put("diagnosis", diagnosis().id());
-        data.put("also", also().stream().map(Diagnosis::id).toList());
+        data.put("diagnosis", diagnosis());
+        data.put("also", also());
         data.put("title", title());
         data.put("reason", reason());
         data.put("path", path().stream().map(step -> Map.of("question", step.question(), "answer", step.answer()))
@@ -270,9 +256,8 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         data.put("checks", findings.checks().stream()
                 .filter(check -> check.outcome() != Check.Outcome.SKIPPED).map(Check::inShort).toList());
         findings.settings().drill().ifPresent(scenario -> data.put("drill", scenario));
-        if (severity().isPresent()) {
-            findings.log().failingSince().ifPresent(first -> data.put("firstFailure", first));
-        }
+        findings.log().failingSince().filter(first -> severity().isPresent())
+                .ifPresent(first -> data.put("firstFailure", first));
         if (!findings.log().statuses().isEmpty()) {
             data.put("logged", findings.log().statuses());
         }
@@ -282,127 +267,95 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
     // ---- what the templates of reasons and next steps can name; empty or false where it does not apply
 
     private Map<String, Object> values() {
-        Map<String, Object> values = new TreeMap<>(places(findings.settings()));
-        DecisionTree tree = new DecisionTree(findings);
+        Map<String, Object> values = new TreeMap<>();
         findings.checks().stream().filter(check -> !check.name().contains(":"))
                 .forEach(check -> values.put(check.name(), check.summary()));
-        aboutKlaviyo(values, tree);
-        aboutTheKey(values, tree.forbidden());
-        aboutOurSide(values);
-        values.put("urgent", severity().filter(level -> level.compareTo(Severity.P2) <= 0).isPresent());
-        boolean unmeasured = findings.errors().check().state().equals("unavailable");
+        values.put("urgent", exitCode() == 11 || exitCode() == 12);
         values.put("pageUnseen", !findings.status().seen());
-        values.put("metricsUnseen", unmeasured);
-        boolean untold = findings.app().state().equals("not told");
-        values.put("appUntold", untold);
-        Check other = untold ? findings.app() : findings.status().check();
-        values.put("gap", (unmeasured ? findings.errors().check() : other).summary());
+        values.put("metricsUnseen", findings.errors().check().state().equals("unavailable"));
+        values.put("appUntold", findings.app().state().equals("not told"));
+        addPlaces(values, findings.settings());
+        DecisionTree tree = new DecisionTree(findings);
+        addKlaviyos(values, tree);
+        addTheKeys(values, tree.showing(Symptom.FORBIDDEN::equals));
+        addOurs(values);
         return values;
     }
 
-    private void aboutKlaviyo(Map<String, Object> values, DecisionTree tree) {
-        long asked = findings.symptoms().values().stream().mapToLong(Integer::longValue).sum();
-        String share = percent(tree.failingShare());
-        values.put("probed", asked > 0);
-        values.put("failed", tree.failingShare() > 0);
-        values.put("rate", Math.round(tree.failingShare() * asked) + " of " + asked + " requests (" + share + ")");
+    // A passing sandbox is gone by the time that somebody pastes a command.
+    private static void addPlaces(Map<String, Object> values, Settings settings) {
+        Settings.Target target = settings.target().passing() ? Settings.Target.KLAVIYO : settings.target();
+        URI route = target.webhook();
+        values.put("apiUrl", word(target.api(), ""));
+        values.put("statusUrl", word(target.status(), ""));
+        values.put("appUrl", word(target.app(), "HEALTH-URL"));
+        values.put("prometheusUrl", word(target.prometheus(), "PROMETHEUS-URL"));
+        values.put("webhookUrl", word(route, ""));
+        values.put("webhookAuthority", route == null ? "HOST:443" : Text.word(Http.hostPort(route)));
+    }
+
+    private static String word(URI address, String placeholder) {
+        return address == null ? placeholder : Text.word(Settings.open(address.toString()));
+    }
+
+    private void addKlaviyos(Map<String, Object> values, DecisionTree tree) {
+        int asked = findings.symptoms().values().stream().mapToInt(Integer::intValue).sum();
+        double share = tree.share(tree::failing);
+        values.put("rate", share == 0 ? "" : Math.round(share * asked) + " of " + asked + " requests ("
+                + percent(share) + ")");
         values.put("page", findings.status().words());
-        values.put("slow", named(Probe::slow, probe -> " " + probe.check().millis() + " ms"));
-        values.put("failing", named(Probe::fails, probe -> ""));
+        values.put("slow", findings.endpoints().stream().filter(Probe::slow).map(probe ->
+                probe.endpoint().name() + " " + probe.check().millis() + " ms").collect(Collectors.joining(", ")));
+        values.put("failing", on(symptom -> symptom != Symptom.NONE));
+        values.put("invalid", on(Symptom.INVALID::equals));
+        values.put("revisionOn", on(Symptom.REVISION::equals));
         values.put("network", findings.network().fault().map(Http.Fault::words).or(() ->
                 findings.all().map(Symptom::describe).findFirst()).orElse(findings.network().check().summary()));
         values.put("appWorks", tree.onlyOurAppReachesIt());
         values.put("issuer", findings.faults().filter(fault -> fault.kind() == Http.Kind.TLS_UNTRUSTED).findFirst()
                 .map(fault -> fault.words().split("\"")[1]).orElse(""));
-        values.put("invalid", String.join(", ", findings.showing(Symptom.INVALID::equals)));
-        values.put("revisionOn", String.join(", ", findings.showing(Symptom.REVISION::equals)));
         values.put("blocked", percent(tree.share(Symptom.CDN_BLOCK::equals)));
         values.put("limited", findings.limits().refusal());
-        values.put("wait", findings.limits().waitWords());
         values.put("low", String.join(", ", findings.limits().low()));
     }
 
-    private void aboutTheKey(Map<String, Object> values, List<String> forbidden) {
-        Optional<Key.LastGood> good = findings.before().good();
-        String lost = forbidden.stream().map(Endpoint::named).flatMap(Optional::stream).map(Endpoint::scope)
-                .filter(scope -> good.filter(one -> one.scopes().contains(scope)).isPresent())
-                .collect(Collectors.joining(", "));
-        String sent = findings.settings().revision();
-        boolean newest = sent.equals(Klaviyo.Revision.NEWEST.text());
-        values.put("keyFaults", String.join("; ", findings.keyFaults()));
-        values.put("keyHere", findings.settings().key().map(Key::describe).orElse(""));
-        values.put("theirs", findings.applicationsKey());
-        values.put("keyWorks", findings.keyIsAccepted());
-        values.put("fingerprint", findings.settings().key().map(key -> key.cleaned().fingerprint()).orElse(""));
-        values.put("authError", findings.auth().samples().stream().map(Symptom::describe).findFirst()
-                .orElse("HTTP 401"));
-        values.put("owner", good.map(Key.LastGood::organisation).orElse(""));
-        values.put("lastGood", good.map(one -> Text.minute(one.at())).orElse(""));
-        values.put("replacedAt", findings.before().replacedAt().map(Text::minute).orElse(""));
-        values.put("forbidden", String.join(", ", forbidden));
-        values.put("needs", forbidden.stream().map(Endpoint::named).flatMap(Optional::stream)
-                .map(endpoint -> "+" + endpoint.scope()).collect(Collectors.joining(",")));
-        values.put("lost", lost);
-        values.put("never", !forbidden.isEmpty() && lost.isEmpty() && good.isPresent());
-        values.put("newest", Klaviyo.Revision.NEWEST.text());
-        values.put("sentNewest", newest ? sent : "");
-        values.put("older", newest ? "" : sent);
-    }
-
-    private void aboutOurSide(Map<String, Object> values) {
-        String counted = findings.errors().words();
-        String logged = findings.log().words();
-        values.put("errors", counted.isEmpty() ? "the application gets " + logged
-                : counted + (logged.isEmpty() ? "" : " (" + logged + ")"));
-        values.put("told", findings.symptoms().isEmpty() && !(counted + logged).isEmpty());
-        values.put("some401", findings.onSomeCalls("401"));
-        values.put("loop", findings.log().loop().orElse(""));
-        values.put("noLog", findings.log().check().outcome() == Check.Outcome.SKIPPED);
-        values.put("certificateBroken", findings.webhook().state().equals("no: certificate"));
-    }
-
-    private String named(Predicate<Probe> which, Function<Probe, String> more) {
-        return findings.endpoints().stream().filter(which).map(probe -> probe.endpoint().name() + more.apply(probe))
-                .collect(Collectors.joining(", "));
+    private String on(Predicate<Symptom> symptoms) {
+        return String.join(", ", findings.showing(symptoms));
     }
 
     private static String percent(double share) {
         return Math.round(share * 100) + " %";
     }
 
-    // A passing sandbox is gone by the time that somebody pastes a command; a drill brings a store and an application.
-    private static Map<String, String> places(Settings settings) {
-        Settings.Target target = settings.target().passing() ? Settings.Target.KLAVIYO : settings.target();
-        URI route = target.webhook();
-        return Map.of("apiUrl", word(target.api(), ""), "apiHost", Text.word(target.api().getHost()),
-                "statusUrl", word(target.status(), ""), "appUrl", word(target.app(), "HEALTH-URL"),
-                "prometheusUrl", word(target.prometheus(), "PROMETHEUS-URL"), "webhookUrl", word(route, ""),
-                "webhookAuthority", route == null ? "HOST:443" : Text.word(Http.hostPort(route)));
+    private void addTheKeys(Map<String, Object> values, List<String> forbidden) {
+        Optional<Key.LastGood> good = findings.before().good();
+        List<String> scopes = forbidden.stream().map(Endpoint::named).flatMap(Optional::stream).map(Endpoint::scope)
+                .toList();
+        String newest = Klaviyo.Revision.NEWEST.text();
+        String sent = findings.settings().revision();
+        values.put("keyFaults", String.join("; ", findings.keyFaults()));
+        values.put("keyHere", findings.settings().key().map(Key::describe).orElse(""));
+        values.put("keyWorks", findings.keyIsAccepted());
+        values.put("theirs", findings.applicationHasOtherKey() ? findings.applicationsKey() : "");
+        values.put("refused", findings.all().filter(Symptom.UNAUTHORIZED::is).findFirst().map(Symptom::describe)
+                .orElse(""));
+        values.put("owner", good.map(Key.LastGood::organisation).orElse(""));
+        values.put("lastGood", good.map(one -> Text.minute(one.at())).orElse(""));
+        values.put("replacedAt", findings.before().replacedAt().map(Text::minute).orElse(""));
+        values.put("forbidden", String.join(", ", forbidden));
+        values.put("needs", scopes.stream().map(scope -> "+" + scope).collect(Collectors.joining(",")));
+        values.put("lost", scopes.stream().filter(scope -> good.filter(one -> one.scopes().contains(scope)).isPresent())
+                .collect(Collectors.joining(", ")));
+        values.put("newest", newest);
+        values.put("older", sent.equals(newest) ? "" : sent);
     }
 
-    /** A team's restart target, {@code k8s:shop/deployment/web}, as the command that stores.json has for it. */
-    private static String restart(Settings.Templates templates, String target) {
-        if (!templates.carries("stores.json")) {
-            return ""; // Of the steps that diagnose, triage alone has that table.
-        }
-        try {
-            for (JsonNode row : Text.Json.read(templates.text("stores.json"))) {
-                String form = row.at("/address/0").asText().replaceAll("\\[(.*?)]", "(?:$1)?")
-                        .replaceAll("\\{(\\w+)}", "(?<$1>.+?)");
-                if (row.has("restart") && target.matches(form)) {
-                    String command = row.at("/restart/0").asText().replaceAll("[\\[\\]]", "")
-                            .replace("{now}", "by-hand").replaceAll("\\{(\\w+)}", "\\${$1}");
-                    // Of a part that may be left out, an option without its value is left.
-                    return target.replaceFirst("^" + form + "$", command).replaceAll(" --\\w+[ =](?= )", "");
-                }
-            }
-        } catch (IOException e) {
-            // rotate-key, whose table that is, says what is wrong with it.
-        }
-        return "";
-    }
-
-    private static String word(URI address, String placeholder) {
-        return address == null ? placeholder : Text.word(Settings.open(address.toString()));
+    private void addOurs(Map<String, Object> values) {
+        String counted = findings.errors().words();
+        String logged = findings.log().words();
+        values.put("errors", counted.isEmpty() ? "the application gets " + logged
+                : counted + (logged.isEmpty() ? "" : " (" + logged + ")"));
+        values.put("loop", findings.log().loop().orElse(""));
+        values.put("noLog", findings.log().check().outcome() == Check.Outcome.SKIPPED);
     }
 }

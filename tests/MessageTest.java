@@ -12,9 +12,8 @@ import java.util.stream.*;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import runbook.*;
-import runbook.DecisionTree.Diagnosis;
 import runbook.Incident.Event;
 import runbook.Message.Known;
 import runbook.Message.Slack;
@@ -28,52 +27,52 @@ import runbook.Text.Json;
 class MessageTest {
     private static final Templates TEXTS = Templates.builtIn();
     private static final Instant AT = Instant.parse("2026-11-23T03:04:05Z");
-
     private static final Known NOTHING = new Known(Optional.empty(), null, null, null, false);
 
+    private static Event event(String kind, String summary, Map<String, String> data) {
+        return new Event(AT, "x", kind, summary, Json.of(data));
+    }
+
+    private static Event diagnosed(String diagnosis, String severity) {
+        return event(Event.DIAGNOSED, "", Map.of("diagnosis", diagnosis, "severity", severity));
+    }
+
     private static Message outage(State state, Known known) {
-        return Message.of(TEXTS, "klaviyo-outage", "P1", state, AT, List.of(), known);
+        return Message.of(TEXTS, state, AT, List.of(diagnosed("klaviyo-outage", "P1")), known);
     }
 
     private static void assertSays(String text, String... parts) {
-        for (String part : parts) {
-            assertTrue(text.contains(part), part + " is not in\n" + text);
-        }
+        Stream.of(parts).forEach(part -> assertTrue(text.contains(part), part + " is not in\n" + text));
     }
 
     private static void assertHides(String text, String... parts) {
-        for (String part : parts) {
-            assertFalse(text.contains(part), part + " is in\n" + text);
-        }
+        Stream.of(parts).forEach(part -> assertFalse(text.contains(part), part + " is in\n" + text));
     }
 
     /** Nothing is said to be done, known or over before it is. */
     @Test
     void bothTextsSayWhereItStands() throws IOException {
-        StringBuilder texts = new StringBuilder();
-        for (State state : State.values()) {
-            texts.append("=== ").append(state.word()).append("\n").append(outage(state, NOTHING).internal(TEXTS))
-                    .append("\n--- to customers\n").append(outage(state, NOTHING).external(TEXTS)).append("\n");
-        }
-        Message drill = outage(State.MITIGATING, new Known(Optional.of("outage"), "@Ana", null, null, false));
-        texts.append("=== drill\n").append(drill.internal(TEXTS)).append("\n--- to customers\n")
-                .append(drill.external(TEXTS));
-        assertEquals(Files.readString(Repository.file("tests/messages.txt")), texts.toString());
+        Map<String, Message> messages = new LinkedHashMap<>();
+        Stream.of(State.values()).forEach(state -> messages.put(state.word(), outage(state, NOTHING)));
+        messages.put("drill", outage(State.MITIGATING, new Known(Optional.of("outage"), "@Ana", null, null, false)));
+        String texts = messages.entrySet().stream().map(one -> "=== " + one.getKey() + "\n" + one.getValue().internal()
+                + "\n--- to customers\n" + one.getValue().external().orElseThrow()).collect(Collectors.joining("\n"));
+        assertEquals(Files.readString(Repository.file("tests/messages.txt")), texts);
+    }
+
+    static Set<String> diagnoses() {
+        return Wording.all(TEXTS).keySet();
     }
 
     @ParameterizedTest
-    @EnumSource(Diagnosis.class)
-    void everyDiagnosisHasWordsAndExternallyTheyNameNothing(Diagnosis diagnosis) {
-        assertTrue(Wording.all(TEXTS).containsKey(diagnosis.id()), diagnosis.id());
+    @MethodSource("diagnoses")
+    void externallyTheWordsOfADiagnosisNameNothing(String diagnosis) {
         for (State state : State.values()) {
-            Message message = Message.of(TEXTS, diagnosis.id(), "P1", state, AT, List.of(),
-                    new Known(Optional.empty(), "Ana", "ssh 10.0.0.7 as account AbC123", null, false));
-            String text = message.external(TEXTS);
-
+            String text = Message.of(TEXTS, state, AT, List.of(diagnosed(diagnosis, "P1")),
+                    new Known(Optional.empty(), "Ana", "ssh 10.0.0.7 as account AbC123", null, false)).external().orElseThrow();
             assertTrue(text.startsWith("Klaviyo Integration -- "), text);
             assertSays(text, "\nNext update: ", "\nLast updated: 2026-11-23T03:04Z");
-            assertHides(text, "Ana", "AbC123", "10.0.0.7", "key",
-                    Wording.of(TEXTS, diagnosis.id()).words().rootCause());
+            assertHides(text, "Ana", "AbC123", "10.0.0.7", "key", Wording.of(TEXTS, diagnosis).words().rootCause());
         }
     }
 
@@ -81,24 +80,31 @@ class MessageTest {
     @CsvSource({"klaviyo-outage,P1,Major Outage", "key-invalid,P1,Major Outage", "klaviyo-degraded,P2,Degraded Performance",
         "rate-limited,P2,Degraded Performance", "partial,P3,Partial Outage", "scope-missing,P1,Major Outage",
         "scope-missing,P3,Partial Outage", "webhook-down,P3,Degraded Performance", "quota-low,P4,Operational",
-        "something-new,'',Degraded Performance"})
+        "something-new,P2,Degraded Performance"})
     void customersReadHowBadItIsForThemInTheTermsOfStatusPages(String diagnosis, String severity, String component) {
-        Message message = Message.of(TEXTS, diagnosis, severity, State.INVESTIGATING, AT, List.of(), NOTHING);
-        assertSays(message.external(TEXTS), "Klaviyo Integration -- " + component + "\n");
-        assertEquals(component.equals("Major Outage"), message.external(TEXTS).contains("are unavailable"));
+        String text = Message.of(TEXTS, State.INVESTIGATING, AT, List.of(diagnosed(diagnosis, severity)), NOTHING)
+                .external().orElseThrow();
+        assertSays(text, "Klaviyo Integration -- " + component + "\n");
+        assertEquals(component.equals("Major Outage"), text.contains("are unavailable"));
+        assertEquals(component.equals("Operational"), !text.contains("What is delayed"), text);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"network", "key-missing", "indeterminate", "something-new"})
+    void customersAreToldNothingThatNobodyKnows(String diagnosis) {
+        Message message = Message.of(TEXTS, State.INVESTIGATING, AT, List.of(diagnosed(diagnosis, "")), NOTHING);
+        assertEquals(Optional.empty(), message.external());
+        assertSays(message.internal(), "P? INCIDENT", "Impact: Not yet known");
     }
 
     @Test
     void theJournalSaysWhatWasDoneWhoLeadsAndWhenTheNextIsDue() {
-        List<Event> journal = List.of(
-                new Event(AT, "triage", Event.DETECTED, "triage found klaviyo-outage", Json.object()),
-                new Event(AT, "triage", Event.ACKNOWLEDGED, "Ana leads", Json.object().put("by", "Ana")),
-                new Event(AT, "postmortem", Event.ACKNOWLEDGED, "Bo takes over", Json.object().put("by", "Bo")),
+        List<Event> journal = List.of(diagnosed("klaviyo-outage", "P1"),
+                event(Event.ACKNOWLEDGED, "Ana leads", Map.of("by", "Ana")),
+                event(Event.ACKNOWLEDGED, "Bo takes over", Map.of("by", "Bo")),
                 new Event(AT.plusSeconds(600), "x", Event.MITIGATED, "fallback on at the shop", Json.object()));
-        Instant now = AT.plus(Duration.ofMinutes(15));
-        Message message = Message.of(TEXTS, "klaviyo-outage", "P1", State.of(journal), now, journal, NOTHING);
-
-        assertSays(message.internal(TEXTS), "Current action: Done at 2026-11-23T03:14Z: fallback on at the shop\n",
+        Message message = Message.of(TEXTS, State.of(journal), AT.plus(Duration.ofMinutes(15)), journal, NOTHING);
+        assertSays(message.internal(), "Current action: Done at 2026-11-23T03:14Z: fallback on at the shop\n",
                 "Incident lead: @Bo\n", "Next update: by 2026-11-23T03:39Z\n");
     }
 
@@ -106,8 +112,8 @@ class MessageTest {
     @CsvSource({"mitigated,fallback on,true", "mitigated,failed calls are queued,true", "mitigated,restarted the shop,false",
         "rotated,the key was replaced,false"})
     void customersAreToldThatTheirDataIsQueuedOnlyWhereSomebodySaidSo(String kind, String what, boolean queued) {
-        List<Event> journal = List.of(new Event(AT, "x", kind, what, Json.object()));
-        String text = Message.of(TEXTS, "key-invalid", "P1", State.MITIGATING, AT, journal, NOTHING).external(TEXTS);
+        List<Event> journal = List.of(diagnosed("key-invalid", "P1"), event(kind, what, Map.of()));
+        String text = Message.of(TEXTS, State.MITIGATING, AT, journal, NOTHING).external().orElseThrow();
         assertSays(text, queued ? "Customer data is being queued and will be processed" : "What is delayed may arrive late.");
         assertEquals(queued, text.contains("queued"), text);
     }
@@ -116,33 +122,32 @@ class MessageTest {
     @ParameterizedTest
     @CsvSource({"'',Monitoring,none in the last look; it was: Sub", "recovered,Resolved,over; it was: Sub"})
     void aGoodLookInAnOpenIncidentIsToldAsThatIncident(String more, String external, String impact) {
-        List<Event> journal = Stream.of("detected", "diagnosed", "note", more).filter(kind -> !kind.isEmpty())
-                .map(kind -> new Event(AT, "triage", kind, "", Json.of(kind.equals("note") ? Map.of("diagnosis", "healthy")
-                        : Map.of("diagnosis", "klaviyo-outage", "severity", "P1")))).toList();
-        Message message = Message.of(TEXTS, "healthy", "", State.of(journal), AT, journal, NOTHING);
-        assertSays(message.internal(TEXTS), "P1 INCIDENT", "Impact: " + impact);
-        assertSays(message.external(TEXTS), "Klaviyo Integration -- " + external + "\n");
-        assertHides(message.external(TEXTS), "unavailable", "experiencing delays");
+        Known good = new Known(Optional.empty(), null, null, null, true);
+        List<Event> journal = Stream.of(diagnosed("klaviyo-outage", "P1"), event(Event.NOTE, "", Map.of("diagnosis", "healthy")),
+                event(more, "", Map.of())).toList();
+        Message message = Message.of(TEXTS, State.of(journal), AT, journal, good);
+        String text = message.external().orElseThrow();
+        assertSays(message.internal(), "P1 INCIDENT", "Impact: " + impact);
+        assertSays(text, "Klaviyo Integration -- " + external + "\n");
+        assertHides(text, "unavailable", "experiencing delays");
     }
 
     @Test
     void valuesAreOneLineEachAndForSlackNeitherMentionNorLink() {
         Message message = outage(State.INVESTIGATING, new Known(Optional.empty(), "<@U123>", "a\nStatus: RESOLVED\u001b[31m "
                 + "pk_0123456789abcdef0123456789abcdef01 <!channel> <https://evil|click> & b", null, false));
-        String slack = message.forSlack(TEXTS);
-
-        assertEquals(1, message.internal(TEXTS).lines().filter(line -> line.startsWith("Status:")).count());
-        assertHides(message.internal(TEXTS), "\u001b", "0123456789abcdef");
-        assertHides(slack, "<");
-        assertSays(slack, "&lt;!channel&gt; &lt;https://evil|click&gt; &amp; b");
+        assertEquals(1, message.internal().lines().filter(line -> line.startsWith("Status:")).count());
+        assertHides(message.internal(), "\u001b", "0123456789abcdef");
+        assertHides(message.forSlack(), "<");
+        assertSays(message.forSlack(), "&lt;!channel&gt; &lt;https://evil|click&gt; &amp; b");
     }
 
     @ParameterizedTest
     @CsvSource({"0,5", "4,5", "5,20", "119,20", "120,60", "600,60"})
     void cadence(long minutesAfterTheBegin, long minutesToTheNext) {
         Instant now = AT.plus(Duration.ofMinutes(minutesAfterTheBegin));
-        List<Event> journal = List.of(new Event(AT, "triage", Event.DETECTED, "", Json.object()));
-        assertEquals(now.plus(Duration.ofMinutes(minutesToTheNext)), Message.due(journal, now));
+        assertEquals(now.plus(Duration.ofMinutes(minutesToTheNext)),
+                Message.due(List.of(event(Event.DETECTED, "", Map.of())), now));
     }
 
     @ParameterizedTest
@@ -158,12 +163,8 @@ class MessageTest {
         "detected recovered diagnosed:P4,RESOLVED",
         "recovered closed,RESOLVED"})
     void stateOfAJournal(String events, State state) {
-        List<Event> journal = Stream.of(events.split(" ")).map(event -> event.split(":"))
-                .map(event -> new Event(AT, "x", event[0], "",
-                        Json.of(event.length > 1 ? Map.of("severity", event[1]) : Map.of())))
-                .toList();
-
-        assertEquals(state, State.of(journal));
+        assertEquals(state, State.of(Stream.of(events.split(" ")).map(one -> (one + ": ").split(":"))
+                .map(part -> event(part[0], "", Map.of("severity", part[1].strip()))).toList()));
     }
 
     // ---- Slack

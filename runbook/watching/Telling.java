@@ -100,8 +100,8 @@ public final class Telling implements AutoCloseable {
     void change(Instant at, Happening change) {
         if (memory.leading()) {
             Message message = message(State.of(change.kind()), at);
-            draft(choice.internal(), at, "internal", message.internal(choice.templates()));
-            draft(choice.external(), at, "external", message.external(choice.templates()));
+            draft(choice.internal(), at, "internal", message.internal());
+            message.external().ifPresent(text -> draft(choice.external(), at, "external", text));
             if (posts()) {
                 post(at.toString(), message);
             }
@@ -131,7 +131,6 @@ public final class Telling implements AutoCloseable {
     /** The message as the journal has it: a person may have said by hand that something was done, or what it is. */
     private Message message(State state, Instant at) {
         List<Event> journal = memory.journal();
-        Incident.State incident = Incident.State.of(journal);
         boolean over = state == State.RECOVERED;
         Message.State stands = over ? Message.State.RESOLVED : Message.State.of(journal);
         if (!over && stands == Message.State.RESOLVED) {
@@ -140,8 +139,7 @@ public final class Telling implements AutoCloseable {
         String action = state == State.FLAPPING ? "It comes and goes; watching until it holds" : null;
         Message.Known known = new Message.Known(drill, choice.lead().orElse(""), action, over ? null : next(at),
                 state == State.RECOVERING || state == State.HEALTHY);
-        return Message.of(choice.templates(), incident.diagnosis(), incident.severity(), stands,
-                at.truncatedTo(ChronoUnit.SECONDS), journal, known);
+        return Message.of(choice.templates(), stands, at.truncatedTo(ChronoUnit.SECONDS), journal, known);
     }
 
     /** Puts on record who leads, where that is not what the journal has. */
@@ -169,7 +167,7 @@ public final class Telling implements AutoCloseable {
 
     // What the watch's end interrupts stands in the journal as unposted.
     private void post(String of, Message message) {
-        String text = message.forSlack(choice.templates());
+        String text = message.forSlack();
         pending.incrementAndGet();
         posting.submit(() -> {
             deliver(text);

@@ -298,7 +298,7 @@ public final class Watching implements AutoCloseable {
 
     /** Names an incident that no triage has looked at, and anew when the page turns: later messages have that name. */
     private void diagnose(Verdict verdict) {
-        String now = verdict.diagnosis().id();
+        String now = verdict.diagnosis();
         boolean turned = BY_THE_PAGE.contains(now) && BY_THE_PAGE.contains(diagnosis) && !now.equals(diagnosis);
         // A round that asked too little tells nothing.
         if (verdict.severity().isPresent() && (turned || diagnosis.isEmpty())) {
