@@ -157,11 +157,10 @@ class Watch implements Callable<Integer> {
         screen = shared.screen();
         Goal goal = new Goal(until, orDefault(lasting, 120_000, 8_000), failAfter);
         Plan plan = new Plan(settings, checks(settings), goal, pause, orDefault(max, 4 * 3_600_000L, 180_000),
-                drill() ? DRILL_SPEED : 1, backlog, incident(), shared.incidents().base(),
-                journal -> Checks.Before.of(shared.host(), settings, journal),
+                drill() ? DRILL_SPEED : 1, backlog, shared.incidents(),
+                journal -> Checks.Before.of(shared.host(), settings, journal), telling(),
                 shared.launcher().line("postmortem", "event told --kind announced"));
-        Telling.Choice telling = telling();
-        try (Face face = face(); Watching watching = new Watching(plan, telling, face)) {
+        try (Face face = face(); Watching watching = new Watching(plan, face)) {
             int exit = watching.run();
             // The terminal is given back before the end is told, or it would go with the view.
             face.close();
@@ -185,18 +184,6 @@ class Watch implements Callable<Integer> {
 
     private Duration orDefault(Duration given, long millis, long inADrill) {
         return given != null ? given : Duration.ofMillis(drill() ? inADrill : millis);
-    }
-
-    /** The incident that is open; drills and real ones keep out of each other's folders. */
-    private Optional<Incident> incident() throws IOException {
-        Optional<Incident> incident = shared.incidents().current();
-        boolean readable = incident.isPresent() && Files.isReadable(incident.get().journal().file());
-        List<Event> events = readable ? incident.get().journal().read().events() : List.of();
-        if (!events.isEmpty() && Incident.drill(events).isEmpty() == drill()) {
-            throw new Problem("--incident " + incident.get() + (drill() ? " holds a real incident: a drill"
-                    : " holds a drill: a real incident") + " needs a folder of its own");
-        }
-        return incident;
     }
 
     // The application's errors are counted over a short time, or old ones would hold recovery back; not shorter than
@@ -250,17 +237,18 @@ class Watch implements Callable<Integer> {
         require(!post || webhook.isPresent(),
                 "--post needs " + Slack.VARIABLE + ": the address of a Slack incoming webhook");
         Duration pace = drill() && post && remind == null ? Duration.ofSeconds(20) : remind;
+        Set<String> drafts = announce == Audience.both ? Set.of("internal", "external")
+                : Set.of(String.valueOf(announce));
         return new Telling.Choice(webhook, Optional.ofNullable(exec).map(line -> Tool.split("--exec", line)),
-                Tool.of(shared.host(), Duration.ofSeconds(30)), Optional.ofNullable(pace),
-                announce != null && announce != Audience.external, announce != null && announce != Audience.internal,
-                Optional.ofNullable(lead).map(name -> Text.safe(name, 80).replaceFirst("^@+", "")), shared.templates());
+                Tool.of(shared.host(), Duration.ofSeconds(30)), Optional.ofNullable(pace), drafts,
+                Optional.ofNullable(lead).map(name -> Text.safe(name, 80).replaceFirst("^@+", "")));
     }
 
     // ---- what people see
 
     private Face face() {
-        Optional<? extends Face> view = shared.json() ? Optional.empty() : LiveView.open(shared.host(), screen);
-        return view.isPresent() ? view.get() : new Lines();
+        return Optional.of(screen).filter(any -> !shared.json()).flatMap(any -> LiveView.open(shared.host(), any))
+                .orElseGet(Lines::new);
     }
 
     private void end(Watching watching, int exit) {
@@ -325,11 +313,13 @@ class Watch implements Callable<Integer> {
     /** One line an event; with {@code --json}, one object a round and an event as well. */
     private final class Lines implements Face {
         @Override
-        public synchronized void event(Instant at, String kind, String words, JsonNode data) {
-            screen.verbatim(at.truncatedTo(ChronoUnit.SECONDS) + shared.drill().map(scenario -> " DRILL").orElse("")
-                    + String.format("  %-13s  ", kind) + words);
+        public synchronized void event(Event event) {
+            String kind = Memory.kind(event);
+            screen.verbatim(event.at().truncatedTo(ChronoUnit.SECONDS) + (drill() ? " DRILL" : "")
+                    + String.format("  %-13s  ", kind) + event.summary());
             if (shared.json()) {
-                shared.printLine(line("event", at).put("event", kind).put("summary", words).set("data", data));
+                ObjectNode json = line("event", event.at()).put("event", kind).put("summary", event.summary());
+                shared.printLine(json.set("data", event.data()));
             }
         }
 

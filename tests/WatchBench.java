@@ -1,4 +1,3 @@
-import com.fasterxml.jackson.databind.JsonNode;
 import com.sun.management.OperatingSystemMXBean;
 import java.io.*;
 import java.lang.management.*;
@@ -89,13 +88,12 @@ final class WatchBench {
             Endpoint.KNOWN.forEach(endpoint -> checks.add("endpoint:" + endpoint.name()));
             checks.addAll(List.of("app", "app-errors", "webhook"));
             Duration days = Duration.ofDays(9);
-            Plan plan = new Plan(settings, checks, new Goal(Integer.MAX_VALUE, days, 2), Duration.ofMillis(1), days,
-                    SPEED, "klaviyo_retry_queue_depth", Optional.of(Incident.at(Path.of("incident"))), Path.of("."),
-                    journal -> Checks.Before.NOTHING, "");
             Telling.Choice nobody = new Telling.Choice(Optional.empty(), Optional.empty(), new Tool(Map.of(),
-                    Path.of(""), days, ""), Optional.of(days), false, false, Optional.empty(),
-                    Settings.Templates.builtIn());
-            try (Watching watching = new Watching(plan, nobody, child)) {
+                    Path.of(""), days, ""), Optional.of(days), Set.of(), Optional.empty());
+            Plan plan = new Plan(settings, checks, new Goal(Integer.MAX_VALUE, days, 2), Duration.ofMillis(1), days,
+                    SPEED, "klaviyo_retry_queue_depth", new Incident.Choice(Path.of("."), Path.of("incident"), ""),
+                    journal -> Checks.Before.NOTHING, nobody, "");
+            try (Watching watching = new Watching(plan, child)) {
                 watching.run();
                 child.report(watching.chart(false).length());
             }
@@ -121,7 +119,7 @@ final class WatchBench {
         }
 
         @Override
-        public void event(Instant at, String kind, String words, JsonNode data) { }
+        public void event(Incident.Event event) { }
 
         @Override
         public void idle(Duration most, Supplier<Shot> shot) throws InterruptedException {

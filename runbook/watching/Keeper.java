@@ -64,16 +64,8 @@ public final class Keeper {
      * {@code fresh} when it was looked at in this round: a check whose quota is spent keeps its last result.
      */
     public record Reading(String check, Result result, boolean fresh, long millis, String words) {
-        boolean failed() {
-            return fresh && result == Result.BAD;
-        }
-
-        boolean passed() {
-            return fresh && result == Result.GOOD;
-        }
-
-        boolean looked() {
-            return passed() || failed();
+        boolean seen(Result wanted) {
+            return fresh && result == wanted;
         }
 
         Reading stale() {
@@ -83,12 +75,16 @@ public final class Keeper {
 
     /** All that the state machine learns of a round: the checks that decide, and what else is asked for. */
     public record Round(long at, List<Reading> readings, List<Condition> asked) {
+        private List<Reading> seen(Result result) {
+            return readings.stream().filter(one -> one.seen(result)).toList();
+        }
+
         boolean bad() {
-            return readings.stream().anyMatch(Reading::failed);
+            return !seen(Result.BAD).isEmpty();
         }
 
         private String failures() {
-            List<Reading> failed = readings.stream().filter(Reading::failed).toList();
+            List<Reading> failed = seen(Result.BAD);
             String names = failed.stream().limit(3).map(Reading::check).collect(Collectors.joining(", "));
             String more = failed.size() > 3 ? " and " + (failed.size() - 3) + " more" : "";
             return names + more + ": " + failed.get(0).words();
@@ -96,8 +92,8 @@ public final class Keeper {
 
         // An endpoint that answers 200 took the key.
         private Optional<String> proofOfKey() {
-            return readings.stream().filter(Reading::passed).map(Reading::check)
-                    .filter(check -> check.startsWith("endpoint:")).findFirst();
+            return seen(Result.GOOD).stream().map(Reading::check).filter(check -> check.startsWith("endpoint:"))
+                    .findFirst();
         }
     }
 
@@ -106,9 +102,9 @@ public final class Keeper {
      * ({@code degraded}, {@code blip}, {@code gap}, …), the state that it ends, so that people have to be told (empty
      * when it changes none), and more for the journal: plain values and instants.
      */
-    public record Happening(String kind, long at, Optional<State> before, String words, Map<String, Object> facts) {
-        static Happening of(String kind, long at, String words, Map<String, Object> facts) {
-            return new Happening(kind, at, Optional.empty(), words, facts);
+    public record Happening(String kind, Optional<State> before, String words, Map<String, Object> facts) {
+        static Happening of(String kind, String words, Map<String, Object> facts) {
+            return new Happening(kind, Optional.empty(), words, facts);
         }
 
         /** Whether it is the change to that state. */
@@ -139,23 +135,22 @@ public final class Keeper {
 
     /**
      * A watch that goes on from what is known: the state that an earlier one left (else {@link State#STARTING}) and
-     * since when, whether an incident is under way, whoever noticed it, and when earlier watches saw it fall.
+     * since when, and whether an incident is under way, whoever noticed it.
      */
-    public Keeper(Goal goal, State state, long since, boolean troubled, List<Long> falls) {
+    public Keeper(Goal goal, State state, long since, boolean troubled) {
         this.goal = goal;
         this.state = state;
         this.since = since;
         this.troubled = troubled;
-        dips.addAll(falls);
-        this.up = state != State.FLAPPING;
+        up = state != State.FLAPPING;
     }
 
     /** Takes in a round; gives what it changes, oldest first. */
     public List<Happening> observe(Round round) {
         news = new ArrayList<>();
         asked = round.asked();
-        round.readings().stream().filter(one -> one.check().equals(KEY) && one.fresh())
-                .forEach(key -> disputed = key.failed() && round.proofOfKey().isPresent());
+        round.readings().stream().filter(one -> one.check().equals(KEY) && one.fresh()).forEach(key ->
+                disputed = key.result() == Result.BAD && round.proofOfKey().isPresent());
         if (round.bad()) {
             fail(round);
         } else if (good(round)) {
@@ -166,16 +161,16 @@ public final class Keeper {
 
     /** Nothing failed, and nothing that failed earlier is still to be looked at again or proven by another. */
     boolean good(Round round) {
-        Stream<Reading> open = round.readings().stream()
-                .filter(reading -> !reading.fresh() && reading.result() == Result.BAD)
-                .filter(reading -> proven.getOrDefault(reading.check(), "").isEmpty());
-        return !round.bad() && round.readings().stream().anyMatch(Reading::passed)
-                && open.allMatch(reading -> proof(round, reading).isPresent());
+        return !round.bad() && !round.seen(Result.GOOD).isEmpty() && round.readings().stream()
+                .filter(one -> one.result() == Result.BAD && proven.getOrDefault(one.check(), "").isEmpty())
+                .allMatch(one -> !proof(round, one).isEmpty());
     }
 
-    private Optional<String> proof(Round round, Reading reading) {
-        Optional<String> other = reading.check().equals(KEY) && !disputed ? round.proofOfKey() : Optional.empty();
-        return reading.passed() ? Optional.of(reading.check()) : other;
+    private String proof(Round round, Reading reading) {
+        if (reading.seen(Result.GOOD)) {
+            return reading.check();
+        }
+        return reading.check().equals(KEY) && !disputed ? round.proofOfKey().orElse("") : "";
     }
 
     /** Takes in that nobody looked between two moments: whatever was proven has to be proven again. */
@@ -184,8 +179,7 @@ public final class Keeper {
         badRounds = 0;
         proven.clear();
         String words = "nothing was observed for " + words(to - from) + " (" + why + "); not counted as healthy";
-        return Happening.of("gap", to, words,
-                Map.of("from", Instant.ofEpochMilli(from), "to", Instant.ofEpochMilli(to)));
+        return Happening.of("gap", words, Map.of("from", Instant.ofEpochMilli(from), "to", Instant.ofEpochMilli(to)));
     }
 
     // ---- failed rounds
@@ -207,12 +201,12 @@ public final class Keeper {
     private void fall(long at) {
         int times = dip(at);
         up = false;
-        if (troubled && times > 1) {
+        if (troubled && times > 1 || state == State.FLAPPING) {
             flap(at, times);
         } else {
+            troubled = true;
             change(State.DEGRADED, badSince, badWords, since(badSince));
         }
-        troubled = true;
     }
 
     /** Notes that it failed; gives how often it did in a short time. */
@@ -249,9 +243,8 @@ public final class Keeper {
     }
 
     private void blip(long at) {
-        String words = Text.count(badRounds, "failed round") + ", then good again: " + badWords;
-        news.add(Happening.of("blip", badSince, words,
-                Map.of("since", Instant.ofEpochMilli(badSince), "rounds", badRounds)));
+        Map<String, Object> facts = Map.of("since", Instant.ofEpochMilli(badSince), "rounds", badRounds);
+        news.add(Happening.of("blip", Text.count(badRounds, "failed round") + ", then good again: " + badWords, facts));
         int times = dip(at);
         if (times >= DIPS_THAT_FLAP && state != State.FLAPPING) {
             flap(at, times);
@@ -262,11 +255,11 @@ public final class Keeper {
         boolean first = goodRounds++ == 0;
         goodSince = first ? round.at() : goodSince;
         for (Reading reading : round.readings()) {
-            if (first && reading.result() != Result.UNKNOWN) {
-                proven.put(reading.check(), "");
-            }
-            if (!reading.check().equals(proven.get(reading.check()))) {
-                proof(round, reading).ifPresent(by -> proven.put(reading.check(), by));
+            String by = proof(round, reading);
+            boolean counts = !by.isEmpty() || first && reading.result() != Result.UNKNOWN;
+            // What was looked at itself needs no other's word.
+            if (counts && !reading.check().equals(proven.get(reading.check()))) {
+                proven.put(reading.check(), by);
             }
         }
     }
@@ -285,7 +278,7 @@ public final class Keeper {
     private void change(State to, long at, String words, Map<String, Object> facts) {
         // A further fall while it flaps is news, but no change.
         Optional<State> before = Optional.of(state).filter(one -> one != to);
-        news.add(new Happening(to.word(), at, before, words, facts));
+        news.add(new Happening(to.word(), before, words, facts));
         since = before.isPresent() ? at : since;
         state = to;
     }

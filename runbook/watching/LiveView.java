@@ -1,12 +1,11 @@
 package runbook.watching;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.time.*;
 import java.util.*;
 import java.util.concurrent.*;
 import java.util.function.*;
-import java.util.stream.*;
 import runbook.*;
+import runbook.Incident.Event;
 import runbook.Screen.Mark;
 import runbook.Text.Durations;
 import runbook.watching.Keeper.Reading;
@@ -27,30 +26,17 @@ public final class LiveView implements Watching.Face {
     private static final long MEASURE_EVERY = 3 * PAINT_EVERY;
     private static final int MOST_NOTES = 30;
     private static final int LONGEST_NAME = 20;
+    // What a person need not act on gives way to what one has to.
+    private static final Set<String> MINOR = Set.of("draft", "ran", "watching", "status-page");
 
     private final Screen.Host host;
     private final Screen screen;
-    private final List<Note> notes = new CopyOnWriteArrayList<>();
+    private final Deque<Event> newestFirst = new ConcurrentLinkedDeque<>();
     private Screen.Size size;
     private boolean closed;
     private long painted;
     private long measured;
     private volatile boolean stale = true;
-
-    /** An event as the view remembers it. */
-    public record Note(Instant at, String kind, String words) {
-        // What a person need not act on gives way to what one has to.
-        private boolean minor() {
-            return Set.of("draft", "ran", "watching", "status-page").contains(kind);
-        }
-
-        private Line line() {
-            return new Line(Mark.NONE, clock(at) + " " + kind + ": " + words);
-        }
-    }
-
-    /** Without a mark, a command: it is never cut, or it could not be pasted. */
-    private record Line(Mark mark, String words) { }
 
     private LiveView(Screen.Host host, Screen screen) {
         this.host = host;
@@ -58,16 +44,14 @@ public final class LiveView implements Watching.Face {
     }
 
     /** A view on the terminal behind standard output; empty where there is none that can show one. */
-    public static Optional<LiveView> open(Screen.Host host, Screen screen) {
-        String type = host.env("TERM").orElse("dumb");
-        boolean capable = host.terminal() && !type.startsWith("dumb") && !type.equals("unknown");
+    public static Optional<Watching.Face> open(Screen.Host host, Screen screen) {
+        boolean capable = host.terminal() && !host.env("TERM").orElse("dumb").matches("dumb.*|unknown");
         return capable ? Optional.of(new LiveView(host, screen)) : Optional.empty();
     }
 
     private synchronized void say(String text) {
         if (!closed) {
-            byte[] bytes = text.getBytes(host.charset());
-            host.out().write(bytes, 0, bytes.length);
+            host.out().writeBytes(text.getBytes(host.charset()));
             host.out().flush();
         }
     }
@@ -79,10 +63,10 @@ public final class LiveView implements Watching.Face {
     }
 
     @Override
-    public synchronized void event(Instant at, String kind, String words, JsonNode data) {
-        notes.add(0, new Note(at, kind, words));
-        if (notes.size() > MOST_NOTES) {
-            notes.remove(MOST_NOTES);
+    public synchronized void event(Event event) {
+        newestFirst.addFirst(event);
+        if (newestFirst.size() > MOST_NOTES) {
+            newestFirst.removeLast();
         }
         stale = true;
     }
@@ -97,16 +81,17 @@ public final class LiveView implements Watching.Face {
         if (size == null || System.nanoTime() - measured > MEASURE_EVERY) {
             measured = System.nanoTime();
             Screen.Size now = Screen.Size.of(host);
-            String anew = size == null ? OPEN : CLEAR;
-            stale |= !now.equals(size);
-            say(now.equals(size) ? "" : anew);
+            if (!now.equals(size)) {
+                say(size == null ? OPEN : CLEAR);
+                stale = true;
+            }
             size = now;
         }
         if (stale || System.nanoTime() - painted > PAINT_EVERY) {
             stale = false;
             painted = System.nanoTime();
-            List<String> lines =
-                    lay(shot.get(), notes, Math.max(20, size.columns()), Math.max(3, size.rows() - 1), screen);
+            List<String> lines = lay(shot.get(), List.copyOf(newestFirst), Math.max(20, size.columns()),
+                    Math.max(3, size.rows() - 1), screen);
             say("\033[?7l\033[H" + String.join("\033[K\r\n", lines) + "\033[K\033[J\033[?7h\033[H");
         }
         Thread.sleep(Math.min(250, most.toMillis()));
@@ -116,78 +101,92 @@ public final class LiveView implements Watching.Face {
 
     /**
      * The lines to show on a terminal of this size, what matters most first: none wider than {@code columns - 1}, no
-     * more than {@code rows}. The newest note is the first.
+     * more than {@code rows}. The newest event is the first.
      */
-    public static List<String> lay(Shot shot, List<Note> notes, int columns, int rows, Screen screen) {
-        Line blank = new Line(Mark.NONE, "");
-        List<Line> lines = head(shot);
-        lines.add(blank);
-        shot.conditions().forEach(one -> lines.add(new Line(one.met() ? Mark.OK : Mark.WARN, one.words())));
+    public static List<String> lay(Shot shot, List<Event> events, int columns, int rows, Screen screen) {
+        Picture picture = new Picture(shot, columns, screen, new ArrayList<>());
+        picture.head();
+        picture.add(Mark.NONE, "");
+        shot.conditions().forEach(one -> picture.add(one.met() ? Mark.OK : Mark.WARN, one.words()));
         // The newest event that is of weight stands above all checks; others of weight below, and then the rest.
-        List<Note> told = notes.stream().sorted(Comparator.comparing(Note::minor)).toList();
-        int first = told.isEmpty() || told.get(0).minor() ? 0 : 1;
-        told.subList(0, first).forEach(note -> lines.add(note.line()));
-        lines.add(blank);
+        List<Event> told = events.stream().sorted(Comparator.comparing(LiveView::minor)).toList();
+        int first = told.isEmpty() || minor(told.get(0)) ? 0 : 1;
+        told.subList(0, first).forEach(picture::event);
+        picture.add(Mark.NONE, "");
         shot.readings().stream().sorted(Comparator.comparing(one -> one.result() != Result.BAD))
-                .forEach(reading -> lines.add(check(reading, shot.again().apply(reading.check()))));
-        lines.add(blank);
-        told.subList(first, told.size()).forEach(note -> lines.add(note.line()));
-        return lines.stream().flatMap(line -> line.mark == null ? screen.folded(line.words, columns - 1).stream()
-                : Stream.of(screen.cut(line.mark, line.words, columns))).limit(rows).toList();
+                .forEach(picture::check);
+        picture.add(Mark.NONE, "");
+        told.subList(first, told.size()).forEach(picture::event);
+        return picture.lines.subList(0, Math.min(rows, picture.lines.size()));
     }
 
-    private static List<Line> head(Shot shot) {
-        List<Line> lines = new ArrayList<>();
-        shot.drill().ifPresent(name ->
-                lines.add(new Line(Mark.WARN, "DRILL " + name + ": an exercise, nothing here is real")));
-        lines.add(state(shot));
-        // What needs a person stands right under the state.
-        shot.message().ifPresent(due -> lines.addAll(message(due, shot.record())));
-        if (shot.untold() > 0) {
-            lines.add(new Line(Mark.WARN, Text.count(shot.untold(), "message") + " not accepted yet, tried again"));
+    private static boolean minor(Event event) {
+        return MINOR.contains(Memory.kind(event));
+    }
+
+    /** The picture as it is being laid. */
+    private record Picture(Shot shot, int columns, Screen screen, List<String> lines) {
+        void add(Mark mark, String words) {
+            lines.add(screen.cut(mark, words, columns));
         }
-        String began = shot.incident().map(ago -> "began " + words(ago) + " ago").orElse("no incident");
-        String next = shot.next().map(left -> "next round in " + words(left)).orElse("looking now");
-        lines.add(new Line(Mark.NONE, began + "; " + next + "; Ctrl-C leaves; "
-                + Text.count(shot.requests(), "request") + " spent"));
-        return lines;
-    }
 
-    private static Line state(Shot shot) {
-        // Everything fails that asks Klaviyo's API, or some of it: not the same to whoever is asked how bad it is.
-        List<Reading> asked = shot.readings().stream().filter(one -> one.result() != Result.UNKNOWN).toList();
-        List<Reading> api = asked.stream().filter(reading -> reading.check().matches("auth|endpoint:.*")).toList();
-        boolean all = (api.isEmpty() ? asked : api).stream().allMatch(reading -> reading.result() == Result.BAD);
-        String lasting = " for " + words(shot.lasting()) + " (now " + clock(shot.now()) + " UTC)";
-        return switch (shot.state()) {
-            case HEALTHY, RECOVERED -> new Line(Mark.OK, shot.state() + lasting);
-            case DEGRADED -> new Line(Mark.FAIL, (all ? "DOWN" : "DEGRADED") + lasting);
-            case FLAPPING, RECOVERING -> new Line(Mark.WARN, shot.state() + lasting);
-            case STARTING -> new Line(Mark.WARN, "STARTING: nothing is decided yet");
-        };
-    }
-
-    private static List<Line> message(Duration due, Optional<String> record) {
-        if (record.isEmpty()) {
-            return List.of(new Line(Mark.NONE, "next post to Slack in " + words(due)));
-        } else if (due.compareTo(Telling.SOON) >= 0) {
-            return List.of();
+        void head() {
+            shot.drill().ifPresent(name -> add(Mark.WARN, "DRILL " + name + ": an exercise, nothing here is real"));
+            state();
+            // What needs a person stands right under the state.
+            shot.message().ifPresent(this::message);
+            if (shot.untold() > 0) {
+                add(Mark.WARN, Text.count(shot.untold(), "message") + " not accepted yet, tried again");
+            }
+            String began = shot.incident().map(ago -> "began " + words(ago) + " ago").orElse("no incident");
+            String next = shot.next().map(left -> "next round in " + words(left)).orElse("looking now");
+            add(Mark.NONE, began + "; " + next + "; Ctrl-C leaves; " + Text.count(shot.requests(), "request")
+                    + " spent");
         }
-        String when = due.isNegative() ? "OVERDUE by " + words(due.negated()) : "DUE in " + words(due);
-        return List.of(new Line(Mark.WARN, "MESSAGE TO PEOPLE " + when + "; once sent, say so:"),
-                new Line(null, record.get()));
-    }
 
-    private static Line check(Reading reading, Optional<Duration> wait) {
-        Mark mark = switch (reading.result()) {
-            case GOOD -> Mark.OK;
-            case BAD -> Mark.FAIL;
-            case UNKNOWN -> Mark.SKIP;
-        };
-        String took = reading.millis() < 10_000 ? reading.millis() + " ms" : reading.millis() / 1_000 + " s";
-        String again = wait.filter(left -> !reading.fresh()).map(left -> "(again in " + words(left) + ") ").orElse("");
-        String name = Text.safe(reading.check(), LONGEST_NAME);
-        return new Line(mark, String.format("%-" + LONGEST_NAME + "s %7s  ", name, took) + again + reading.words());
+        private void state() {
+            // Everything fails that asks Klaviyo's API, or some of it: not the same to whoever is asked how bad it is.
+            List<Reading> asked = shot.readings().stream().filter(one -> one.result() != Result.UNKNOWN).toList();
+            List<Reading> api = asked.stream().filter(one -> one.check().matches("auth|endpoint:.*")).toList();
+            boolean all = (api.isEmpty() ? asked : api).stream().allMatch(one -> one.result() == Result.BAD);
+            String lasting = " for " + words(shot.lasting()) + " (now " + clock(shot.now()) + " UTC)";
+            switch (shot.state()) {
+                case HEALTHY, RECOVERED -> add(Mark.OK, shot.state() + lasting);
+                case DEGRADED -> add(Mark.FAIL, (all ? "DOWN" : "DEGRADED") + lasting);
+                case FLAPPING, RECOVERING -> add(Mark.WARN, shot.state() + lasting);
+                case STARTING -> add(Mark.WARN, "STARTING: nothing is decided yet");
+            }
+        }
+
+        private void message(Duration due) {
+            String when = due.isNegative() ? "OVERDUE by " + words(due.negated())
+                    : "DUE in " + words(due);
+            if (shot.record().isEmpty()) {
+                add(Mark.NONE, "next post to Slack in " + words(due));
+            } else if (due.compareTo(Telling.SOON) < 0) {
+                add(Mark.WARN, "MESSAGE TO PEOPLE " + when + "; once sent, say so:");
+                // Never cut, or it could not be pasted.
+                lines.addAll(screen.folded(shot.record().get(), columns - 1));
+            }
+        }
+
+        void event(Event event) {
+            add(Mark.NONE, clock(event.at()) + " " + Memory.kind(event) + ": " + event.summary());
+        }
+
+        void check(Reading reading) {
+            Mark mark = switch (reading.result()) {
+                case GOOD -> Mark.OK;
+                case BAD -> Mark.FAIL;
+                case UNKNOWN -> Mark.SKIP;
+            };
+            long millis = reading.millis();
+            String took = millis < 10_000 ? millis + " ms" : millis / 1_000 + " s";
+            String again = shot.again().apply(reading.check()).filter(left -> !reading.fresh())
+                    .map(left -> "(again in " + words(left) + ") ").orElse("");
+            String form = "%-" + LONGEST_NAME + "s %7s  ";
+            add(mark, String.format(form, Text.safe(reading.check(), LONGEST_NAME), took) + again + reading.words());
+        }
     }
 
     private static String clock(Instant at) {

@@ -3,7 +3,6 @@ package runbook.watching;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.*;
 import java.nio.charset.*;
-import java.nio.file.*;
 import java.time.*;
 import java.util.*;
 import java.util.concurrent.*;
@@ -11,6 +10,7 @@ import java.util.function.*;
 import java.util.stream.*;
 import runbook.*;
 import runbook.Incident.Event;
+import runbook.Settings.Problem;
 import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.watching.Keeper.Happening;
@@ -29,34 +29,38 @@ public final class Memory implements AutoCloseable {
     private static final String ROUNDS = "watch-rounds.jsonl";
     private static final int MOST_EARLY = 100;
 
-    private final Path base;
-    private final Optional<String> drill;
-    private final History history;
+    private final Incident.Choice incidents;
     private final Consumer<String> complain;
     private final Set<String> complained = ConcurrentHashMap.newKeySet();
     // What was noticed before there was an incident, at most so much, for the journal of the one that is opened.
     private final List<Happening> early = new ArrayList<>();
-    private Optional<Incident> incident = Optional.empty();
+    private Optional<Incident> incident;
     private Closeable lock = () -> { };
     private boolean leading = true;
 
     /**
-     * The memory of the incident that is open; when there is none, the first failure opens one under {@code base}.
-     * {@code complain} is told in one line what cannot be read or written.
+     * The memory of the incident that is open; when there is none, the first failure opens one. {@code complain} is
+     * told in one line what cannot be read or written. Drills and real incidents keep out of each other's folders.
      */
-    Memory(Optional<Incident> incident, Path base, Optional<String> drill, History history, Consumer<String> complain) {
-        this.base = base;
-        this.history = history;
-        this.drill = drill;
+    Memory(Incident.Choice incidents, Consumer<String> complain) throws IOException {
+        this.incidents = incidents;
         this.complain = complain;
-        incident.ifPresent(this::enter);
+        incident = incidents.current();
+        List<Event> events = journal();
+        boolean drill = !incidents.drill().isEmpty();
+        if (!events.isEmpty() && Incident.drill(events).isEmpty() == drill) {
+            throw new Problem("--incident " + incident.get() + (drill ? " holds a real incident: a drill"
+                    : " holds a drill: a real incident") + " needs a folder of its own");
+        }
+        lead();
     }
 
-    private void enter(Incident open) {
-        incident = Optional.of(open);
+    private void lead() {
         try {
-            lock = Incident.lock(open.folder().resolve("watch.lock")).orElse(null);
-            leading = lock != null;
+            if (incident.isPresent()) {
+                lock = Incident.lock(incident.get().folder().resolve("watch.lock")).orElse(null);
+                leading = lock != null;
+            }
         } catch (IOException e) {
             complain(e);
         }
@@ -89,21 +93,16 @@ public final class Memory implements AutoCloseable {
         return events;
     }
 
-    /** Takes up every earlier round, oldest first: its time, and the checks that it looked at. */
-    void rounds(BiConsumer<Instant, Set<String>> round) {
+    /** Every earlier round, oldest first: its time, and the checks that it looked at. */
+    void rounds(BiConsumer<Instant, List<Reading>> round) {
         incident.ifPresent(open -> read(open.journal(ROUNDS), event -> {
             List<Reading> looks = new ArrayList<>();
             for (Result result : List.of(Result.GOOD, Result.BAD)) {
                 event.data().path(result.word()).properties().forEach(look ->
                         looks.add(new Reading(look.getKey(), result, true, look.getValue().asLong(), "")));
             }
-            history.add(event.at().toEpochMilli(), looks);
-            round.accept(event.at(), looks.stream().map(Reading::check).collect(Collectors.toSet()));
+            round.accept(event.at(), looks);
         }));
-    }
-
-    Chart chart(Instant began, Instant end) {
-        return history.drawn(began, end, journal(), drill);
     }
 
     private void read(Incident.Journal journal, Consumer<Event> use) {
@@ -116,22 +115,26 @@ public final class Memory implements AutoCloseable {
         }
     }
 
+    /** What happened, as people and programs call it: {@code recovering}, where the journal has a note. */
+    public static String kind(Event event) {
+        return event.data().path("kind").asText(event.event());
+    }
+
     // ---- what is written
 
     /** Opens an incident with its first failure, and what was noticed before it, where none is open. */
     void open(Happening failure) {
         if (incident.isEmpty()) {
-            enter(new Incident.Choice(base, null, drill.orElse("")).opened(Instant.now()));
-            append(Event.DETECTED, failure.words(), Map.of("since", Instant.ofEpochMilli(failure.at())));
+            Incident.Choice unnamed = new Incident.Choice(incidents.base(), null, incidents.drill());
+            incident = Optional.of(unnamed.opened(Instant.now()));
+            lead();
+            append(Event.DETECTED, failure.words(), Map.of("since", failure.facts().get("since")));
             early.forEach(happening -> write(happening, false));
         }
     }
 
-    /**
-     * Puts a happening into the journal, where there is one, and whether it is to be posted; gives the event, with the
-     * time by which it is known.
-     */
-    Optional<Event> write(Happening happening, boolean post) {
+    /** Puts a happening into the journal, where there is one, and whether it is to be posted. */
+    Event write(Happening happening, boolean post) {
         if (incident.isEmpty() && early.size() < MOST_EARLY) {
             early.add(happening);
         }
@@ -144,25 +147,28 @@ public final class Memory implements AutoCloseable {
         return append(named ? happening.kind() : Event.NOTE, happening.words(), data);
     }
 
-    /** Puts something else into the journal, if there is one; gives the event where that worked. */
-    Optional<Event> append(String name, String summary, Map<String, ?> data) {
+    /** Puts something else into the journal, if there is one that can be written to. */
+    Event append(String name, String summary, Map<String, ?> data) {
         Event event = Event.now(STEP, name, summary, data);
-        drill.ifPresent(scenario -> ((ObjectNode) event.data()).put("drill", scenario));
-        return attempt(open -> open.append(event)) ? Optional.of(event) : Optional.empty();
+        if (!incidents.drill().isEmpty()) {
+            ((ObjectNode) event.data()).put("drill", incidents.drill());
+        }
+        attempt(open -> open.append(event));
+        return event;
     }
 
     /** Notes a round, so that a watch that is started again knows of it. */
     void round(long at, List<Reading> readings) {
-        history.add(at, readings);
         Map<String, Object> looks = new TreeMap<>();
         for (Result result : List.of(Result.GOOD, Result.BAD)) {
-            looks.put(result.word(), readings.stream().filter(one -> one.fresh() && one.result() == result)
+            looks.put(result.word(), readings.stream().filter(one -> one.seen(result))
                     .collect(Collectors.toMap(Reading::check, Reading::millis)));
         }
         Event event = new Event(Instant.ofEpochMilli(at), STEP, "round", "", Json.of(looks));
         attempt(open -> open.journal(ROUNDS).append(event));
     }
 
+    /** Leaves a text in the folder; says whether that worked. */
     boolean leave(String name, String text) {
         return attempt(open -> open.write(name, text.getBytes(StandardCharsets.UTF_8)));
     }
@@ -191,31 +197,25 @@ public final class Memory implements AutoCloseable {
 
     /**
      * What the journal tells of an incident, and of the watches before this one: when it began, and when people were
-     * told last; the state that the last watch left and since when, when they saw it fall, oldest first, and when one
-     * last wrote (0 for never); the ids of the vendor's updates that were told, and the changes still to be posted.
-     * All of it is of the past, also where the clock has been set back since.
+     * told last; the state that the last watch left and since when, and when one last wrote (0 for never); the ids of
+     * the vendor's updates that were told, and the changes still to be posted. All of it is of the past, also where the
+     * clock has been set back since.
      */
-    public record Past(Incident.State incident, long began, long told, State state, long since, List<Long> falls,
-                       long watched, Set<String> updates, List<Event> unposted) {
+    public record Past(Incident.State incident, long began, long told, State state, long since, long watched,
+                       Set<String> updates, List<Event> unposted) {
         /** What these events tell at a moment. */
         public static Past of(List<Event> events, long now) {
             State state = State.STARTING;
             long since = 0;
             long watched = 0;
-            List<Long> falls = new ArrayList<>();
             Set<String> updates = new HashSet<>();
             Map<String, Event> unposted = new LinkedHashMap<>();
             for (Event event : events.stream().filter(event -> event.step().equals(STEP)).toList()) {
                 watched = Math.max(watched, Math.min(now, event.at().toEpochMilli()));
-                State seen = State.of(event.data().path("kind").asText());
+                State seen = State.of(kind(event));
                 if (seen != State.STARTING) {
                     state = seen;
                     since = Math.min(now, event.time("since").orElse(event.at()).toEpochMilli());
-                }
-                if (seen == State.DEGRADED || seen == State.FLAPPING) {
-                    falls.add(since);
-                } else if (seen == State.RECOVERED) {
-                    falls.clear();
                 }
                 updates.add(event.data().path("update").asText());
                 if (event.data().path("post").asBoolean()) {
@@ -226,7 +226,7 @@ public final class Memory implements AutoCloseable {
             Incident.State incident = Incident.State.of(events);
             long began = incident.began().map(at -> Math.min(now, at.toEpochMilli())).orElse(now);
             long told = incident.told().stream().mapToLong(event -> event.at().toEpochMilli()).max().orElse(began);
-            return new Past(incident, began, Math.min(now, told), state, since, falls, watched, updates,
+            return new Past(incident, began, Math.min(now, told), state, since, watched, updates,
                     List.copyOf(unposted.values()));
         }
 
@@ -255,23 +255,21 @@ public final class Memory implements AutoCloseable {
 
         /** Takes in the looks that a round made. Thinned evenly: a watch of a week still has the whole week. */
         public void add(long at, List<Reading> readings) {
-            readings.stream().filter(Reading::looked).forEach(one -> checks
-                    .computeIfAbsent(one.check(), name -> new TreeMap<>())
-                    .merge(at / grain, new Looks(at, at, 1, one.passed() ? 0 : 1, one.millis(), one.millis()),
-                            Looks::and));
+            readings.stream().filter(one -> one.fresh() && one.result() != Result.UNKNOWN).forEach(one -> {
+                int failures = one.result() == Result.BAD ? 1 : 0;
+                checks.computeIfAbsent(one.check(), name -> new TreeMap<>()).merge(at / grain,
+                        new Looks(at, at, 1, failures, one.millis(), one.millis()), Looks::and);
+            });
             while (checks.values().stream().anyMatch(looks -> looks.size() > MOST)) {
                 grain *= 2;
-                checks.replaceAll((name, finer) -> {
-                    TreeMap<Long, Looks> coarser = new TreeMap<>();
-                    finer.values().forEach(looks -> coarser.merge(looks.from / grain, looks, Looks::and));
-                    return coarser;
-                });
+                checks.replaceAll((name, finer) -> finer.values().stream().collect(Collectors.toMap(
+                        looks -> looks.from / grain, looks -> looks, Looks::and, TreeMap::new)));
             }
         }
 
         /** All of it as a picture. */
-        public Chart drawn(Instant began, Instant end, List<Event> events, Optional<String> drill) {
-            String title = "Klaviyo, as watch saw it" + drill.map(name -> " (DRILL: " + name + ")").orElse("");
+        public Chart drawn(Instant began, Instant end, List<Event> events, String drill) {
+            String title = "Klaviyo, as watch saw it" + (drill.isEmpty() ? "" : " (DRILL: " + drill + ")");
             long first = checks.values().stream().mapToLong(looks -> looks.firstEntry().getValue().from).min()
                     .orElse(Long.MAX_VALUE);
             Instant from = Instant.ofEpochMilli(Math.min(first, began.toEpochMilli()));
@@ -281,9 +279,9 @@ public final class Memory implements AutoCloseable {
         }
 
         private static Chart.Mark mark(Event event) {
-            String kind = event.data().path("kind").asText(event.event());
             // The vendor's own time; when it was seen is the next best.
             Instant at = event.time("vendorAt").orElse(event.at());
+            String kind = kind(event);
             return new Chart.Mark(at, Chart.Shape.of(kind), kind, kind + ": " + event.summary(), event.step());
         }
 
@@ -318,14 +316,11 @@ public final class Memory implements AutoCloseable {
         }
 
         Chart.Band band(long until) {
-            if (failures > 0 && failures < count) {
-                return band(until, "failed in part", Chart.Tone.ACTING);
-            }
-            return failures == 0 ? band(until, "good", Chart.Tone.GOOD) : band(until, "failed", Chart.Tone.BAD);
-        }
-
-        private Chart.Band band(long until, String words, Chart.Tone tone) {
-            return new Chart.Band(Instant.ofEpochMilli(from), Instant.ofEpochMilli(until), words, tone);
+            Chart.Tone some = failures == 0 ? Chart.Tone.GOOD : Chart.Tone.ACTING;
+            Chart.Tone tone = failures == count ? Chart.Tone.BAD : some;
+            String word = Map.of(Chart.Tone.GOOD, "good", Chart.Tone.ACTING, "failed in part", Chart.Tone.BAD, "failed")
+                    .get(tone);
+            return new Chart.Band(Instant.ofEpochMilli(from), Instant.ofEpochMilli(until), word, tone);
         }
     }
 }

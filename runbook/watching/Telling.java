@@ -22,22 +22,23 @@ import runbook.watching.Keeper.State;
 public final class Telling implements AutoCloseable {
     /** How long before a message is due a person begins to care. */
     static final Duration SOON = Duration.ofMinutes(5);
-    private static final Duration FIRST_PAUSE = Duration.ofMillis(500);
-    private static final Duration LONGEST_PAUSE = Duration.ofMinutes(1);
+    private static final long FIRST_PAUSE = 500;
+    private static final long LONGEST_PAUSE = 60_000;
     private static final Duration POSTING = Duration.ofSeconds(10);
     private static final Duration RUNNING = Duration.ofSeconds(30);
 
     /**
-     * How people want to be told: to Slack's webhook, by a command that {@code tool} runs, by drafts of either message;
-     * how often a message is due while it lasts, where it is not as messages themselves say; and who leads.
+     * How people want to be told: to Slack's webhook, by a command that {@code tool} runs, by drafts for these
+     * audiences; how often a message is due while it lasts, where it is not as messages themselves say; and who leads.
      */
     public record Choice(Optional<URI> webhook, Optional<List<String>> command, Tool tool, Optional<Duration> remind,
-                         boolean internal, boolean external, Optional<String> lead, Templates templates) { }
+                         Set<String> drafts, Optional<String> lead) { }
 
     private final Choice choice;
+    private final Templates templates;
+    private final String drill;
     private final Http http;
     private final Memory memory;
-    private final Optional<String> drill;
     private final BiConsumer<String, String> say;
     private final ExecutorService posting = Executors.newSingleThreadExecutor(Telling::daemon);
     private final ExecutorService executing = Executors.newSingleThreadExecutor(Telling::daemon);
@@ -45,11 +46,12 @@ public final class Telling implements AutoCloseable {
     private long due;
 
     /** {@code say} shows a kind of event and its words. */
-    Telling(Choice choice, Http http, Memory memory, Optional<String> drill, BiConsumer<String, String> say) {
-        this.choice = choice;
+    Telling(Watching.Plan plan, Http http, Memory memory, BiConsumer<String, String> say) {
+        choice = plan.telling();
+        templates = plan.settings().templates();
+        drill = plan.incidents().drill();
         this.http = http;
         this.memory = memory;
-        this.drill = drill;
         this.say = say;
     }
 
@@ -96,18 +98,19 @@ public final class Telling implements AutoCloseable {
         }
     }
 
-    /** Tells of a change, known by its time in the journal; where there is no journal, it is told all the same. */
-    void change(Instant at, Happening change) {
+    /** Tells of a change, as the journal has it; where there is no journal, it is told all the same. */
+    void change(Event change, State before) {
         if (memory.leading()) {
-            Message message = message(State.of(change.kind()), at);
-            draft(choice.internal(), at, "internal", message.internal());
-            message.external().ifPresent(text -> draft(choice.external(), at, "external", text));
+            lead();
+            Message message = message(State.of(Memory.kind(change)), change.at());
+            draft(change, "internal", message.internal());
+            message.external().ifPresent(text -> draft(change, "external", text));
             if (posts()) {
-                post(at.toString(), message);
+                post(change.at().toString(), message);
             }
-            Map<String, String> variables = Map.of("KLAVIYO_WATCH_STATE", change.kind(),
-                    "KLAVIYO_WATCH_PREVIOUS", change.before().get().word(), "KLAVIYO_WATCH_SUMMARY", change.words(),
-                    "KLAVIYO_WATCH_AT", at.toString(), "KLAVIYO_WATCH_DRILL", drill.orElse(""),
+            Map<String, String> variables = Map.of("KLAVIYO_WATCH_STATE", Memory.kind(change),
+                    "KLAVIYO_WATCH_PREVIOUS", before.word(), "KLAVIYO_WATCH_SUMMARY", change.summary(),
+                    "KLAVIYO_WATCH_AT", change.at().toString(), "KLAVIYO_WATCH_DRILL", drill,
                     "KLAVIYO_WATCH_INCIDENT", memory.incident().map(Incident::toString).orElse(""));
             choice.command().ifPresent(command -> executing.submit(() -> execute(command, variables)));
         }
@@ -115,15 +118,15 @@ public final class Telling implements AutoCloseable {
 
     /** Posts what an earlier watch was to post and did not, in its order. */
     void catchUp(List<Event> unposted) {
-        for (Event one : posts() && memory.leading() ? unposted : List.<Event>of()) {
-            post(one.at().toString(), message(State.of(one.data().path("kind").asText()), one.at()));
+        if (posts() && memory.leading()) {
+            unposted.forEach(one -> post(one.at().toString(), message(State.of(Memory.kind(one)), one.at())));
         }
     }
 
-    private void draft(boolean wanted, Instant at, String audience, String text) {
-        String stamp = at.truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "");
+    private void draft(Event change, String audience, String text) {
+        String stamp = change.at().truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "");
         String name = "message-" + stamp + "-" + audience + ".md";
-        if (wanted && memory.leave(name, text)) {
+        if (choice.drafts().contains(audience) && memory.leave(name, text)) {
             say.accept("draft", memory.incident().orElseThrow().folder().resolve(name).toString());
         }
     }
@@ -132,14 +135,14 @@ public final class Telling implements AutoCloseable {
     private Message message(State state, Instant at) {
         List<Event> journal = memory.journal();
         boolean over = state == State.RECOVERED;
-        Message.State stands = over ? Message.State.RESOLVED : Message.State.of(journal);
-        if (!over && stands == Message.State.RESOLVED) {
-            stands = Message.State.INVESTIGATING;
-        }
+        Message.State recorded = Message.State.of(journal);
+        Message.State going = recorded == Message.State.RESOLVED ? Message.State.INVESTIGATING : recorded;
         String action = state == State.FLAPPING ? "It comes and goes; watching until it holds" : null;
-        Message.Known known = new Message.Known(drill, choice.lead().orElse(""), action, over ? null : next(at),
-                state == State.RECOVERING || state == State.HEALTHY);
-        return Message.of(choice.templates(), stands, at.truncatedTo(ChronoUnit.SECONDS), journal, known);
+        boolean works = state == State.RECOVERING || state == State.HEALTHY;
+        Message.Known known = new Message.Known(Optional.of(drill).filter(name -> !name.isEmpty()),
+                choice.lead().orElse(""), action, over ? null : next(at), works);
+        return Message.of(templates, over ? Message.State.RESOLVED : going, at.truncatedTo(ChronoUnit.SECONDS), journal,
+                known);
     }
 
     /** Puts on record who leads, where that is not what the journal has. */
@@ -182,18 +185,15 @@ public final class Telling implements AutoCloseable {
     }
 
     private void deliver(String text) throws InterruptedException {
-        long pause = FIRST_PAUSE.toMillis();
-        for (Slack.Posted posted = attempt(text); !posted.accepted(); posted = attempt(text)) {
-            if (pause == FIRST_PAUSE.toMillis()) {
+        for (long pause = FIRST_PAUSE; true; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+            Slack.Posted posted = Slack.post(http, choice.webhook().orElseThrow(), text, POSTING);
+            if (posted.accepted()) {
+                return;
+            } else if (pause == FIRST_PAUSE) {
                 say.accept("not-told", "slack: " + posted.why() + "; it is tried until it is accepted");
             }
             Thread.sleep(Math.max(pause, posted.retryAfter().orElse(0) * 1_000));
-            pause = Math.min(2 * pause, LONGEST_PAUSE.toMillis());
         }
-    }
-
-    private Slack.Posted attempt(String text) {
-        return Slack.post(http, choice.webhook().orElseThrow(), text, POSTING);
     }
 
     /** Waits until everything is told, but no longer than this; nothing is to be told after it. */

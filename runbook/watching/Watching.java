@@ -1,7 +1,6 @@
 package runbook.watching;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import java.nio.file.*;
+import java.io.*;
 import java.time.*;
 import java.time.temporal.*;
 import java.util.*;
@@ -12,7 +11,6 @@ import runbook.Checks.Before;
 import runbook.Incident.Event;
 import runbook.Settings.Problem;
 import runbook.Text.Durations;
-import runbook.Text.Json;
 import runbook.watching.Keeper.Condition;
 import runbook.watching.Keeper.Goal;
 import runbook.watching.Keeper.Happening;
@@ -26,6 +24,7 @@ public final class Watching implements AutoCloseable {
     /** Exit code when {@code --max} ran out. */
     public static final int NOT_RECOVERED = 31;
     private static final int INTERRUPTED = 130;
+    private static final int UNEXPECTED = 1;
     private static final Duration LAST_WORDS = Duration.ofSeconds(20);
     private static final int LAST_MOMENT_SECONDS = 10;
     private static final long NO_GAP_BELOW = 3_000;
@@ -39,18 +38,18 @@ public final class Watching implements AutoCloseable {
 
     /**
      * What to watch (by triage's names of checks), how often, until when, and when to give up; how many times as fast
-     * as real time a drill is (1 in earnest); the query for the retry queue; the incident that is open, and where a new
-     * one is made; what is known of the key beside a journal, asked whenever Klaviyo refuses it; and the command by
-     * which a person says that people were told.
+     * as real time a drill is (1 in earnest); the query for the retry queue; the incidents, of which one may be open;
+     * what is known of the key beside a journal, asked whenever Klaviyo refuses it; how people are told; and the
+     * command by which a person says that they were.
      */
     public record Plan(Settings settings, Set<String> checks, Goal goal, Duration interval, Duration max, double speed,
-                       String backlog, Optional<Incident> incident, Path base,
-                       Function<List<Event>, Before> known, String record) { }
+                       String backlog, Incident.Choice incidents, Function<List<Event>, Before> known,
+                       Telling.Choice telling, String record) { }
 
     /** Where a watch shows itself: a live view, lines in a pipe, or JSON. */
     public interface Face extends AutoCloseable {
-        /** Something happened: its kind, words that are safe to print, and more, as the journal has it. */
-        void event(Instant at, String kind, String words, JsonNode data);
+        /** Something happened, in words that are safe to print. */
+        void event(Event event);
 
         /** A round is over. */
         default void round(Supplier<Shot> shot) { }
@@ -89,6 +88,7 @@ public final class Watching implements AutoCloseable {
     private final CompletableFuture<Void> closed = new CompletableFuture<>();
     private final Rounds.Pace pace;
     private final Memory memory;
+    private final History history;
     private final Past past;
     private final Rounds rounds;
     private final Telling telling;
@@ -99,29 +99,28 @@ public final class Watching implements AutoCloseable {
     private long requests;
     private long made;
     private long lastLook;
+    private long awake;
     private Rounds.Look last;
 
     /** A watch that is about to begin, with what the journal tells of the ones before it. */
-    public Watching(Plan plan, Telling.Choice choice, Face face) {
+    public Watching(Plan plan, Face face) throws IOException {
         this.plan = plan;
         this.face = face;
-        Optional<String> drill = plan.settings().drill();
         long slowest = Math.max(plan.interval().toMillis(), (long) (SLOWEST.toMillis() / plan.speed()));
+        history = new History(Duration.ofMillis(3 * slowest));
         pace = new Rounds.Pace(plan.checks(), plan.interval(), plan.speed(), Math::random);
-        memory = new Memory(plan.incident(), plan.base(), drill, new History(Duration.ofMillis(3 * slowest)),
-                words -> say("trouble", words));
+        memory = new Memory(plan.incidents(), words -> say("trouble", words));
         past = Past.of(memory.journal(), start);
         rounds = new Rounds(plan, pace, past, () -> plan.known().apply(memory.journal()));
-        telling = new Telling(choice, rounds.http(), memory, drill, this::say);
+        telling = new Telling(plan, rounds.http(), memory, this::say);
         telling.told(past.told());
         boolean goesOn = past.troubled() && past.state() != State.RECOVERED;
-        keeper = new Keeper(plan.goal(), goesOn ? past.state() : State.STARTING, past.since(), past.troubled(),
-                past.falls());
+        keeper = new Keeper(plan.goal(), goesOn ? past.state() : State.STARTING, past.since(), past.troubled());
         diagnosis = past.incident().severity().isEmpty() ? "" : past.incident().diagnosis();
     }
 
     private void say(String kind, String words) {
-        face.event(Instant.now().truncatedTo(ChronoUnit.MILLIS), kind, words, Json.object());
+        face.event(Event.now("watch", kind, words, Map.of()));
     }
 
     /** Watches until it has recovered (0), time is up or somebody leaves; gives the exit code. */
@@ -158,26 +157,20 @@ public final class Watching implements AutoCloseable {
 
     // ---- from round to round
 
+    /** Takes up what earlier watches on this incident saw. */
     private void begin() {
+        Goal goal = plan.goal();
         say("watching", String.join(", ", plan.checks()) + "; every " + Durations.words(plan.interval()) + ", until "
-                + Text.count(plan.goal().rounds(), "good round") + " in a row over "
-                + Durations.words(plan.goal().lasting()));
+                + Text.count(goal.rounds(), "good round") + " in a row over " + Durations.words(goal.lasting()));
         if (!memory.leading()) {
             say("second", "another watch keeps this incident's journal and tells people; this one only looks");
         }
-        goOn();
-        telling.lead();
-        telling.catchUp(past.unposted());
-    }
-
-    /** Takes up what earlier watches on this incident saw. */
-    private void goOn() {
         lastLook = past.watched();
-        memory.rounds((when, checks) -> {
+        memory.rounds((when, looks) -> {
             long at = Math.min(start, when.toEpochMilli());
+            history.add(at, looks);
             // The page has no quota, and a watch that begins has to know what it says.
-            checks.remove("status-page");
-            pace.made(checks, at);
+            pace.made(looks.stream().map(Reading::check).filter(check -> !check.equals(Rounds.PAGE)).toList(), at);
             lastLook = Math.max(lastLook, at);
         });
         boolean goesOn = lastLook > 0 && !past.over();
@@ -188,6 +181,9 @@ public final class Watching implements AutoCloseable {
         if (goesOn && start - lastLook > plan.interval().toMillis() + late()) {
             happened(keeper.gap(lastLook, start, "no watch was running"));
         }
+        telling.lead();
+        telling.catchUp(past.unposted());
+        awake = ticker.millis();
     }
 
     /** How late a round may begin: one that is missed altogether is a gap. */
@@ -197,54 +193,52 @@ public final class Watching implements AutoCloseable {
 
     private int watch() throws InterruptedException {
         long end = start + plan.max().toMillis();
-        while (true) {
-            look();
-            if (keeper.state() == State.RECOVERED) {
-                return 0;
-            } else if (ticker.millis() >= end) {
-                String words = "not recovered within " + Durations.words(plan.max());
-                memory.append(Event.NOTE, words,
-                        Map.of("kind", "not-recovered", "open", shot(Optional.empty()).open()));
-                say("not-recovered", words);
-                return NOT_RECOVERED;
-            }
+        look();
+        while (keeper.state() != State.RECOVERED && ticker.millis() < end) {
             long planned = Math.min(pace.next(), end);
-            ticker.longestPause();
             for (long left = planned - ticker.millis(); left > 0; left = planned - ticker.millis()) {
                 idle(Math.min(left, SLICE), Optional.of(Duration.ofMillis(left)));
             }
-            gapWhereItStoodStill();
+            look();
         }
+        if (keeper.state() == State.RECOVERED) {
+            return 0;
+        }
+        String words = "not recovered within " + Durations.words(plan.max());
+        memory.append(Event.NOTE, words, Map.of("kind", "not-recovered", "open", shot(Optional.empty()).open()));
+        say("not-recovered", words);
+        return NOT_RECOVERED;
     }
 
-    private void idle(long millis, Optional<Duration> next) throws InterruptedException {
+    /** Passes a second at most. More than that is time in which nobody could look, and said to be. */
+    private boolean idle(long millis, Optional<Duration> next) throws InterruptedException {
         face.idle(Duration.ofMillis(millis), () -> shot(next));
         if (leaving) {
             throw new InterruptedException();
         }
-    }
-
-    // Whoever idles looks at the clock every second at least: more is time in which nobody could look.
-    private boolean gapWhereItStoodStill() {
-        boolean stood = ticker.longestPause() > late();
-        if (stood) {
-            happened(keeper.gap(lastLook, ticker.millis(), "the machine slept or the process stood still"));
+        long before = awake;
+        awake = ticker.millis();
+        boolean stoodStill = awake - before > late();
+        if (stoodStill) {
+            happened(keeper.gap(lastLook, awake, "the machine slept or the process stood still"));
         }
-        return stood;
+        return stoodStill;
     }
 
     /** Makes a round on another thread, so that the view stays alive, and takes in what it saw. */
     private void look() throws InterruptedException {
-        ticker.longestPause();
-        CompletableFuture<Rounds.Look> looking = CompletableFuture.supplyAsync(() -> rounds.look(ticker.millis()));
+        long now = ticker.millis();
+        CompletableFuture<Rounds.Look> looking = CompletableFuture.supplyAsync(() -> rounds.look(now));
+        boolean stoodStill = false;
         while (!looking.isDone()) {
-            idle(20, Optional.empty());
+            stoodStill |= idle(20, Optional.empty());
         }
         try {
             last = looking.join();
         } catch (CompletionException e) {
             if (e.getCause() instanceof Problem problem) {
-                throw problem;
+                // At the start, it is the wrong key that was given; later, something happened to it.
+                throw made == 0 ? problem : new Problem(UNEXPECTED, problem.getMessage());
             }
             // A fault of ours, or no memory for what came: a watch of days goes on.
             say("trouble", "this round failed and counts for nothing: " + Text.safe(String.valueOf(e.getCause()), 160));
@@ -252,10 +246,10 @@ public final class Watching implements AutoCloseable {
         }
         made++;
         requests += last.findings().requestsSpent();
-        lastLook = last.round().at();
+        lastLook = now;
         last.news().forEach(this::happened);
         // In the middle of a round, what it says would be neither of before nor of after.
-        if (!gapWhereItStoodStill()) {
+        if (!stoodStill) {
             judge();
         }
     }
@@ -267,7 +261,7 @@ public final class Watching implements AutoCloseable {
             diagnose(Verdict.of(last.findings()));
         }
         news.forEach(this::happened);
-        news.stream().filter(one -> one.is(State.DEGRADED)).forEach(any -> telling.lead());
+        history.add(lastLook, rounds.readings());
         memory.round(lastLook, rounds.readings());
         face.round(() -> shot(Optional.of(Duration.ofMillis(Math.max(0, pace.next() - ticker.millis())))));
         if (lasting()) {
@@ -287,11 +281,11 @@ public final class Watching implements AutoCloseable {
         // Whoever looks after it was said that it recovered hears it, but it is not said a second time.
         boolean said = past.over() && happening.is(State.RECOVERED) && happening.before().get() == State.HEALTHY;
         boolean told = happening.before().isPresent() && !said;
-        Optional<Event> event = said ? Optional.empty() : memory.write(happening, told && telling.posts());
-        Instant at = event.map(Event::at).orElseGet(() -> Instant.now().truncatedTo(ChronoUnit.MILLIS));
-        face.event(at, happening.kind(), happening.words(), event.map(Event::data).orElse(Json.of(happening.facts())));
+        Event event = said ? Event.now("watch", happening.kind(), happening.words(), happening.facts())
+                : memory.write(happening, told && telling.posts());
+        face.event(event);
         if (told) {
-            telling.change(at, happening);
+            telling.change(event, happening.before().get());
             telling.told(ticker.millis());
         }
     }
@@ -303,9 +297,8 @@ public final class Watching implements AutoCloseable {
         // A round that asked too little tells nothing.
         if (verdict.severity().isPresent() && (turned || diagnosis.isEmpty())) {
             diagnosis = now;
-            memory.append(Event.DIAGNOSED, verdict.title(),
-                    Map.of("diagnosis", now, "severity", verdict.severity().get()));
-            say(Event.DIAGNOSED, verdict.title());
+            face.event(memory.append(Event.DIAGNOSED, verdict.title(),
+                    Map.of("diagnosis", now, "severity", verdict.severity().get())));
         }
     }
 
@@ -313,7 +306,8 @@ public final class Watching implements AutoCloseable {
 
     /** All of it as a picture: SVG, or a page around it. */
     public String chart(boolean page) {
-        Chart chart = memory.chart(Instant.ofEpochMilli(past.began()), Instant.ofEpochMilli(ticker.millis()));
+        Chart chart = history.drawn(Instant.ofEpochMilli(past.began()), Instant.ofEpochMilli(ticker.millis()),
+                memory.journal(), plan.incidents().drill());
         return page ? Chart.page(plan.settings().templates(), chart.title(), chart.figure()) : chart.svg();
     }
 
@@ -342,7 +336,6 @@ public final class Watching implements AutoCloseable {
         private long lastMonotonic;
         private long lastWall;
         private long now;
-        private long pause;
 
         /** A ticker on these clocks, of which the first stands still while the machine sleeps. */
         public Ticker(LongSupplier monotonicMillis, LongSupplier wallMillis) {
@@ -354,23 +347,13 @@ public final class Watching implements AutoCloseable {
         }
 
         /** Milliseconds since the epoch, time asleep included. */
-        public synchronized long millis() {
+        public long millis() {
             long awake = monotonic.getAsLong() - lastMonotonic;
             long passed = wall.getAsLong() - lastWall;
             lastMonotonic += awake;
             lastWall += passed;
-            long step = passed - awake > NOTICEABLE ? passed : awake;
-            pause = Math.max(pause, step);
-            now += step;
+            now += passed - awake > NOTICEABLE ? passed : awake;
             return now;
-        }
-
-        /** The longest time in which nobody looked at it, since this was asked last. */
-        synchronized long longestPause() {
-            millis();
-            long longest = pause;
-            pause = 0;
-            return longest;
         }
     }
 }
