@@ -125,8 +125,7 @@ public final class Memory implements AutoCloseable {
     /** Opens an incident with its first failure, and what was noticed before it, where none is open. */
     void open(Happening failure) {
         if (incident.isEmpty()) {
-            Incident.Choice unnamed = new Incident.Choice(incidents.base(), null, incidents.drill());
-            incident = Optional.of(unnamed.opened(Instant.now()));
+            incident = Optional.of(incidents.opened(Instant.now()));
             lead();
             append(Event.DETECTED, failure.words(), Map.of("since", failure.facts().get("since")));
             early.forEach(happening -> write(happening, false));
