@@ -25,7 +25,6 @@
 //SOURCES runbook/Verdict.java
 //SOURCES runbook/bundle/Archive.java
 //SOURCES runbook/bundle/Bundle.java
-//SOURCES runbook/bundle/Collecting.java
 //SOURCES runbook/bundle/Existing.java
 //SOURCES runbook/bundle/Pipeline.java
 //SOURCES runbook/bundle/Summary.java
@@ -118,7 +117,7 @@ class DebugBundle implements Callable<Integer> {
     Bundle.Options options = new Bundle.Options();
 
     @Mixin
-    Bundle.Redaction redaction = new Bundle.Redaction();
+    Existing.Redaction redaction = new Existing.Redaction();
 
     @Option(names = "--out", paramLabel = "FILE", order = 43, description =
             "the archive (bundle-TIME.zip in the incident's folder, else here)")
@@ -292,7 +291,7 @@ class DebugBundle implements Callable<Integer> {
 
         @Override
         public Integer call() throws IOException {
-            Policy policy = new Bundle.Redaction().and(secretFiles).policy(shared, keyOf(shared), List.of());
+            Policy policy = new Existing.Redaction().and(secretFiles).policy(shared, keyOf(shared), List.of());
             Existing.Verified verified;
             try (Existing existing = new Existing(shared.host().path(file.toString()), policy, most)) {
                 verified = existing.verify();
@@ -305,7 +304,7 @@ class DebugBundle implements Callable<Integer> {
                 screen.marked(Mark.WARN, "", 0, "kept on purpose, as its manifest says: "
                         + Existing.counts(verified.kept()));
             }
-            screen.verdict(!good ? Mark.FAIL : kept ? Mark.WARN : Mark.OK, file + ": " + verified.words()
+            screen.verdict(!good ? Mark.FAIL : kept ? Mark.WARN : Mark.OK, file + ": " + verified.size()
                     + ", " + (!good ? "not to be shared" : kept
                     ? "sums right, no secret beside what was kept" : "sums right, no secret found"));
             return good ? 0 : REFUSED;
@@ -326,7 +325,7 @@ class DebugBundle implements Callable<Integer> {
         Existing.Limit most = new Existing.Limit();
 
         @Mixin
-        Bundle.Redaction redaction = new Bundle.Redaction();
+        Existing.Redaction redaction = new Existing.Redaction();
 
         @Mixin
         Cli shared = new Cli();

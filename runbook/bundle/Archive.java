@@ -28,6 +28,8 @@ final class Archive implements Closeable {
     private static final List<String> UNITS = List.of("B", "kB", "MB", "GB", "TB");
     private static final String PREFIX = ".bundle-";
     private static final String LOCK = "lock";
+    /** A deflate stream ends with a block that says so: an empty one. */
+    private static final byte[] END = {3, 0};
 
     /** What is on its way in this process. */
     private static final Set<Archive> UNDERWAY = ConcurrentHashMap.newKeySet();
@@ -36,8 +38,10 @@ final class Archive implements Closeable {
     final Path folder;
     private final FileChannel lock;
     private final List<Part> parts = new ArrayList<>();
+    private final Names names = new Names();
     private long most;
     private long packed;
+    private int blocks;
 
     /**
      * One that grows beside its target, so that the finished file only has to be renamed; there is room for so many
@@ -55,8 +59,8 @@ final class Archive implements Closeable {
     }
 
     private static void removeLeftovers(Path beside) {
-        try (Stream<Path> children = Files.list(beside)) {
-            for (Path child : children.filter(one -> one.getFileName().toString().startsWith(PREFIX)).toList()) {
+        try (DirectoryStream<Path> children = Files.newDirectoryStream(beside, PREFIX + "*")) {
+            for (Path child : children) {
                 boolean ours = Files.isRegularFile(child.resolve(LOCK), LinkOption.NOFOLLOW_LINKS);
                 Optional<FileChannel> free = ours ? Incident.lock(child.resolve(LOCK)) : Optional.empty();
                 if (free.isPresent()) {
@@ -64,7 +68,7 @@ final class Archive implements Closeable {
                     delete(child);
                 }
             }
-        } catch (IOException | UncheckedIOException e) {
+        } catch (IOException | DirectoryIteratorException e) {
             // It stays for the next one: nobody but its owner can read it, and it is redacted.
         }
     }
@@ -105,9 +109,7 @@ final class Archive implements Closeable {
         UNDERWAY.remove(this);
     }
 
-    // ---- files for their owner alone, whatever the umask is
-
-    /** A new file to write into; its folder, and those above it, are made where they are missing. */
+    /** A new file for its owner alone, whatever the umask is; folders above it are made where they are missing. */
     static OutputStream output(Path file) throws IOException {
         Incident.at(file.getParent()).create();
         return Files.newOutputStream(Files.createFile(file, Incident.mode("rw-------")));
@@ -125,11 +127,11 @@ final class Archive implements Closeable {
         return String.format(Locale.ROOT, value < 10 && unit > 0 ? "%.1f %s" : "%.0f %s", value, UNITS.get(unit));
     }
 
-    /** Reads a size such as {@code 200MB}, in decimal units; a {@link Problem} names the option. */
-    static long size(String option, String text) {
+    /** Reads what {@code --max-size} says, such as {@code 200MB}, in decimal units. */
+    static long size(String text) {
         Matcher parts = SIZE.matcher(text.strip());
         if (!parts.matches() || parts.group(1).matches("0+")) {
-            throw new Problem(option + " '" + Text.safe(text, 40) + "' is no size: write 500kB, 200MB or 1GB");
+            throw new Problem("--max-size '" + Text.safe(text, 40) + "' is no size: write 500kB, 200MB or 1GB");
         }
         String unit = parts.group(2) == null ? "b" : parts.group(2).toLowerCase(Locale.ROOT);
         return Long.parseLong(parts.group(1)) * (long) Math.pow(1000, "bkmg".indexOf(unit));
@@ -158,8 +160,8 @@ final class Archive implements Closeable {
         }
 
         /** The path, or one with a number where it is taken; what would be below a file gets a name beside it. */
-        synchronized String unique(String path) {
-            String name = Collections.disjoint(taken, above(path, "")) ? path : path.replace('/', '_');
+        private String unique(String path) {
+            String name = Collections.disjoint(taken, above(path)) ? path : path.replace('/', '_');
             String candidate = name;
             for (int number = 2; !take(candidate); number++) {
                 candidate = name.replaceFirst("(?=\\.[^./]*$|$)", "-" + number);
@@ -177,16 +179,18 @@ final class Archive implements Closeable {
 
         private boolean take(String path) {
             String file = path.toLowerCase(Locale.ROOT);
-            boolean free = !taken.contains(file + "/") && Collections.disjoint(taken, above(path, ""))
-                    && taken.add(file);
-            taken.addAll(free ? above(path, "/") : Set.of());
+            List<String> above = above(path);
+            boolean free = !taken.contains(file + "/") && Collections.disjoint(taken, above) && taken.add(file);
+            if (free) {
+                above.forEach(folder -> taken.add(folder + "/"));
+            }
             return free;
         }
 
-        private static Set<String> above(String path, String end) {
-            Set<String> above = new HashSet<>();
+        private static List<String> above(String path) {
+            List<String> above = new ArrayList<>();
             for (int slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
-                above.add(path.substring(0, slash).toLowerCase(Locale.ROOT) + end);
+                above.add(path.substring(0, slash).toLowerCase(Locale.ROOT));
             }
             return above;
         }
@@ -194,24 +198,16 @@ final class Archive implements Closeable {
 
     // ---- its files, in blocks
 
-    /** A stretch of a file while it grows: {@code packed} and {@code plain} bytes, and the sum of the packed ones. */
-    private static final class Block {
-        private static final int MOST = 1 << 22;
+    /** A stretch of a file while it grows: how many bytes it has and stands for, and the sum of those that it has. */
+    private record Block(Path file, byte[] sum, int packed, int plain) { }
 
-        private final Path file;
-        private final MessageDigest sum = sha256();
-        private int packed;
-        private int plain;
-
-        private Block(Path file) {
-            this.file = file;
-        }
-    }
-
-    /** A new file. */
+    /** A new file of this path, its steps made safe, or of one with a number where that is taken. */
     synchronized Part part(String path, String collector) {
-        parts.add(new Part(path, collector));
-        return parts.get(parts.size() - 1);
+        String safe = Stream.of(path.split("/")).filter(step -> !step.isEmpty()).map(Names::safe)
+                .collect(Collectors.joining("/"));
+        Part part = new Part(names.unique(safe), collector);
+        parts.add(part);
+        return part;
     }
 
     /** Nothing more comes into what there is, whoever still tries; for its front pages there is room. */
@@ -222,9 +218,6 @@ final class Archive implements Closeable {
 
     /** One file of it: a deflate stream in blocks that end on a byte's border, and what there is to say about it. */
     final class Part {
-        // A deflate stream ends with a block that says so: an empty one.
-        private static final byte[] END = {3, 0};
-
         final String path;
         final String collector;
         final Tally tally = new Tally();
@@ -247,22 +240,19 @@ final class Archive implements Closeable {
         void append(byte[] deflated, byte[] text) throws IOException {
             digest.update(text);
             crc.update(text);
+            byte[] sum = sha256().digest(deflated);
             synchronized (Archive.this) {
                 if (sealed) {
                     throw new IOException("its time was up");
                 }
-                // Few files, since a new one is slow to make; small ones, since the oldest may have to give way.
-                if (blocks.isEmpty() || blocks.getLast().packed > Math.min(Block.MOST, most / 64)) {
-                    blocks.add(new Block(Files.createTempFile(folder, "block-", "", Incident.mode("rw-------"))));
+                Path file = folder.resolve("block-" + Archive.this.blocks++);
+                try (OutputStream output = output(file)) {
+                    output.write(deflated);
                 }
-                Block block = blocks.getLast();
-                block.sum.update(deflated);
-                block.packed += deflated.length;
-                block.plain += text.length;
+                blocks.add(new Block(file, sum, deflated.length, text.length));
                 count(deflated.length, text.length);
-                Files.write(block.file, deflated, StandardOpenOption.APPEND);
-                while (Archive.this.packed > most && Archive.this.packed > block.packed) {
-                    parts.stream().filter(part -> part.packed > (part == this ? block.packed : 0))
+                while (Archive.this.packed > most && Archive.this.packed > deflated.length) {
+                    parts.stream().filter(part -> part.blocks.size() > (part == this ? 1 : 0))
                             .max(Comparator.comparing(part -> part.packed)).orElseThrow().dropOldest();
                 }
             }
@@ -309,13 +299,6 @@ final class Archive implements Closeable {
             inflating.flush();
         }
 
-        // The same fields stand in the file's header and in the directory: UTF-8 names, deflated.
-        private byte[] fields(int stamp, byte[] name) {
-            return record(26).putShort((short) 20).putShort((short) (1 << 11)).putShort((short) 8).putInt(stamp)
-                    .putInt((int) crc.getValue()).putInt((int) size()).putInt((int) plain)
-                    .putShort((short) name.length).array();
-        }
-
         private long size() {
             return packed + END.length;
         }
@@ -340,9 +323,6 @@ final class Archive implements Closeable {
      * @throws IOException     when it cannot be written, or it would be more
      */
     static void write(Path file, List<Part> parts, Instant at) throws IOException {
-        LocalDateTime time = LocalDateTime.ofInstant(at, ZoneOffset.UTC);
-        int stamp = (time.getYear() - 1980) << 25 | time.getMonthValue() << 21 | time.getDayOfMonth() << 16
-                | time.getHour() << 11 | time.getMinute() << 5 | time.getSecond() / 2;
         ByteArrayOutputStream directory = new ByteArrayOutputStream();
         MessageDigest written = sha256();
         try (OutputStream zip = new DigestOutputStream(new BufferedOutputStream(output(file), 1 << 16), written)) {
@@ -353,21 +333,21 @@ final class Archive implements Closeable {
                             + "or --since");
                 }
                 byte[] name = part.path.getBytes(StandardCharsets.UTF_8);
-                byte[] fields = part.fields(stamp, name);
-                zip.write(record(30 + name.length).putInt(0x04034b50).put(fields).put(name).array());
+                byte[] fields = fields(part, name, at.atOffset(ZoneOffset.UTC));
+                zip.write(record(30 + name.length, 0x04034b50).put(fields).put(name).array());
                 for (Block block : part.blocks) {
                     byte[] packed = Files.readAllBytes(block.file);
-                    refuseUnless(Arrays.equals(block.sum.digest(), sha256().digest(packed)));
+                    refuseUnless(Arrays.equals(block.sum, sha256().digest(packed)));
                     zip.write(packed);
                     Files.delete(block.file);
                 }
-                zip.write(Part.END);
-                directory.writeBytes(record(46 + name.length).putInt(0x02014b50).putShort((short) (3 << 8 | 20))
+                zip.write(END);
+                directory.writeBytes(record(46 + name.length, 0x02014b50).putShort((short) (3 << 8 | 20))
                         .put(fields).position(38).putInt(0100600 << 16).putInt((int) offset).put(name).array());
                 offset += 30 + name.length + part.size();
             }
             directory.writeTo(zip);
-            zip.write(record(22).putInt(0x06054b50).putInt(0).putShort((short) parts.size())
+            zip.write(record(22, 0x06054b50).putInt(0).putShort((short) parts.size())
                     .putShort((short) parts.size()).putInt(directory.size()).putInt((int) offset).array());
         }
         MessageDigest read = sha256();
@@ -377,8 +357,17 @@ final class Archive implements Closeable {
         refuseUnless(Arrays.equals(written.digest(), read.digest()));
     }
 
-    private static ByteBuffer record(int bytes) {
-        return ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    // The same stand in the file's header and in the directory: UTF-8 names, deflated, when, sums and sizes.
+    private static byte[] fields(Part part, byte[] name, OffsetDateTime at) {
+        int date = (at.getYear() - 1980) << 9 | at.getMonthValue() << 5 | at.getDayOfMonth();
+        int time = at.getHour() << 11 | at.getMinute() << 5 | at.getSecond() / 2;
+        return record(26, 1 << 27 | 20).putShort((short) 8).putShort((short) time).putShort((short) date)
+                .putInt((int) part.crc.getValue()).putInt((int) part.size()).putInt((int) part.plain)
+                .putShort((short) name.length).array();
+    }
+
+    private static ByteBuffer record(int bytes, int begin) {
+        return ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN).putInt(begin);
     }
 
     private static void refuseUnless(boolean same) {

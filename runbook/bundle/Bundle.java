@@ -1,29 +1,37 @@
 package runbook.bundle;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.*;
 import java.nio.charset.*;
 import java.nio.file.*;
 import java.time.*;
 import java.time.temporal.*;
 import java.util.*;
+import java.util.concurrent.*;
 import java.util.function.*;
-import java.util.regex.*;
 import java.util.stream.*;
 import picocli.CommandLine.Option;
 import runbook.*;
-import runbook.Message.Slack;
 import runbook.Settings.Problem;
+import runbook.Text.Durations;
+import runbook.Text.Json;
 import runbook.Text.Moment;
 import runbook.bundle.Archive.Part;
-import runbook.bundle.Collecting.Collector;
-import runbook.bundle.Collecting.Sink;
+import runbook.bundle.Pipeline.Unsafe;
 import runbook.bundle.Pipeline.Wanted;
+import runbook.bundle.Summary.Told;
 import runbook.redact.*;
+import runbook.redact.Pieces.PlainInput;
 import runbook.redact.Redactor.Policy;
 
-/** A debug bundle: collects, redacts meanwhile, writes the archive, reads it back, and only then gives it its name. */
+/**
+ * A debug bundle: collectors run side by side within their time, and what they give is redacted on its way into the
+ * archive, names and notes too. The archive is read back, and only then gets its name.
+ */
 public final class Bundle {
     private static final long FRONT_PAGES = 200_000;
+    private static final Duration LAST_WAIT = Duration.ofMillis(300);
+    private static final long LONGEST_GRACE = 3_000_000_000L;
     /** What no rule finds, in one line. */
     public static final String NO_RULE_FINDS = "No rule finds names, streets and the like in free text: look at these "
             + "lines, the least alike of those that stayed, before you send it.";
@@ -42,76 +50,6 @@ public final class Bundle {
 
     // ---- what to collect, and how
 
-    /** What may stay and what is known: the same for a bundle and for evidence that is there already. */
-    public static final class Redaction {
-        private static final int SHORTEST = 6;
-        private static final long LARGEST_FILE = 4_000_000;
-        private static final Pattern SECRET_NAME = Pattern.compile("(?i).*(key|secret|token|pass|pw|pin|salt|hmac|"
-                + "sign|credential|auth|cookie|dsn|webhook|user|login).*");
-
-        @Option(names = "--keep", paramLabel = "RULE", split = ",", order = 70,
-                description = "let personal data through by rule: email,ip,... (the archive's name says so)")
-        public Set<String> keep = Set.of();
-        @Option(names = "--secret-file", paramLabel = "FILE", order = 71,
-                description = "values to take out wherever they are, one a line; repeatable")
-        List<Path> secretFiles = List.of();
-
-        /** The same with more files of values. */
-        public Redaction and(List<Path> files) {
-            secretFiles = files;
-            return this;
-        }
-
-        /**
-         * The policy: what the options say, the key in use, and what variables of ours hold that looks secret.
-         *
-         * @param key of Klaviyo's; may be empty
-         * @throws Problem for a rule that may not be kept, or a file that cannot be used
-         */
-        public Policy policy(Cli shared, Optional<Key> key, List<String> variables) {
-            Screen.Host host = shared.host();
-            Map<String, String> known = new TreeMap<>();
-            key.map(Key::reveal).ifPresent(value -> addKey(known, value));
-            host.environment().forEach((name, value) -> {
-                boolean ours = name.startsWith("KLAVIYO_") || variables.contains(name);
-                if (ours && name.contains("KEY") && Key.of(value).cleaned().known()) {
-                    addKey(known, value);
-                } else if (ours && value.length() >= SHORTEST && SECRET_NAME.matcher(name).matches()
-                        && !name.endsWith("_FILE")) {
-                    known.put(value, "secret");
-                } else if (name.equals(Slack.VARIABLE) && value.length() >= SHORTEST) {
-                    // Whoever has the path may post, whatever stands before it.
-                    known.put(value.replaceFirst("^\\w+://[^/]+/", ""), "secret");
-                }
-            });
-            secretFiles.forEach(file -> addFile(known, host.path(file.toString())));
-            return Policy.strict().by(Rules.of(shared.templates())).keeping(keep).knowing(known);
-        }
-
-        // The 34 hex alone are as good as the key: whoever sees the account has the rest.
-        private static void addKey(Map<String, String> known, String value) {
-            String clean = Key.of(value).cleaned().reveal();
-            String tail = clean.substring(clean.lastIndexOf('_') + 1);
-            Stream.of(value, value.strip(), clean, tail.length() >= 16 ? tail : clean)
-                    .forEach(form -> known.put(form, "klaviyo-key"));
-        }
-
-        private static void addFile(Map<String, String> known, Path file) {
-            try {
-                if (Files.size(file) > LARGEST_FILE) {
-                    throw new Problem("--secret-file " + file + " is larger than 4 MB: that is no list of secrets");
-                }
-                String lines = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
-                lines.lines().map(String::strip).filter(line -> !line.isEmpty()).forEach(line -> {
-                    String value = line.replaceFirst("^[A-Za-z_]\\w*=", "").replaceAll("^([\"'])(.*)\\1$", "$2");
-                    Stream.of(line, value).forEach(form -> known.put(form, "secret"));
-                });
-            } catch (IOException e) {
-                throw new Problem("--secret-file cannot be read: " + Incident.why(e));
-            }
-        }
-    }
-
     /** The request, as it is typed. */
     public static final class Options {
         @Option(names = "--since", paramLabel = "DURATION", defaultValue = "2h", order = 40,
@@ -126,22 +64,8 @@ public final class Bundle {
                 description = "log files: a file, a folder or a pattern, rotated and .gz too; repeatable, as all "
                         + "that follow")
         List<String> logs = List.of();
-        @Option(names = "--journal", paramLabel = "UNIT", order = 51,
-                description = "a systemd unit's journal (journalctl)")
-        List<String> journal = List.of();
-        @Option(names = "--k8s", paramLabel = "NS/SELECTOR", order = 53,
-                description = "all pods found, and their previous containers (kubectl)")
-        List<String> k8s = List.of();
-        @Option(names = "--docker", paramLabel = "NAME", order = 54, description = "a container's log (docker)")
-        List<String> docker = List.of();
-        @Option(names = "--gcp-logs", paramLabel = "FILTER", order = 55, description = "Google Cloud logging (gcloud)")
-        List<String> gcp = List.of();
-        @Option(names = "--aws-logs", paramLabel = "GROUP", order = 56, description = "a CloudWatch log group (aws)")
-        List<String> aws = List.of();
         @Option(names = "--loki", paramLabel = "URL", order = 57, description = "Grafana Loki (logcli)")
         String loki;
-        @Option(names = "--loki-query", paramLabel = "LOGQL", order = 58, description = "what to ask it for")
-        List<String> lokiQueries = List.of();
         @Option(names = "--grep", paramLabel = "WORDS", defaultValue = "klaviyo", order = 59,
                 description = "only lines with these words, in any case; '' for all (${DEFAULT-VALUE})")
         String words;
@@ -168,18 +92,52 @@ public final class Bundle {
         Duration maxEach;
 
         private final long start = System.nanoTime();
+        /** What commands print that are rows of a table: option to what was given. */
+        final Map<String, List<String>> printed = new TreeMap<>();
         Cli shared;
         Window window;
         Wanted wanted;
         private long size;
 
+        @Option(names = "--journal", paramLabel = "UNIT", order = 51,
+                description = "a systemd unit's journal (journalctl)")
+        void journal(List<String> units) {
+            printed.put("journal", units);
+        }
+
+        @Option(names = "--k8s", paramLabel = "NS/SELECTOR", order = 53,
+                description = "all pods found, and their previous containers (kubectl)")
+        void k8s(List<String> selectors) {
+            printed.put("k8s", selectors);
+        }
+
+        @Option(names = "--docker", paramLabel = "NAME", order = 54, description = "a container's log (docker)")
+        void docker(List<String> containers) {
+            printed.put("docker", containers);
+        }
+
+        @Option(names = "--gcp-logs", paramLabel = "FILTER", order = 55, description = "Google Cloud logging (gcloud)")
+        void gcp(List<String> filters) {
+            printed.put("gcp-logs", filters);
+        }
+
+        @Option(names = "--aws-logs", paramLabel = "GROUP", order = 56, description = "a CloudWatch log group (aws)")
+        void aws(List<String> groups) {
+            printed.put("aws-logs", groups);
+        }
+
+        @Option(names = "--loki-query", paramLabel = "LOGQL", order = 58, description = "what to ask it for")
+        void loki(List<String> queries) {
+            printed.put("loki-query", queries);
+        }
+
         /** The same with what all scripts share; refuses what cannot be, or does not go together. */
         public Options with(Cli cli) {
             shared = cli;
-            if (lokiQueries.isEmpty() != (loki == null)) {
+            if (printed.containsKey("loki-query") != (loki != null)) {
                 throw new Problem("--loki and --loki-query belong together: give both");
             }
-            for (String given : k8s) {
+            for (String given : printed.getOrDefault("k8s", List.of())) {
                 if (!given.matches("[^/]+/.+")) {
                     throw new Problem("--k8s " + Text.safe(given, 60)
                             + ": give NAMESPACE/SELECTOR, such as shop/app=checkout");
@@ -195,7 +153,7 @@ public final class Bundle {
                 throw new Problem("--from " + begin + " is not before --to " + end);
             }
             window = new Window(begin.truncatedTo(ChronoUnit.SECONDS), end.truncatedTo(ChronoUnit.SECONDS));
-            size = Archive.size("--max-size", maxSize);
+            size = Archive.size(maxSize);
             try {
                 ZoneId zone = logZone == null ? ZoneId.systemDefault() : ZoneId.of(logZone);
                 wanted = new Wanted(words.isEmpty() ? null : new Pipeline.Words(words), context, window, zone);
@@ -232,8 +190,8 @@ public final class Bundle {
      * Nothing is read but names and sizes.
      */
     public List<Progress> plan() {
-        return collectors.stream().flatMap(collector -> collector.plan().stream().map(line ->
-                new Progress(collector.name(), collector.state(), redactor.text(line)))).toList();
+        return collectors.stream().flatMap(collector -> collector.plan.stream().map(line ->
+                new Progress(collector.name, collector.state, redactor.text(line)))).toList();
     }
 
     /** Takes back what is on its way, here or in an {@link Existing}; says in words what is left of it. */
@@ -266,19 +224,19 @@ public final class Bundle {
     public Optional<Made> make(Path target, Consumer<Progress> progress, Predicate<List<String>> looked)
             throws IOException, InterruptedException {
         try (Archive archive = new Archive(target, Math.max(options.size - FRONT_PAGES, options.size / 2));
-                Pipeline pipeline = new Pipeline(redactor)) {
-            Collecting.Told told = new Collecting.Told(options.wanted.zone(), options.window);
-            Collecting collecting = new Collecting(pipeline, archive, systems.tool, options.wanted, told,
-                    new long[] {Long.MAX_VALUE}, new Archive.Names());
-            List<Sink> sinks = collecting.run(collectors, options.maxEach, options.start + options.maxTime.toNanos(),
-                    sink -> progress.accept(new Progress(sink.name, sink.state(), sink.words())));
+                Pipeline pipeline = new Pipeline(redactor, archive);
+                Pipeline pages = new Pipeline(redactor.again(), archive)) {
+            Told told = new Told(options.wanted.zone(), options.window);
+            List<Sink> sinks = collectors.stream().map(collector -> new Sink(collector, pipeline, told, sink ->
+                    progress.accept(new Progress(collector.name, sink.state(), sink.words())))).toList();
+            run(sinks);
             archive.seal();
             Summary.Head head = new Summary.Head(options.shared.drill().orElse(null), Instant.now()
                     .truncatedTo(ChronoUnit.MILLIS), options.window, options.words, options.logZone != null,
                     redactor.policy().kept());
             Summary summary = new Summary(head, systems, incident, told, sinks);
             Path half = archive.folder.resolve("archive.part");
-            List<Part> parts = summary.withFrontPages(pipeline, archive, options.shared.templates());
+            List<Part> parts = summary.withFrontPages(pages, options.shared.templates());
             Archive.write(half, parts, head.created());
             String unpacked = Archive.words(parts.stream().mapToLong(Part::plain).sum());
             progress.accept(new Progress("bundle/read-back", State.OK, unpacked
@@ -293,6 +251,223 @@ public final class Bundle {
             return Optional.of(new Made(target, bytes, parts.size(), words, Summary.missing(sinks),
                     Summary.complete(sinks), summary.redacted(), redactor.text(summary.headline()),
                     summary.assumedZone()));
+        }
+    }
+
+    // Each collects as long as it may, so that the whole is ready in time. When theirs is up sources dry up, and
+    // collectors hand over what they have; who does not is interrupted, and left behind.
+    private void run(List<Sink> sinks) throws InterruptedException {
+        // A third is left for what is underway, pages, archive and read-back, on slow disks and cores too.
+        long all = Math.max(0, options.start + options.maxTime.toNanos() - System.nanoTime());
+        long time = Math.min(options.maxEach.toNanos(), all / 3 * 2);
+        long grace = Math.min(LONGEST_GRACE, all / 6);
+        // What is not there is told before anything is collected.
+        sinks.stream().filter(sink -> sink.state() != State.OK).forEach(Sink::close);
+        CompletableFuture.delayedExecutor(time, TimeUnit.NANOSECONDS).execute(() ->
+                sinks.forEach(sink -> sink.expire(Duration.ofNanos(time))));
+        ExecutorService pool = Executors.newCachedThreadPool(Pipeline.daemons("collect"));
+        try {
+            pool.invokeAll(sinks.stream().filter(sink -> !sink.closed).toList(), time + grace, TimeUnit.NANOSECONDS);
+        } finally {
+            pool.shutdownNow();
+        }
+        pool.awaitTermination(LAST_WAIT.toMillis(), TimeUnit.MILLISECONDS);
+        sinks.forEach(Sink::close);
+        for (Sink sink : sinks) {
+            if (sink.unsafe != null) {
+                throw sink.unsafe;
+            }
+        }
+    }
+
+    /**
+     * One source of evidence: folder in the archive and name, {@code application/journal my-app}; whether there is
+     * something to collect from; what it would collect, a line each, or why there is nothing; and how its bytes come.
+     */
+    record Collector(String name, State state, List<String> plan, Work work) {
+        static Collector of(String name, String plan, Work work) {
+            return new Collector(name, State.OK, List.of(plan), work);
+        }
+
+        /** One that was not asked for. */
+        static Collector skipped(String name, String why) {
+            return new Collector(name, State.SKIPPED, List.of(why), null);
+        }
+
+        /** One that is seen not to be there. */
+        static Collector failed(String name, String why) {
+            return new Collector(name, State.FAILED, List.of(why), null);
+        }
+    }
+
+    /** Collects into the sink. Whatever it throws is its failure, by the message; what it gave before is kept. */
+    interface Work {
+        void collect(Sink sink) throws Exception;
+    }
+
+    /** What one collector gives its finds to, and how it ended. */
+    static final class Sink implements Callable<Void> {
+        final Collector collector;
+        /** What it gave, failed or not. */
+        final List<Part> parts = new CopyOnWriteArrayList<>();
+        private final Pipeline pipeline;
+        private final Told told;
+        private final Consumer<Sink> ended;
+        /** Why it failed or was skipped, and what it left out. */
+        private final List<String> troubles = new CopyOnWriteArrayList<>();
+        private final List<String> remarks = new CopyOnWriteArrayList<>();
+        private final List<Tool.Running> children = new ArrayList<>();
+        private volatile Unsafe unsafe;
+        private volatile boolean closed;
+        private volatile boolean expired;
+
+        /** @param told what reads the logs that it gives */
+        Sink(Collector collector, Pipeline pipeline, Told told, Consumer<Sink> ended) {
+            this.collector = collector;
+            this.pipeline = pipeline;
+            this.told = told;
+            this.ended = ended;
+            if (collector.state != State.OK) {
+                trouble(collector.plan.get(0));
+            }
+        }
+
+        @Override
+        public Void call() {
+            try {
+                collector.work.collect(this);
+            } catch (Unsafe e) {
+                unsafe = e;
+            } catch (Exception | Error e) {
+                String why = e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
+                trouble(e instanceof IOException io ? Incident.why(io) : why);
+            }
+            close();
+            return null;
+        }
+
+        // ---- while it collects
+
+        /** Adds a file that is at hand. */
+        void text(String file, String content) throws IOException {
+            add(file, new ByteArrayInputStream(content.getBytes(StandardCharsets.UTF_8)), Wanted.EVERYTHING);
+        }
+
+        void json(String file, JsonNode content) throws IOException {
+            text(file, Json.pretty(content) + "\n");
+        }
+
+        /** Adds a file from the disk, under a name; that it cannot be read is noted. */
+        void add(String name, Path file, Wanted lines) {
+            try (InputStream stream = Files.newInputStream(file)) {
+                // Only what was there at the start: a log that grows as fast as it is read would never end.
+                add(name, stream, lines, name.endsWith(".gz") ? Long.MAX_VALUE : Files.size(file));
+            } catch (IOException e) {
+                remark(file + " left out: " + Incident.why(e));
+            }
+        }
+
+        /** Adds the wanted lines of what a stream holds; what is no text is noted. All but everything is of a log. */
+        void add(String file, InputStream raw, Wanted lines) throws IOException {
+            add(file, raw, lines, Long.MAX_VALUE);
+        }
+
+        private void add(String file, InputStream raw, Wanted lines, long most) throws IOException {
+            if (expired) {
+                throw new IOException("its time was up");
+            }
+            Optional<LogReader.Source> log = Optional.of(lines).filter(some -> some != Wanted.EVERYTHING)
+                    .map(some -> told.reader.source());
+            String path = Stream.of((collector.name.replaceFirst("/.*", "") + "/" + file).split("/"))
+                    .map(pipeline::clean).collect(Collectors.joining("/"));
+            Part part = pipeline.archive.part(path, collector.name);
+            try {
+                pipeline.carry(new Pieces(PlainInput.of(raw), most), () -> expired, lines, part, text ->
+                        log.ifPresent(source -> told.take(source, text)));
+                if (expired) {
+                    part.notes.add("truncated: its time was up");
+                } else if (part.plain() == 0) {
+                    remark(part.path + " is empty" + lines.none());
+                }
+                keep(part);
+            } catch (PlainInput.NotText e) {
+                remark(part.path + " left out: " + e.getMessage());
+            } finally {
+                log.ifPresent(LogReader.Source::end);
+            }
+        }
+
+        private synchronized void keep(Part part) throws IOException {
+            if (closed) {
+                throw new IOException("its time was up");
+            }
+            parts.add(part);
+        }
+
+        /** Says that something is missing from an otherwise good collection. */
+        void remark(String remark) {
+            remarks.add(pipeline.clean(remark));
+        }
+
+        /** Says that something went wrong; the rest goes on. */
+        void trouble(String trouble) {
+            if (!expired) {
+                troubles.add(pipeline.clean(trouble));
+            }
+        }
+
+        /** The same program, which is ended when the time is up. */
+        synchronized Tool.Running ending(Tool.Running child) {
+            children.add(child);
+            if (expired) {
+                child.close();
+            }
+            return child;
+        }
+
+        private synchronized void expire(Duration after) {
+            if (!closed) {
+                expired = true;
+                troubles.add("not done within " + Durations.words(after));
+                children.forEach(Tool.Running::close);
+            }
+        }
+
+        private synchronized void close() {
+            if (!closed) {
+                closed = true;
+                synchronized (pipeline) {
+                    ended.accept(this);
+                }
+            }
+        }
+
+        // ---- how it ended
+
+        State state() {
+            return collector.state != State.OK || troubles.isEmpty() ? collector.state : State.FAILED;
+        }
+
+        /** A line for each thing that is not there; what was cut off its files is known once these are finished. */
+        List<String> missing() {
+            List<String> missing = new ArrayList<>();
+            if (!troubles.isEmpty()) {
+                String ended = state().name().toLowerCase(Locale.ROOT);
+                missing.add(collector.name + " " + ended + ": " + String.join("; ", troubles));
+            }
+            remarks.forEach(remark -> missing.add(collector.name + ": " + remark));
+            parts.forEach(part -> part.notes.forEach(note -> missing.add(part.path + ": " + note)));
+            return missing;
+        }
+
+        /** What a person is told about it in one line. */
+        String words() {
+            long bytes = parts.stream().mapToLong(Part::plain).sum();
+            String got = parts.isEmpty() ? "nothing" : Text.count(parts.size(), "file") + ", " + Archive.words(bytes);
+            String more = remarks.size() > 1 ? " and " + (remarks.size() - 1) + " more remarks" : "";
+            String lacking = remarks.isEmpty() ? "" : "; " + remarks.get(0) + more;
+            String kept = parts.isEmpty() ? "" : " (" + got + " kept)";
+            return troubles.isEmpty() ? got + lacking : String.join("; ", troubles) + kept;
         }
     }
 }

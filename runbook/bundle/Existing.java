@@ -7,48 +7,132 @@ import java.nio.file.*;
 import java.security.*;
 import java.time.*;
 import java.util.*;
-import java.util.function.*;
+import java.util.regex.*;
 import java.util.stream.*;
 import java.util.zip.*;
 import picocli.CommandLine.Option;
 import runbook.*;
+import runbook.Key;
+import runbook.Message.Slack;
 import runbook.Settings.Problem;
 import runbook.Text.Json;
 import runbook.bundle.Archive.Part;
-import runbook.bundle.Collecting.Collector;
-import runbook.bundle.Collecting.Guarded;
-import runbook.bundle.Collecting.Sink;
+import runbook.bundle.Bundle.Collector;
+import runbook.bundle.Bundle.Sink;
 import runbook.bundle.Pipeline.Wanted;
 import runbook.redact.*;
-import runbook.redact.Pieces.Piece;
+import runbook.redact.Pieces.PlainInput;
 import runbook.redact.Redactor.Policy;
 import runbook.redact.Redactor.Tally;
 
 /**
- * An archive from anybody, read within limits: to verify it, to open it, or to clean what is in it. It may be hostile:
- * no pipe is waited for, and its list of files fits into memory.
+ * Evidence from anybody, read within limits: to verify an archive, to open it, or to clean what there is. It may be
+ * hostile: no pipe is waited for, and an archive's list of files fits into memory.
  */
 public final class Existing implements Closeable {
     private static final int MOST_FILES = 20_000;
-    private static final int DEEPEST = 16;
     private static final int LARGEST_MANIFEST = 16 << 20;
 
     private final Path file;
     private final Redactor redactor;
-    private final long[] left;
+    private final Limit limit;
     private final ZipFile zip;
-    private final List<String> problems = new ArrayList<>();
-    private final Map<String, Long> kept = new TreeMap<>();
-    private final Set<String> mayStay = new TreeSet<>();
 
-    /** How much of it may be unpacked. */
+    /** How much may be unpacked, of all streams together: sizes that an archive states are only claims. */
     public static final class Limit {
         @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = "5GB", order = 80,
                 description = "to unpack at most (${DEFAULT-VALUE})")
         String size;
+        private long taken;
 
-        private long[] left() {
-            return new long[] {Archive.size("--max-size", size)};
+        private InputStream of(InputStream stream) {
+            long most = Archive.size(size);
+            return new FilterInputStream(stream) {
+                @Override
+                public int read() {
+                    throw new UnsupportedOperationException("it is read by many bytes");
+                }
+
+                @Override
+                public int read(byte[] target, int offset, int length) throws IOException {
+                    int read = in.read(target, offset, length);
+                    taken += Math.max(0, read);
+                    if (taken > most) {
+                        throw new Problem("it unpacks to more than is allowed: raise --max-size if you trust it");
+                    }
+                    return read;
+                }
+            };
+        }
+    }
+
+    /** What may stay and what is known: the same for a bundle and for evidence that is there already. */
+    public static final class Redaction {
+        private static final int SHORTEST = 6;
+        private static final long LARGEST_FILE = 4_000_000;
+        private static final Pattern SECRET_NAME = Pattern.compile("(?i).*(key|secret|token|pass|pw|pin|salt|hmac|"
+                + "sign|credential|auth|cookie|dsn|webhook|user|login).*");
+
+        @Option(names = "--keep", paramLabel = "RULE", split = ",", order = 70,
+                description = "let personal data through by rule: email,ip,... (the archive's name says so)")
+        public Set<String> keep = Set.of();
+        @Option(names = "--secret-file", paramLabel = "FILE", order = 71,
+                description = "values to take out wherever they are, one a line; repeatable")
+        List<Path> secretFiles = List.of();
+
+        /** The same with more files of values. */
+        public Redaction and(List<Path> files) {
+            secretFiles = files;
+            return this;
+        }
+
+        /**
+         * The policy: what the options say, the key in use, and what variables of ours hold that looks secret.
+         *
+         * @param key of Klaviyo's; may be empty
+         * @throws Problem for a rule that may not be kept, or a file that cannot be used
+         */
+        public Policy policy(Cli shared, Optional<Key> key, List<String> variables) {
+            Screen.Host host = shared.host();
+            Map<String, String> known = new TreeMap<>();
+            key.map(Key::reveal).ifPresent(value -> addKey(known, value));
+            host.environment().forEach((name, value) -> {
+                boolean ours = name.startsWith("KLAVIYO_") || variables.contains(name);
+                if (ours && name.contains("KEY") && Key.of(value).cleaned().known()) {
+                    addKey(known, value);
+                } else if (ours && value.length() >= SHORTEST && SECRET_NAME.matcher(name).matches()
+                        && !name.endsWith("_FILE")) {
+                    known.put(value, "secret");
+                } else if (name.equals(Slack.VARIABLE) && value.length() >= SHORTEST) {
+                    // Whoever has the path may post, whatever stands before it.
+                    known.put(value.replaceFirst("^\\w+://[^/]+/", ""), "secret");
+                }
+            });
+            secretFiles.forEach(file -> addFile(known, host.path(file.toString())));
+            return Policy.strict().by(Rules.of(shared.templates())).keeping(keep).knowing(known);
+        }
+
+        // The 34 hex alone are as good as the key: whoever sees the account has the rest.
+        private static void addKey(Map<String, String> known, String value) {
+            String clean = Key.of(value).cleaned().reveal();
+            String tail = clean.substring(clean.lastIndexOf('_') + 1);
+            Stream.of(value, value.strip(), clean, tail.length() >= 16 ? tail : clean)
+                    .forEach(form -> known.put(form, "klaviyo-key"));
+        }
+
+        private static void addFile(Map<String, String> known, Path file) {
+            try {
+                if (Files.size(file) > LARGEST_FILE) {
+                    throw new Problem("--secret-file " + file + " is larger than 4 MB: that is no list of secrets");
+                }
+                String lines = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
+                lines.lines().map(String::strip).filter(line -> !line.isEmpty()).forEach(line -> {
+                    String value = line.replaceFirst("^[A-Za-z_]\\w*=", "").replaceAll("^([\"'])(.*)\\1$", "$2");
+                    Stream.of(line, value).forEach(form -> known.put(form, "secret"));
+                });
+            } catch (IOException e) {
+                throw new Problem("--secret-file cannot be read: " + Incident.why(e));
+            }
         }
     }
 
@@ -57,14 +141,10 @@ public final class Existing implements Closeable {
      *
      * @throws Problem when it is none
      */
-    public Existing(Path file, Policy policy, Limit most) {
-        this(file, new Redactor(policy), most.left());
-    }
-
-    private Existing(Path file, Redactor redactor, long[] left) {
+    public Existing(Path file, Policy policy, Limit limit) {
         this.file = file;
-        this.redactor = redactor;
-        this.left = left;
+        this.redactor = new Redactor(policy);
+        this.limit = limit;
         try {
             if (!Files.isRegularFile(file)) {
                 boolean there = Files.exists(file, LinkOption.NOFOLLOW_LINKS);
@@ -97,15 +177,17 @@ public final class Existing implements Closeable {
         void take(String name, InputStream unpacked) throws IOException;
     }
 
-    /** Hands over each of its files; of what is damaged the name and why. */
-    private void each(Use use, BiConsumer<String, String> damaged) throws IOException {
+    /** Hands over each of its files; gives the names of those that are damaged, and why. */
+    private Map<String, String> each(Use use) throws IOException {
+        Map<String, String> damaged = new LinkedHashMap<>();
         for (ZipEntry entry : zip.stream().filter(one -> !one.isDirectory()).toList()) {
-            try (InputStream unpacked = new Guarded(zip.getInputStream(entry), () -> false, left)) {
+            try (InputStream unpacked = zip.getInputStream(entry)) {
                 use.take(entry.getName(), unpacked);
             } catch (ZipException e) {
-                damaged.accept(entry.getName(), Text.safe(e.getMessage(), 80));
+                damaged.put(entry.getName(), Text.safe(e.getMessage(), 80));
             }
         }
+        return damaged;
     }
 
     private String shown(String name) {
@@ -116,12 +198,19 @@ public final class Existing implements Closeable {
 
     /**
      * What reading an archive gave: what is wrong with it or should not be in it, a line each; rule to count of
-     * personal data that its manifest says was kept, for the reader to judge; how many files, and bytes unpacked.
+     * personal data that its manifest says was kept, for the reader to judge; and how much it is, in words.
      */
-    public record Verified(List<String> problems, Map<String, Long> kept, int files, long bytes) {
-        /** How much it is. */
-        public String words() {
-            return Text.count(files, "file") + ", " + Archive.words(bytes) + " unpacked";
+    public record Verified(List<String> problems, Map<String, Long> kept, String size) {
+        private void wrong(String what, String objection) {
+            if (!objection.isEmpty()) {
+                problems.add(what + " " + objection);
+            }
+        }
+
+        private void found(String where, Map<String, Long> rules, Set<String> mayStay) {
+            Map<String, Long> leaks = new TreeMap<>();
+            rules.forEach((rule, count) -> (mayStay.contains(rule) ? kept : leaks).merge(rule, count, Long::sum));
+            wrong(where, leaks.isEmpty() ? "" : "holds " + counts(leaks));
         }
     }
 
@@ -132,75 +221,53 @@ public final class Existing implements Closeable {
      * @throws IOException when it cannot be read
      */
     public Verified verify() throws IOException {
-        long most = left[0];
-        Map<String, String> sums = listed();
+        Verified found = new Verified(new ArrayList<>(), new TreeMap<>(), "");
+        JsonNode manifest = manifest();
+        found.wrong("it has no", manifest.isMissingNode() ? Summary.MANIFEST + " of a known schema" : "");
+        Map<String, String> sums = new HashMap<>();
+        manifest.path("files").forEach(one -> sums.put(one.path("path").asText(), one.path("sha256").asText()));
+        Set<String> mayStay = new TreeSet<>();
+        manifest.path("kept").forEach(rule -> mayStay.add(rule.asText()));
+        mayStay.stream().filter(rule -> !Rules.builtIn().personal().contains(rule)).forEach(rule ->
+                found.wrong("its manifest says that " + Text.safe(rule, 40), "was kept, which is no personal data "
+                        + "that may be kept"));
+        mayStay.retainAll(Rules.builtIn().personal());
         Set<String> seen = new TreeSet<>();
         Archive.Names names = new Archive.Names();
-        try (Pipeline judge = new Pipeline(redactor)) {
+        try (Pipeline judge = new Pipeline(redactor, null)) {
             each((name, unpacked) -> {
-                byte[] data = name.getBytes(StandardCharsets.UTF_8);
-                wrong("the name ", name, names.objection(name));
-                leaks("the name ", name, judge.judge(new Piece(data, data.length, 0, data.length)));
+                found.wrong("the name " + shown(name), names.objection(name));
+                found.found("the name " + shown(name), judge.judge(Pipeline.whole(name.getBytes(StandardCharsets.UTF_8))), mayStay);
                 String listed = seen.add(name) ? sums.remove(name) : null;
-                String sum = lookedThrough(name, unpacked, judge);
+                DigestInputStream summed = new DigestInputStream(limit.of(unpacked), Archive.sha256());
+                Tally inside = new Tally();
+                String trouble = judge.each(new Pieces(summed, Long.MAX_VALUE), () -> false, judge::judge, inside::add);
+                found.found(shown(name), inside.counts(), mayStay);
+                found.wrong(shown(name), trouble.isEmpty() ? "" : "cannot be read: " + trouble);
+                String sum = HexFormat.of().formatHex(summed.getMessageDigest().digest());
                 if (listed != null) {
-                    wrong("", name, listed.equals(sum) ? "" : "is not what the manifest says: its SHA-256 differs");
+                    found.wrong(shown(name), listed.equals(sum) ? ""
+                            : "is not what the manifest says: its SHA-256 differs");
                 } else if (!name.equals(Summary.MANIFEST)) {
-                    wrong("", name, "is not in the manifest");
+                    found.wrong(shown(name), "is not in the manifest");
                 }
-            }, (name, why) -> wrong("", name, "cannot be read: " + why));
+            }).forEach((name, why) -> found.wrong(shown(name), "cannot be read: " + why));
         }
         sums.keySet().removeAll(seen);
-        sums.keySet().forEach(name -> wrong("", name, "is in the manifest, but not in the archive"));
-        return new Verified(problems, kept, seen.size(), most - left[0]);
+        sums.keySet().forEach(name -> found.wrong(shown(name), "is in the manifest, but not in the archive"));
+        return new Verified(found.problems, found.kept, Text.count(seen.size(), "file") + ", "
+                + Archive.words(limit.taken) + " unpacked");
     }
 
-    /** File to SHA-256, by the manifest. */
-    private Map<String, String> listed() {
-        Map<String, String> listed = new HashMap<>();
+    /** Its manifest, of the schema that is known here; else a missing node. */
+    private JsonNode manifest() {
         ZipEntry entry = zip.getEntry(Summary.MANIFEST);
         try (InputStream stream = entry == null ? InputStream.nullInputStream() : zip.getInputStream(entry)) {
             JsonNode manifest = Json.read(stream.readNBytes(LARGEST_MANIFEST));
-            manifest.path("kept").forEach(rule -> keep(rule.asText()));
-            manifest.path("files").forEach(file -> listed.put(file.path("path").asText(),
-                    file.path("sha256").asText()));
-            if (manifest.path("schema").asInt() == Summary.SCHEMA) {
-                return listed;
-            }
+            return manifest.path("schema").asInt() == Summary.SCHEMA ? manifest : manifest.path(Summary.MANIFEST);
         } catch (IOException | StackOverflowError e) {
             // It is as good as none.
-        }
-        problems.add("it has no " + Summary.MANIFEST + " of a known schema");
-        return new HashMap<>();
-    }
-
-    private void keep(String rule) {
-        if (Rules.builtIn().personal().contains(rule)) {
-            mayStay.add(rule);
-        } else {
-            problems.add("its manifest says that " + Text.safe(rule, 40)
-                    + " was kept, which is no personal data that may be kept");
-        }
-    }
-
-    private String lookedThrough(String name, InputStream unpacked, Pipeline judge) throws IOException {
-        DigestInputStream summed = new DigestInputStream(unpacked, Archive.sha256());
-        Tally tally = new Tally();
-        String trouble = judge.each(summed, Long.MAX_VALUE, judge::judge, tally::add);
-        leaks("", name, tally.counts());
-        wrong("", name, trouble == null ? "" : "cannot be read: " + trouble);
-        return HexFormat.of().formatHex(summed.getMessageDigest().digest());
-    }
-
-    private void leaks(String before, String name, Map<String, Long> found) {
-        Map<String, Long> leaks = new TreeMap<>();
-        found.forEach((rule, count) -> (mayStay.contains(rule) ? kept : leaks).merge(rule, count, Long::sum));
-        wrong(before, name, leaks.isEmpty() ? "" : "holds " + counts(leaks));
-    }
-
-    private void wrong(String before, String name, String objection) {
-        if (!objection.isEmpty()) {
-            problems.add(before + shown(name) + " " + objection);
+            return Json.object().path(Summary.MANIFEST);
         }
     }
 
@@ -224,17 +291,18 @@ public final class Existing implements Closeable {
             Path inside = beside.folder.resolve("unpacked");
             Incident.at(inside).create();
             Archive.Names names = new Archive.Names();
-            each((name, unpacked) -> {
+            Map<String, String> damaged = each((name, unpacked) -> {
                 String objection = names.objection(name);
                 if (!objection.isEmpty()) {
                     throw new Problem(file + " is not unpacked: the name " + shown(name) + " " + objection);
                 }
                 try (OutputStream output = Archive.output(inside.resolve(name))) {
-                    unpacked.transferTo(output);
+                    limit.of(unpacked).transferTo(output);
                 }
-            }, (name, why) -> {
-                throw new Problem(file + " is damaged: " + why);
             });
+            for (String why : damaged.values()) {
+                throw new Problem(file + " is damaged: " + why);
+            }
             beside.name(inside, folder);
         }
     }
@@ -258,15 +326,15 @@ public final class Existing implements Closeable {
      * @throws Problem         when the target is there already, or nothing could be cleaned
      * @throws IOException     when something cannot be read or written
      */
-    public static Cleaned redact(Path source, Path target, Policy policy, Limit most) throws IOException {
+    public static Cleaned redact(Path source, Path target, Policy policy, Limit limit) throws IOException {
         refuse(target, "--out");
         Redactor redactor = new Redactor(policy);
-        Collecting.Told none = new Collecting.Told(ZoneOffset.UTC, new Bundle.Window(Instant.EPOCH, Instant.now()));
-        try (Archive archive = new Archive(target, Long.MAX_VALUE); Pipeline pipeline = new Pipeline(redactor)) {
-            Sink sink = new Collecting(pipeline, archive, null, Wanted.EVERYTHING, none, most.left(),
-                    new Archive.Names()).new Sink(Collector.of("", "", null), any -> { });
-            for (Path file : files(source, any -> true, sink::remark)) {
-                give(source, file, redactor, sink);
+        try (Archive archive = new Archive(target, Long.MAX_VALUE);
+                Pipeline pipeline = new Pipeline(redactor, archive);
+                Pipeline pages = new Pipeline(redactor.again(), archive)) {
+            Sink sink = new Sink(Collector.of("", "", null), pipeline, null, any -> { });
+            for (Path file : Systems.found(source, any -> true, sink::remark)) {
+                clean(source, file, policy, limit, sink);
             }
             List<String> leftOut = sink.missing().stream().map(line -> line.replaceFirst("^: ", "")).toList();
             if (sink.parts.isEmpty()) {
@@ -276,8 +344,7 @@ public final class Existing implements Closeable {
             Path copy = archive.folder.resolve("copy");
             if (isZip(target)) {
                 Summary.Head head = new Summary.Head(null, Instant.now(), null, "", true, policy.kept());
-                Archive.write(copy, Summary.withManifest(pipeline, archive, head, List.of(sink), sink.parts),
-                        head.created());
+                Archive.write(copy, Summary.withManifest(pages, head, List.of(sink), sink.parts), head.created());
             } else {
                 boolean several = Files.isDirectory(source) || isZip(source);
                 for (Part part : sink.parts) {
@@ -296,69 +363,32 @@ public final class Existing implements Closeable {
     }
 
     // A file, or those inside of an archive.
-    private static void give(Path source, Path file, Redactor redactor, Sink sink) throws IOException {
+    private static void clean(Path source, Path file, Policy policy, Limit limit, Sink sink) throws IOException {
         String path = (file.equals(source) ? source.getFileName() : source.relativize(file)).toString();
-        if (!isZip(file)) {
-            try (InputStream raw = Files.newInputStream(file)) {
-                give(path, raw, sink);
-            } catch (AccessDeniedException e) {
-                sink.remark(path + " left out: no permission");
+        if (isZip(file)) {
+            try (Existing inside = new Existing(file, policy, limit)) {
+                inside.each((name, unpacked) -> clean(path.replaceFirst("....$", "/") + name, unpacked,
+                        limit, sink))
+                        .forEach((name, why) -> sink.remark(path + ", " + name + " left out: " + why));
             }
             return;
         }
-        try (Existing inside = new Existing(file, redactor, new long[] {Long.MAX_VALUE})) {
-            inside.each((name, unpacked) -> give(path.replaceFirst("....$", "/") + name, unpacked, sink),
-                    (name, why) -> sink.remark(path + ", " + name + " left out: " + why));
+        try (InputStream raw = Files.newInputStream(file)) {
+            clean(path, raw, limit, sink);
+        } catch (IOException e) {
+            sink.remark(path + " left out: " + Incident.why(e));
         }
     }
 
-    private static void give(String name, InputStream raw, Sink sink) throws IOException {
+    private static void clean(String name, InputStream raw, Limit limit, Sink sink) throws IOException {
         if (sink.parts.size() >= MOST_FILES) {
             throw new Problem("more than " + MOST_FILES + " files are not cleaned at once: name a folder in it");
         }
         try {
-            sink.stream(name.replace('\\', '/').replaceFirst("(?i)\\.gz$", ""), raw, Long.MAX_VALUE);
-        } catch (ZipException e) {
-            sink.remark(name + " left out: " + Text.safe(e.getMessage(), 120));
-        }
-    }
-
-    /**
-     * The wanted files at or below a path, links followed, by name; what cannot be taken is noted. Of more than {@value
-     * #MOST_FILES} none is.
-     */
-    static List<Path> files(Path root, Predicate<Path> wanted, Consumer<String> note) {
-        List<Path> files = new ArrayList<>();
-        walk(root, Set.of(), path -> {
-            if (!wanted.test(path)) {
-                return;
-            } else if (!Files.isRegularFile(path)) {
-                note.accept(path + " left out: it is no regular file (a pipe or a device may never end)");
-            } else if (files.size() == MOST_FILES) {
-                throw new Problem("more than " + MOST_FILES + " files at " + root + ": name a folder in it");
-            } else {
-                files.add(path);
-            }
-        }, note);
-        return files;
-    }
-
-    private static void walk(Path path, Set<Path> above, Consumer<Path> found, Consumer<String> note) {
-        try {
-            Path real = path.toRealPath();
-            if (!Files.isDirectory(real)) {
-                found.accept(path);
-            } else if (above.contains(real) || above.size() == DEEPEST) {
-                note.accept(path + " left out: a link back to a folder above it, or too deep");
-            } else {
-                Set<Path> deeper = new HashSet<>(above);
-                deeper.add(real);
-                try (Stream<Path> children = Files.list(path)) {
-                    children.sorted().forEach(child -> walk(child, deeper, found, note));
-                }
-            }
+            sink.add(name.replace('\\', '/').replaceFirst("(?i)\\.gz$", ""), limit.of(PlainInput.of(raw)),
+                    Wanted.EVERYTHING);
         } catch (IOException e) {
-            note.accept("left out: " + Incident.why(e));
+            sink.remark(name + " left out: " + Incident.why(e));
         }
     }
 }

@@ -9,14 +9,15 @@ import java.util.function.*;
 import java.util.zip.*;
 import runbook.*;
 import runbook.Settings.Problem;
+import runbook.bundle.Archive.Part;
 import runbook.redact.*;
 import runbook.redact.Pieces.Piece;
 import runbook.redact.Redactor.Tally;
 
 /**
- * Carries streams through choice, redaction, check and compression, piece by piece on all cores, into a {@link
- * Archive.Part} in their order. Only redacted bytes come out of a worker, so nothing else can reach a disk; a worker
- * that fails leaves its piece out, and of one that holds none of the wanted words nothing can come.
+ * Carries streams through choice, redaction, check and compression, piece by piece on all cores, into an {@link
+ * Archive} in their order. Only redacted bytes come out of a worker, so nothing else can reach a disk; a worker that
+ * fails leaves its piece out, and of one that holds none of the wanted words nothing can come.
  *
  * <p>What comes out is looked through while it is in memory, as thoroughly as a second pass over the finished archive
  * would do it: {@link Scan#clean} ends with a pass over what it wrote that found nothing; each piece is then searched
@@ -37,6 +38,7 @@ final class Pipeline implements Closeable {
     private static final byte[] NOTHING = {};
 
     final Redactor redactor;
+    final Archive archive;
     private final Scan.Search search;
     private final ExecutorService pool;
     /** Pieces ahead of their turn, of all streams together; one piece of each stream needs no permit. */
@@ -44,9 +46,11 @@ final class Pipeline implements Closeable {
     private final ThreadLocal<Deflater> deflaters =
             ThreadLocal.withInitial(() -> new Deflater(Deflater.BEST_SPEED, true));
 
-    Pipeline(Redactor redactor) {
+    /** One into an archive; into null where it only judges. */
+    Pipeline(Redactor redactor, Archive archive) {
         int workers = Math.min(Runtime.getRuntime().availableProcessors(), MOST_WORKERS);
         this.redactor = redactor;
+        this.archive = archive;
         this.search = new Scan.Search(redactor.policy());
         this.ahead = new Semaphore(workers + 1);
         this.pool = Executors.newFixedThreadPool(workers, daemons("redact"));
@@ -89,17 +93,17 @@ final class Pipeline implements Closeable {
     }
 
     /**
-     * Works on a stream's pieces, until its end, {@code most} bytes or an interrupt; what comes of them is taken in
+     * Works on a stream's pieces, until its end, until it is over, or an interrupt; what comes of them is taken in
      * their order.
      *
-     * @return why it stopped early, or null
+     * @return why it stopped early, or empty
      * @throws IOException when the work failed, or the taker did
      */
-    <T> String each(InputStream input, long most, Function<Piece, T> work, Taker<T> taker) throws IOException {
-        Pieces pieces = new Pieces(input, most);
+    <T> String each(Pieces pieces, BooleanSupplier over, Function<Piece, T> work, Taker<T> taker) throws IOException {
         Deque<Future<T>> underway = new ArrayDeque<>();
         try {
-            for (Piece piece = pieces.next(); piece != null; piece = pieces.next()) {
+            // What has come by the time that it is over goes on its way.
+            for (Piece piece = pieces.next(); piece != null; piece = over.getAsBoolean() ? null : pieces.next()) {
                 if (Thread.interrupted()) {
                     throw new InterruptedException();
                 }
@@ -112,7 +116,7 @@ final class Pipeline implements Closeable {
             while (!underway.isEmpty()) {
                 taker.take(first(underway));
             }
-            return pieces.trouble();
+            return Objects.toString(pieces.trouble(), "");
         } catch (InterruptedException e) {
             // What came so far is kept; the interrupt is used up, or no file could be written any more.
             return "its time was up";
@@ -153,23 +157,26 @@ final class Pipeline implements Closeable {
         return found;
     }
 
+    static Piece whole(byte[] text) {
+        return new Piece(text, text.length, 0, text.length);
+    }
+
     // ---- carrying a stream into a part
 
     /** One piece's outcome: {@code packed} deflated, {@code plain} as it was before, and how much of it is missing. */
-    private record Block(byte[] packed, byte[] plain, long leftOut) { }
+    private record Packed(byte[] packed, byte[] plain, long leftOut) { }
 
     /**
-     * Carries a stream, at most {@code most} bytes of it, into a part, by a redactor of this policy. The listener is
-     * given what comes out, redacted and in its order.
+     * Carries a stream into a part, until it is over. The listener is given what comes out, redacted and in its order.
      *
      * @throws Unsafe      when something secret is left in what came out
      * @throws IOException when the part cannot be written
      */
-    void carry(Redactor by, InputStream input, long most, Wanted wanted, Archive.Part part,
-            Consumer<byte[]> listener) throws IOException {
+    void carry(Pieces pieces, BooleanSupplier over, Wanted wanted, Part part, Consumer<byte[]> listener)
+            throws IOException {
         Seams seams = new Seams();
         long[] leftOut = {0};
-        String trouble = each(input, most, piece -> block(by, piece, wanted, part.tally), block -> {
+        String trouble = each(pieces, over, piece -> packed(piece, wanted, part.tally), block -> {
             leftOut[0] += block.leftOut;
             if (block.plain.length > 0) {
                 seams.check(block.plain);
@@ -177,7 +184,7 @@ final class Pipeline implements Closeable {
                 listener.accept(block.plain);
             }
         });
-        if (trouble != null) {
+        if (!trouble.isEmpty()) {
             part.notes.add(clean("reading stopped early: " + trouble));
         }
         if (leftOut[0] > 0) {
@@ -185,10 +192,11 @@ final class Pipeline implements Closeable {
         }
     }
 
-    /** Fills a part with a page that is made of redacted text, whose stand-ins stay what they are. */
-    Archive.Part page(Archive.Part part, String text) throws IOException {
+    /** A page of the archive's own. */
+    Part page(String path, String text) throws IOException {
+        Part part = archive.part(path, "bundle");
         InputStream input = new ByteArrayInputStream(text.getBytes(StandardCharsets.UTF_8));
-        carry(redactor.again(), input, Long.MAX_VALUE, Wanted.EVERYTHING, part, any -> { });
+        carry(new Pieces(input, Long.MAX_VALUE), () -> false, Wanted.EVERYTHING, part, any -> { });
         return part;
     }
 
@@ -197,24 +205,24 @@ final class Pipeline implements Closeable {
         return Text.safe(redactor.text(text.substring(0, Math.min(text.length(), LONGEST_CLEAN))), LONGEST_NOTE);
     }
 
-    private Block block(Redactor by, Piece piece, Wanted wanted, Tally tally) {
+    private Packed packed(Piece piece, Wanted wanted, Tally tally) {
         try {
-            if (!wanted.in(piece)) {
-                return new Block(NOTHING, NOTHING, 0);
+            if (wanted.words != null && wanted.words.find(piece.data(), 0, piece.length()) < 0) {
+                return new Packed(NOTHING, NOTHING, 0);
             }
-            Scan scan = new Scan(by, tally);
+            Scan scan = new Scan(redactor, tally);
             scan.blankPrivateKeys(piece);
             int unjudged = piece.blankWhatCannotBeJudged();
-            byte[] plain = scan.clean(wanted.chosen(piece));
+            byte[] plain = scan.clean(wanted.of(piece));
             Tally left = new Tally();
-            search.count(new Piece(plain, plain.length, 0, plain.length), left);
+            search.count(whole(plain), left);
             Unsafe.unlessNone(left.counts());
-            return new Block(deflated(plain), plain, unjudged);
+            return new Packed(deflated(plain), plain, unjudged);
         } catch (Unsafe e) {
             throw e;
         } catch (RuntimeException | StackOverflowError e) {
             // Fail closed: what could not be redacted stays out, and the manifest says how much it was.
-            return new Block(NOTHING, NOTHING, piece.to() - piece.from());
+            return new Packed(NOTHING, NOTHING, piece.to() - piece.from());
         }
     }
 
@@ -263,16 +271,18 @@ final class Pipeline implements Closeable {
      * @param zone   of times that name none
      */
     record Wanted(Words words, int around, Bundle.Window window, ZoneId zone) {
-        static final Wanted EVERYTHING = new Wanted(null, 0, null, ZoneId.of("UTC"));
+        static final Wanted EVERYTHING = new Wanted(null, 0, null, null);
 
-        /** Whether the words are anywhere in a piece, or around it. */
-        boolean in(Piece piece) {
-            return words == null || words.find(piece.data(), 0, piece.length()) >= 0;
+        /** Why there may be none. */
+        String none() {
+            String about = words == null ? "" : " with " + words.text;
+            return this == EVERYTHING ? ""
+                    : ": no line" + about + " in the window (times without a zone read as " + zone + ")";
         }
 
         /** The wanted lines of a piece, as a piece. */
-        Piece chosen(Piece piece) {
-            return words == null && window == null ? piece : new Choice(this, piece).chosen();
+        Piece of(Piece piece) {
+            return this == EVERYTHING ? piece : new Choice(this, piece).chosen();
         }
     }
 
@@ -307,8 +317,7 @@ final class Pipeline implements Closeable {
         Piece chosen() {
             Words words = wanted.words;
             int around = words == null ? 0 : wanted.around;
-            int start = 0;
-            while (start < length) {
+            for (int start = 0; start < length; ) {
                 int hit = words == null ? start : words.find(all, start, length);
                 if (hit < 0) {
                     break;
@@ -371,26 +380,21 @@ final class Pipeline implements Closeable {
 
     /** Finds ASCII words in bytes, letters in either case, by Horspool's skips: most bytes are never looked at. */
     static final class Words {
-        private final String words;
+        final String text;
         private final byte[] lower;
         private final byte[] upper;
         private final int[] skip = new int[256];
 
         /** A search for these words, which may not be empty. */
-        Words(String words) {
-            this.words = words;
-            lower = words.toLowerCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
-            upper = words.toUpperCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
+        Words(String text) {
+            this.text = text;
+            lower = text.toLowerCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
+            upper = text.toUpperCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
             Arrays.fill(skip, lower.length);
             for (int i = 0; i < lower.length; i++) {
                 skip[lower[i] & 0xff] = lower.length - 1 - i;
                 skip[upper[i] & 0xff] = lower.length - 1 - i;
             }
-        }
-
-        @Override
-        public String toString() {
-            return words;
         }
 
         /** Where they first begin in {@code data[from, to)}, or -1. */

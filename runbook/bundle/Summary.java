@@ -1,6 +1,7 @@
 package runbook.bundle;
 
 import java.io.*;
+import java.nio.charset.*;
 import java.time.*;
 import java.time.temporal.*;
 import java.util.*;
@@ -13,12 +14,12 @@ import runbook.Incident.Event;
 import runbook.Settings.Templates;
 import runbook.Text.Json;
 import runbook.bundle.Archive.Part;
+import runbook.bundle.Bundle.Sink;
 import runbook.bundle.Bundle.State;
-import runbook.bundle.Collecting.Sink;
 
 /**
- * What an archive tells in front of what was collected: manifest, facts and redactions for machines, and two pages, the
- * template {@code summary.md} filled with the facts, and the same with figures.
+ * What an archive tells in front of what was collected: manifest and facts for machines, and two pages, the template
+ * {@code summary.md} filled with the facts, and the same with figures.
  */
 final class Summary {
     static final String MANIFEST = "manifest.json";
@@ -27,6 +28,10 @@ final class Summary {
     private static final int MOST_STATUSES = 7;
     private static final Pattern CUT = Pattern.compile("truncated.*|.*stopped early.*");
     private static final String CALLS = "Calls to Klaviyo in the logs, per minute";
+    private static final String MORE = "more than these logs tell of: it counts every instance all the time; trust it "
+            + "for how many, and the logs for when and whom";
+    private static final String FEWER = "fewer than these logs tell of: it may lack instances, or a call stands in "
+            + "several lines";
     /** Fields of the template's lists. */
     private static final String OF_LINES = "line name status impact started posted resolved calls at endpoint more "
             + "count failed perMinute instance peak peakAt longestSeconds words";
@@ -44,8 +49,7 @@ final class Summary {
     private final Facts facts;
     private final long counted;
 
-    Summary(Head head, Systems systems, Optional<Incident> incident, Collecting.Told told, List<Sink> sinks)
-            throws IOException {
+    Summary(Head head, Systems systems, Optional<Incident> incident, Told told, List<Sink> sinks) throws IOException {
         this.head = head;
         this.verdict = systems.verdict;
         this.before = incident.flatMap(Summary::diagnosed);
@@ -63,11 +67,78 @@ final class Summary {
 
     private static Optional<Event> diagnosed(Incident incident) {
         try {
-            return incident.journal().read().events().stream().filter(Event::failing)
-                    .filter(event -> event.event().equals(Event.DIAGNOSED))
-                    .min(Comparator.comparing(event -> event.data().path("severity").asText()));
+            return Incident.worst(incident.journal().read().events()).filter(Event::failing);
         } catch (IOException e) {
             return Optional.empty();
+        }
+    }
+
+    // ---- what the logs tell, as they come by
+
+    /** Reads all logs while they are collected, redacted as they are: facts, and lines for a person to look at. */
+    static final class Told {
+        private static final int LOOKED_AT = 20;
+        private static final int CANDIDATES = 100;
+        private static final int MOST_KINDS = 4_000;
+        private static final int SHORTEST = 20;
+        private static final int MANY = 30;
+        private static final Pattern COLOUR = Pattern.compile("\u001b\\[[\\d;]*m");
+        // A long line is looked at in stretches, cut between its words: half of a stand-in is none, and would be
+        // redacted once more.
+        private static final Pattern STRETCH = Pattern.compile(".{" + SHORTEST + ",300}(?![^ ,;&\n])|[^ ,;&\n]++");
+
+        /** Lines that differ in no more than their numbers are of one kind: one of them, and how many there are. */
+        private record Kind(String line, int count) {
+            Kind and(Kind other) {
+                return new Kind(line, count + other.count);
+            }
+        }
+
+        final LogReader reader;
+        private final Map<Long, Kind> kinds = new LinkedHashMap<>();
+        private int pieces;
+
+        Told(ZoneId zone, Bundle.Window window) {
+            reader = new LogReader(zone, window.from(), window.to(), text -> text);
+        }
+
+        /** What comes by of a log. */
+        void take(LogReader.Source source, byte[] text) {
+            source.take(text, text.length);
+            look(text);
+        }
+
+        private synchronized void look(byte[] text) {
+            boolean looked = pieces++ < MANY || pieces % MANY == 0;
+            String lines = looked ? new String(text, StandardCharsets.UTF_8) : "";
+            Matcher stretches = STRETCH.matcher(COLOUR.matcher(lines).replaceAll(""));
+            while (stretches.find()) {
+                Kind one = new Kind(stretches.group().strip(), 1);
+                byte[] line = one.line.getBytes(StandardCharsets.UTF_8);
+                long kind = LogReader.kind(line, 0, line.length);
+                if (line.length > SHORTEST && (kinds.size() < MOST_KINDS || kinds.containsKey(kind))) {
+                    kinds.merge(kind, one, Kind::and);
+                }
+            }
+        }
+
+        /** Lines that are the least alike, of the rarest kinds: where a name would be that no rule can find. */
+        synchronized List<String> sample() {
+            Map<String, Set<String>> rare = new LinkedHashMap<>();
+            kinds.values().stream().sorted(Comparator.comparing(Kind::count)).limit(CANDIDATES)
+                    .map(kind -> Text.safe(kind.line, LONGEST))
+                    .forEach(line -> rare.put(line, new HashSet<>(List.of(line.split("\\W+")))));
+            Map<String, Set<String>> chosen = new LinkedHashMap<>();
+            while (chosen.size() < LOOKED_AT && !rare.isEmpty()) {
+                String least = Collections.min(rare.keySet(), Comparator.comparing(line ->
+                        chosen.values().stream().mapToDouble(other -> alike(rare.get(line), other)).max().orElse(0)));
+                chosen.put(least, rare.remove(least));
+            }
+            return List.copyOf(chosen.keySet());
+        }
+
+        private static double alike(Set<String> words, Set<String> others) {
+            return words.stream().filter(others::contains).count() / (double) words.size();
         }
     }
 
@@ -86,38 +157,29 @@ final class Summary {
             return now;
         }
         Event event = before.get();
-        String severity = event.data().path("severity").asText();
-        String then = severity + ": " + Text.safe(event.summary(), 160).replaceFirst("^P\\d[a-z -]*: ", "");
+        String then = event.severity() + ": " + Text.safe(event.summary(), 160).replaceFirst("^P\\d[a-z -]*: ", "");
         return then + " (at " + event.at().truncatedTo(ChronoUnit.SECONDS) + "); now: "
                 + (now.equals(then) ? "the same" : now);
     }
 
     /** In which zone the log's times were read, where the log does not say; empty where it does. */
     String assumedZone() {
-        return facts.zoneNamed() || head.zoneGiven ? "" : zone();
-    }
-
-    private String zone() {
-        String assumed = ", which the log does not name; --log-zone reads them in another";
-        String zone = facts.zone() + (facts.zoneNamed() || head.zoneGiven ? "" : assumed);
-        return facts.minutes().isEmpty() ? "" : zone;
+        boolean known = facts.zoneNamed() || head.zoneGiven || facts.minutes().isEmpty();
+        return known ? "" : facts.zone() + ", which the log does not name; --log-zone reads them in another";
     }
 
     /** What to make of two counts of the same that are far apart; empty where they are not. */
     private String apart() {
         long logged = facts.minutes().stream().mapToLong(Facts.Minute::failed).sum();
-        String more = "more than these logs tell of: it counts every instance all the time; trust it for how many, "
-                + "and the logs for when and whom";
-        String fewer = "fewer than these logs tell of: it may lack instances, or a call stands in several lines";
         boolean alike = counted <= 2 * logged && logged <= 2 * counted || facts.minutes().isEmpty();
-        String words = counted > logged ? more : fewer;
+        String words = counted > logged ? MORE : FEWER;
         return alike ? "" : words;
     }
 
     private String markdown(Templates templates) {
         Map<String, Object> values = new HashMap<>();
         Stream.of(OF_LINES.split(" ")).forEach(name -> values.put(name, ""));
-        values.put("drill", head.drill == null ? "" : head.drill);
+        values.put("drill", Objects.toString(head.drill, ""));
         values.put("created", head.created.truncatedTo(ChronoUnit.SECONDS));
         values.put("headline", headline());
         String reason = verdict == null ? "" : verdict.reason();
@@ -135,7 +197,7 @@ final class Summary {
         values.put("first", failure(facts.first()));
         values.put("last", failure(facts.last()));
         values.put("customers", facts.customers());
-        values.put("zone", zone());
+        values.put("zone", facts.minutes().isEmpty() || !assumedZone().isEmpty() ? assumedZone() : facts.zone());
         values.put("counted", counted == 0 ? "" : counted);
         values.put("apart", apart());
         values.put("endpoints", facts.endpoints().stream().limit(10).toList());
@@ -146,7 +208,8 @@ final class Summary {
         values.put("waits", facts.waits().stream().limit(40).map(wait -> Map.of("at", String.valueOf(wait.at()),
                 "count", wait.count(), "longestSeconds", wait.longestSeconds() == 0 ? "" : wait.longestSeconds()))
                 .toList());
-        values.put("collected", sinks.stream().map(sink -> Map.of("name", sink.name, "words", sink.words())).toList());
+        values.put("collected", sinks.stream().map(sink ->
+                Map.of("name", sink.collector.name(), "words", sink.words())).toList());
         return templates.template("summary.md").fill(values, Summary::form, Summary::escaped);
     }
 
@@ -186,16 +249,15 @@ final class Summary {
     }
 
     private String figures() {
-        StringBuilder figures = new StringBuilder(new Chart("calls", CALLS, head.window.from(), head.window.to(),
-                List.of(), lane(byStatus())).figure());
+        List<Chart> charts = new ArrayList<>();
+        charts.add(new Chart("calls", CALLS, head.window.from(), head.window.to(), List.of(), lane(byStatus())));
         Map<String, List<Chart.Line>> curves = new TreeMap<>();
         facts.metrics().forEach(curve -> curves.computeIfAbsent(curve.query() + (curve.unit().isEmpty() ? ""
                 : ", " + curve.unit()), any -> new ArrayList<>()).add(new Chart.Line(curve.name(), curve.points())));
         Chart.Mark begins = new Chart.Mark(head.window.from(), Chart.Shape.OTHER, "window", "the window begins", "");
-        List<String> order = List.copyOf(curves.keySet());
-        curves.forEach((title, lines) -> figures.append(new Chart("curve" + order.indexOf(title), title,
-                head.window.hourBefore().from(), head.window.to(), List.of(begins), lane(lines)).figure()));
-        return figures.toString();
+        curves.forEach((title, lines) -> charts.add(new Chart("curve" + charts.size(), title,
+                head.window.hourBefore().from(), head.window.to(), List.of(begins), lane(lines))));
+        return charts.stream().map(Chart::figure).collect(Collectors.joining());
     }
 
     private static List<Chart.Lane> lane(List<Chart.Line> lines) {
@@ -224,47 +286,37 @@ final class Summary {
     // ---- for machines
 
     /** All files, those that people and machines read first before the others. */
-    List<Part> withFrontPages(Pipeline pipeline, Archive archive, Templates templates) throws IOException {
+    List<Part> withFrontPages(Pipeline pages, Templates templates) throws IOException {
         String markdown = markdown(templates);
-        List<Part> files = new ArrayList<>(List.of(pipeline.page(archive.part("summary.md", "bundle"), markdown),
-                pipeline.page(archive.part("report.html", "bundle"), html(markdown, templates)),
-                pipeline.page(archive.part("facts.json", "bundle"), facts.json())));
+        List<Part> files = new ArrayList<>(List.of(pages.page("summary.md", markdown),
+                pages.page("report.html", html(markdown, templates)), pages.page("facts.json", facts.json())));
         files.addAll(collected);
-        return withManifest(pipeline, archive, head, sinks, files);
+        return withManifest(pages, head, sinks, files);
     }
 
     /** The files and, before them, a manifest: what is in an archive, where it comes from, and what is missing. */
-    static List<Part> withManifest(Pipeline pipeline, Archive archive, Head head, List<Sink> sinks, List<Part> parts)
-            throws IOException {
+    static List<Part> withManifest(Pipeline pages, Head head, List<Sink> sinks, List<Part> parts) throws IOException {
         List<Object> files = new ArrayList<>();
         for (Part part : parts) {
             String sha256 = part.finish();
+            // Count and rule, in this order: "secret": 5 reads as a secret, and so does a phone's count behind it.
+            List<Object> redacted = new ArrayList<>();
+            part.tally.counts().forEach((rule, count) -> redacted.add(fields("count", count, "rule", rule)));
             files.add(fields("path", part.path, "bytes", part.plain(), "sha256", sha256, "collector", part.collector,
                     "truncated", part.notes.stream().anyMatch(CUT.asMatchPredicate()), "notes", part.notes, "redacted",
-                    rows(part.tally.counts())));
+                    redacted));
         }
         List<Object> collectors = new ArrayList<>();
-        for (Sink sink : sinks) {
-            collectors.add(fields("name", sink.name, "state", sink.state().name().toLowerCase(Locale.ROOT)));
-        }
+        sinks.forEach(sink -> collectors.add(fields("name", sink.collector.name(), "state",
+                sink.state().name().toLowerCase(Locale.ROOT))));
         Object window = head.window == null ? null : fields("from", head.window.from(), "to", head.window.to());
-        String manifest = json(fields("schema", SCHEMA, "tool", "klaviyo-runbook debug-bundle", "version", Cli.VERSION,
-                "drill", head.drill, "created", head.created, "window", window, "grep", head.words, "kept", head.kept,
-                "complete", complete(sinks), "missing", missing(sinks), "collectors", collectors, "files", files));
-        Part first = pipeline.page(archive.part(MANIFEST, "bundle"), manifest);
+        Map<String, Object> manifest = fields("schema", SCHEMA, "tool", "klaviyo-runbook debug-bundle", "version",
+                Cli.VERSION, "drill", head.drill, "created", head.created, "window", window, "grep", head.words,
+                "kept", head.kept, "complete", complete(sinks), "missing", missing(sinks), "collectors", collectors,
+                "files", files);
+        Part first = pages.page(MANIFEST, Json.pretty(Json.of(manifest)) + "\n");
         first.finish();
         return Stream.concat(Stream.of(first), parts.stream()).toList();
-    }
-
-    /** Count and rule, in this order: {@code "secret": 5} reads as a secret, and so does a phone's count behind it. */
-    private static List<Object> rows(Map<String, Long> counts) {
-        List<Object> rows = new ArrayList<>();
-        counts.forEach((rule, count) -> rows.add(fields("count", count, "rule", rule)));
-        return rows;
-    }
-
-    private static String json(Map<String, Object> json) {
-        return Json.pretty(Json.of(json)) + "\n";
     }
 
     // Names and values, in this order.

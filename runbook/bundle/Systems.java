@@ -5,6 +5,7 @@ import java.io.*;
 import java.lang.management.*;
 import java.net.*;
 import java.nio.file.*;
+import java.nio.file.attribute.*;
 import java.time.*;
 import java.util.*;
 import java.util.concurrent.*;
@@ -16,11 +17,12 @@ import runbook.Checks.Findings;
 import runbook.Http.Answer;
 import runbook.Http.Fault;
 import runbook.Http.Reply;
+import runbook.Settings.Problem;
 import runbook.Text.Json;
+import runbook.bundle.Bundle.Collector;
+import runbook.bundle.Bundle.Sink;
 import runbook.bundle.Bundle.State;
-import runbook.bundle.Collecting.Collector;
-import runbook.bundle.Collecting.Sink;
-import runbook.bundle.Collecting.Work;
+import runbook.bundle.Pipeline.Wanted;
 
 /**
  * The systems around an incident: Klaviyo, its status page, our application and its logs, Prometheus, this machine, the
@@ -40,24 +42,25 @@ final class Systems {
             "java.vm.name", "java.vendor", "user.timezone", "file.encoding");
 
     /**
-     * A command that prints logs, a row of {@code templates/logs.json}, split into words before it is filled in: {@code
-     * {}} is what was given, {@code {in}} an address or a namespace given with it, {@code {from}} and {@code {to}} the
-     * window in ISO 8601, with {@code -s} in seconds and {@code -ms} in milliseconds since 1970. A {@code merged} tool
-     * logs to standard error too; what a {@code whole} one prints is all wanted, and tells of no calls.
+     * A command that prints logs, a row of {@code templates/logs.json}, for whatever is given by an option. It is split
+     * into words before it is filled in: {@code {}} is what was given, {@code {namespace}} and {@code {selector}} its
+     * halves, {@code {loki}} an address, {@code {from}} and {@code {to}} the window in ISO 8601, with {@code -s} in
+     * seconds and {@code -ms} in milliseconds since 1970. A {@code merged} tool logs to standard error too; what a
+     * {@code whole} one prints is all wanted, and tells of no calls.
      */
-    private record Row(String command, boolean merged, boolean whole) { }
+    private record Row(String option, String command, boolean merged, boolean whole) { }
 
     private static final String TABLE = "logs.json";
     private static final Pattern PLACE = Pattern.compile("\\{[a-z-]*}");
     private static final String SPECIAL = "[*?\\[{]";
-    private static final String NO_LOG = "no log was found there";
-    private static final String SAME = " left out: it is the same as ";
+    private static final String AGAIN = "given before";
+    private static final int MOST_FILES = 20_000;
+    private static final int DEEPEST = 16;
 
     private final Bundle.Options options;
     private final Settings settings;
     private final Bundle.Window window;
-    final Tool tool;
-    private final Map<String, Row> rows;
+    private final Tool tool;
     private final Http http;
     private final Duration timeout;
     private final Set<Path> taken = ConcurrentHashMap.newKeySet();
@@ -73,7 +76,6 @@ final class Systems {
         this.settings = settings;
         this.window = options.window;
         this.tool = Tool.of(options.shared.host(), options.maxEach);
-        this.rows = options.shared.templates().table(TABLE, Row.class);
         this.http = Http.of(settings);
         this.timeout = settings.probing().timeout();
     }
@@ -81,25 +83,24 @@ final class Systems {
     /** A collector for each, and for all that the options name. */
     List<Collector> collectors(Optional<Incident> incident) {
         Settings.Target target = settings.target();
+        URI app = target.app();
+        Path folder = incident.map(Incident::folder).orElse(null);
         List<Collector> all = new ArrayList<>();
         all.add(Collector.of("klaviyo/triage", "a triage run against " + target.api() + " and " + target.status(),
                 sink -> triage(incident, sink)));
         all.add(Collector.of("klaviyo/status-page", target.status() + "/api/v2/incidents.json", this::statusPage));
-        all.add(asked("application/health", target.app(), "no health endpoint given (--app-url)", "GET " + target.app(),
-                this::health));
+        all.add(app == null ? Collector.skipped("application/health", "no health endpoint given (--app-url)")
+                : Collector.of("application/health", "GET " + app, this::health));
         all.addAll(logs());
-        all.add(asked("metrics/prometheus", target.prometheus(), "no address given (--prometheus)",
-                target.prometheus() + " " + String.join(", ", queries()), this::metrics));
+        all.add(target.prometheus() == null
+                ? Collector.skipped("metrics/prometheus", "no address given (--prometheus)")
+                : Collector.of("metrics/prometheus", target.prometheus() + " " + String.join(", ", queries()),
+                        this::metrics));
         all.add(Collector.of("environment/machine", "system, Java, proxies, and variables: "
                 + String.join(", ", variables()), this::machine));
-        Path folder = incident.map(Incident::folder).orElse(null);
-        all.add(asked("incident/folder", folder, "no open incident (--incident)", "the files in " + folder, sink ->
-                folder(folder, sink)));
+        all.add(folder == null ? Collector.skipped("incident/folder", "no open incident (--incident)")
+                : Collector.of("incident/folder", "the files in " + folder, sink -> folder(folder, sink)));
         return all;
-    }
-
-    private static Collector asked(String name, Object of, String lacking, String plan, Work work) {
-        return of == null ? Collector.none(name, State.SKIPPED, lacking) : Collector.of(name, plan, work);
     }
 
     // ---- Klaviyo as a triage finds it now: the verdict, answers' headers, errors' bodies
@@ -153,20 +154,16 @@ final class Systems {
     private List<Collector> logs() {
         List<Collector> logs = new ArrayList<>();
         options.logs.forEach(given -> logs.add(files(given)));
-        options.journal.forEach(unit -> logs.add(printed("journal", unit, "")));
-        options.k8s.forEach(given -> List.of("pods", "k8s", "k8s-previous").forEach(kind ->
-                logs.add(printed(kind, given.replaceFirst(".*?/", ""), given.replaceFirst("/.*", "")))));
-        options.docker.forEach(container -> logs.add(printed("docker", container, "")));
-        options.gcp.forEach(filter -> logs.add(printed("gcp-logs", filter, "")));
-        options.aws.forEach(group -> logs.add(printed("aws-logs", group, "")));
-        options.lokiQueries.forEach(query -> logs.add(printed("loki", query, options.loki)));
+        options.shared.templates().table(TABLE, Row.class).forEach((kind, row) ->
+                options.printed.getOrDefault(row.option, List.of()).forEach(given ->
+                        logs.add(printed(kind, row, given))));
         URI app = settings.target().app();
         // In a game day the application's log is a file too, and has the same lines.
         if (settings.drill().isPresent() && app != null && options.logs.isEmpty()) {
             logs.add(Collector.of("application/drill-log", "the sandbox application's log", sink ->
-                    sink.log("log/shop.log", app.resolve("/log").toURL().openStream(), Long.MAX_VALUE)));
+                    sink.add("log/shop.log", app.resolve("/log").toURL().openStream(), options.wanted)));
         }
-        return !logs.isEmpty() ? logs : List.of(Collector.none("application/logs", State.SKIPPED,
+        return !logs.isEmpty() ? logs : List.of(Collector.skipped("application/logs",
                 "no logs given (--log, --journal, --k8s, --docker, --gcp-logs, --aws-logs or --loki)"));
     }
 
@@ -174,42 +171,26 @@ final class Systems {
     private Collector files(String given) {
         String name = "application/log " + given;
         List<String> notes = new ArrayList<>();
-        List<Path> files = new ArrayList<>();
+        List<Path> files;
         try {
-            CompletableFuture.runAsync(() -> files.addAll(logFiles(given, notes::add)))
+            files = CompletableFuture.supplyAsync(() -> logFiles(given, notes::add))
                     .get(options.maxTime.toMillis() / 4, TimeUnit.MILLISECONDS);
         } catch (InterruptedException | ExecutionException | TimeoutException e) {
-            return Collector.none(name, State.FAILED, "looking for it did not come to an end");
+            return Collector.failed(name, "looking for it did not come to an end");
         }
         if (files.isEmpty()) {
-            boolean had = notes.stream().anyMatch(note -> note.contains(SAME));
             String why = String.join("; ", notes);
-            return had ? Collector.none(name, State.SKIPPED, why)
-                    : Collector.none(name, State.FAILED, notes.isEmpty() ? NO_LOG : NO_LOG + "; " + why);
+            return why.contains(AGAIN) ? Collector.skipped(name, why) : Collector.failed(name, "no log was found there"
+                    + (why.isEmpty() ? "" : "; " + why));
         }
-        List<String> plan = new ArrayList<>();
-        files.forEach(file -> plan.add(file + ", " + Archive.words(file.toFile().length())));
-        plan.addAll(notes);
-        return new Collector(name, State.OK, plan, sink -> {
+        Stream<String> found = files.stream().map(file -> file + ", " + Archive.words(file.toFile().length()));
+        return new Collector(name, State.OK, Stream.concat(found, notes.stream()).toList(), sink -> {
             notes.forEach(sink::remark);
-            files.forEach(file -> give(file, "log/" + file, sink::log, sink));
+            files.forEach(file -> sink.add("log/" + file, file, options.wanted));
             if (sink.parts.isEmpty()) {
                 sink.trouble("none of its files is a log that can be read");
             }
         });
-    }
-
-    private interface Taker {
-        void take(String name, InputStream stream, long most) throws IOException;
-    }
-
-    private static void give(Path file, String name, Taker taker, Sink sink) {
-        try (InputStream stream = Files.newInputStream(file)) {
-            // Only what was there at the start: a log that grows as fast as it is read would never end.
-            taker.take(name, stream, file.toString().endsWith(".gz") ? Long.MAX_VALUE : Files.size(file));
-        } catch (IOException e) {
-            sink.remark(file + " left out: " + Incident.why(e));
-        }
     }
 
     /** One file, all below a folder, or all that match a pattern, rotated and gzipped ones too; the newest last. */
@@ -218,65 +199,92 @@ final class Systems {
         int slash = given.split(SPECIAL, 2)[0].lastIndexOf('/');
         boolean pattern = given.matches(".*" + SPECIAL + ".*");
         String above = slash < 0 ? "." : given.substring(0, Math.max(1, slash));
-        String root = pattern ? above : given;
-        Path start = options.shared.host().path(root).normalize();
+        Path start = options.shared.host().path(pattern ? above : given).normalize();
         PathMatcher glob = pattern ? FileSystems.getDefault().getPathMatcher("glob:" + given.substring(slash + 1))
                 : any -> true;
-        List<Path> files = Existing.files(start, file -> glob.matches(start.relativize(file)), note);
-        int all = files.size();
-        files.removeIf(file -> file.toFile().lastModified() < window.from().toEpochMilli());
-        if (files.size() < all) {
-            note.accept(Text.count(all - files.size(), "file") + " left out: last changed before the window");
-        }
+        List<Path> files = found(start, file -> glob.matches(start.relativize(file)), note);
+        remove(files, file -> file.toFile().lastModified() < window.from().toEpochMilli(),
+                "last changed before the window", note);
+        remove(files, file -> !taken.add(file), AGAIN, note);
         files.sort(Comparator.comparing((Path file) -> file.toFile().lastModified()).thenComparing(file -> file));
-        files.removeIf(file -> {
-            Optional<Path> same = taken.stream().filter(other -> same(other, file)).findFirst();
-            same.ifPresent(other -> note.accept(file + SAME + other));
-            return same.isPresent() || !taken.add(file);
-        });
         return files;
     }
 
-    private static boolean same(Path file, Path other) {
-        try {
-            return Files.size(file) == Files.size(other) && Files.mismatch(file, other) < 0;
-        } catch (IOException e) {
-            return false;
+    private static void remove(List<Path> files, Predicate<Path> which, String why, Consumer<String> note) {
+        int all = files.size();
+        files.removeIf(which);
+        if (files.size() < all) {
+            note.accept(Text.count(all - files.size(), "file") + " left out: " + why);
         }
+    }
+
+    /**
+     * The wanted files at or below a path, links followed, by name; what cannot be taken is noted. Of more than {@value
+     * #MOST_FILES} none is.
+     */
+    static List<Path> found(Path root, Predicate<Path> wanted, Consumer<String> note) {
+        List<Path> files = new ArrayList<>();
+        try {
+            Files.walkFileTree(root, Set.of(FileVisitOption.FOLLOW_LINKS), DEEPEST, new SimpleFileVisitor<>() {
+                @Override
+                public FileVisitResult visitFile(Path file, BasicFileAttributes is) {
+                    if (wanted.test(file) && is.isRegularFile()) {
+                        files.add(file);
+                    } else if (is.isDirectory()) {
+                        note.accept(file + " left out: it is too deep");
+                    } else if (wanted.test(file)) {
+                        note.accept(file + " left out: it is no regular file (a pipe or a device may never end)");
+                    }
+                    return FileVisitResult.CONTINUE;
+                }
+
+                @Override
+                public FileVisitResult visitFileFailed(Path file, IOException e) {
+                    note.accept(e instanceof FileSystemLoopException
+                            ? file + " left out: a link back to a folder above it" : "left out: " + Incident.why(e));
+                    return FileVisitResult.CONTINUE;
+                }
+            });
+        } catch (IOException e) {
+            note.accept("left out: " + Incident.why(e));
+        }
+        if (files.size() > MOST_FILES) {
+            throw new Problem("more than " + MOST_FILES + " files at " + root + ": name a folder in it");
+        }
+        files.sort(null);
+        return files;
     }
 
     /** What a command prints that is a row of the table. */
-    private Collector printed(String kind, String given, String in) {
+    private Collector printed(String kind, Row row, String given) {
         String name = "application/" + kind + " " + given;
-        List<String> command = command(kind, given, in);
-        Work work = sink -> print(sink, kind + "/" + given, command, rows.get(kind));
-        return tool.find(command.get(0)).isPresent() ? Collector.of(name, Tool.shown(command), work)
-                : Collector.none(name, State.FAILED, Tool.name(command) + " is not installed (not on the PATH)");
-    }
-
-    private List<String> command(String kind, String given, String in) {
+        String[] halves = (given + "/").split("/", 2);
         Instant from = window.from();
         Instant to = window.to();
-        Map<String, String> values = Map.of("{}", given, "{in}", in, "{from}", from.toString(), "{to}", to.toString(),
+        Map<String, String> values = Map.of("{}", given, "{namespace}", halves[0], "{selector}",
+                halves[1].replaceFirst("/$", ""), "{loki}", String.valueOf(options.loki),
+                "{from}", from.toString(), "{to}", to.toString(),
                 "{from-s}", "" + from.getEpochSecond(), "{to-s}", "" + (to.getEpochSecond() + 1),
                 "{from-ms}", "" + from.toEpochMilli(), "{to-ms}", "" + to.toEpochMilli());
         // Each place is filled once: what was given may look like a place.
-        return Tool.split(TABLE + ", " + kind, rows.get(kind).command).stream().map(word -> PLACE.matcher(word)
+        List<String> command = Tool.split(TABLE + ", " + kind, row.command).stream().map(word -> PLACE.matcher(word)
                 .replaceAll(place -> Matcher.quoteReplacement(values.getOrDefault(place.group(), place.group()))))
                 .toList();
-    }
-
-    /** Runs it; an exit code other than 0 is trouble, and what it printed is kept all the same. */
-    private static void print(Sink sink, String file, List<String> command, Row row) throws IOException, Tool.Failure {
-        try (Tool.Running child = sink.start(command, row.merged)) {
-            Taker taker = row.whole ? sink::stream : sink::log;
-            taker.take(file + (row.whole ? ".txt" : ".log"), child.output(), Long.MAX_VALUE);
-            String exit = child.exit().map(code -> "exit code " + code).orElse("no exit code yet");
-            if (!exit.equals("exit code 0")) {
-                String said = child.complaint().strip();
-                sink.trouble(Tool.name(command) + " ended with " + exit + (said.isEmpty() ? "" : ": " + said));
-            }
+        if (tool.find(command.get(0)).isEmpty()) {
+            return Collector.failed(name, Tool.name(command) + " is not installed (not on the PATH)");
         }
+        return Collector.of(name, Tool.shown(command), sink -> {
+            try (Tool.Running child = sink.ending(tool.start(command, row.merged))) {
+                sink.add(kind + "/" + given + (row.whole ? ".txt" : ".log"), child.output(),
+                        row.whole ? Wanted.EVERYTHING : options.wanted);
+                String exit = child.exit().map(code -> "exit code " + code).orElse("no exit code yet");
+                // What it printed is kept all the same.
+                if (!exit.equals("exit code 0")) {
+                    String said = child.complaint().strip();
+                    sink.trouble(Tool.name(command) + " ended with " + exit + (said.isEmpty() ? "" : ": " + said));
+                }
+            }
+        });
     }
 
     // ---- Prometheus: each query's value now, over the window and over the hour before it
@@ -382,7 +390,7 @@ final class Systems {
         try (Stream<Path> files = Files.list(folder)) {
             files.filter(file -> !file.getFileName().toString().matches("(?s)\\..*|.*\\.zip"))
                     .filter(Files::isRegularFile).sorted()
-                    .forEach(file -> give(file, file.getFileName().toString(), sink::stream, sink));
+                    .forEach(file -> sink.add(file.getFileName().toString(), file, Wanted.EVERYTHING));
         }
     }
 }
