@@ -41,7 +41,7 @@ final class Archive implements Closeable {
     private final Names names = new Names();
     private long most;
     private long packed;
-    private int blocks;
+    private int made;
 
     /**
      * One that grows beside its target, so that the finished file only has to be renamed; there is room for so many
@@ -199,7 +199,18 @@ final class Archive implements Closeable {
     // ---- its files, in blocks
 
     /** A stretch of a file while it grows: how many bytes it has and stands for, and the sum of those that it has. */
-    private record Block(Path file, byte[] sum, int packed, int plain) { }
+    private static final class Block {
+        private static final int MOST = 1 << 22;
+
+        private final MessageDigest sum = sha256();
+        private final Path file;
+        private int packed;
+        private int plain;
+
+        Block(Path file) throws IOException {
+            this.file = Files.createFile(file, Incident.mode("rw-------"));
+        }
+    }
 
     /** A new file of this path, its steps made safe, or of one with a number where that is taken. */
     synchronized Part part(String path, String collector) {
@@ -240,19 +251,22 @@ final class Archive implements Closeable {
         void append(byte[] deflated, byte[] text) throws IOException {
             digest.update(text);
             crc.update(text);
-            byte[] sum = sha256().digest(deflated);
             synchronized (Archive.this) {
                 if (sealed) {
                     throw new IOException("its time was up");
                 }
-                Path file = folder.resolve("block-" + Archive.this.blocks++);
-                try (OutputStream output = output(file)) {
-                    output.write(deflated);
+                // Few files, since a new one is slow to make; small ones, since the oldest may have to give way.
+                if (blocks.isEmpty() || blocks.getLast().packed > Math.min(Block.MOST, most / 64)) {
+                    blocks.add(new Block(folder.resolve("block-" + made++)));
                 }
-                blocks.add(new Block(file, sum, deflated.length, text.length));
+                Block block = blocks.getLast();
+                block.sum.update(deflated);
+                block.packed += deflated.length;
+                block.plain += text.length;
                 count(deflated.length, text.length);
-                while (Archive.this.packed > most && Archive.this.packed > deflated.length) {
-                    parts.stream().filter(part -> part.blocks.size() > (part == this ? 1 : 0))
+                Files.write(block.file, deflated, StandardOpenOption.APPEND);
+                while (Archive.this.packed > most && Archive.this.packed > block.packed) {
+                    parts.stream().filter(part -> part.packed > (part == this ? block.packed : 0))
                             .max(Comparator.comparing(part -> part.packed)).orElseThrow().dropOldest();
                 }
             }
@@ -337,7 +351,7 @@ final class Archive implements Closeable {
                 zip.write(record(30 + name.length, 0x04034b50).put(fields).put(name).array());
                 for (Block block : part.blocks) {
                     byte[] packed = Files.readAllBytes(block.file);
-                    refuseUnless(Arrays.equals(block.sum, sha256().digest(packed)));
+                    refuseUnless(Arrays.equals(block.sum.digest(), sha256().digest(packed)));
                     zip.write(packed);
                     Files.delete(block.file);
                 }

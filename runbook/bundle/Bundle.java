@@ -64,8 +64,22 @@ public final class Bundle {
                 description = "log files: a file, a folder or a pattern, rotated and .gz too; repeatable, as all "
                         + "that follow")
         List<String> logs = List.of();
+        @Option(names = "--journal", paramLabel = "UNIT", order = 51,
+                description = "a systemd unit's journal (journalctl)")
+        List<String> journal = List.of();
+        @Option(names = "--k8s", paramLabel = "NS/SELECTOR", order = 53,
+                description = "all pods found, and their previous containers (kubectl)")
+        List<String> k8s = List.of();
+        @Option(names = "--docker", paramLabel = "NAME", order = 54, description = "a container's log (docker)")
+        List<String> docker = List.of();
+        @Option(names = "--gcp-logs", paramLabel = "FILTER", order = 55, description = "Google Cloud logging (gcloud)")
+        List<String> gcp = List.of();
+        @Option(names = "--aws-logs", paramLabel = "GROUP", order = 56, description = "a CloudWatch log group (aws)")
+        List<String> aws = List.of();
         @Option(names = "--loki", paramLabel = "URL", order = 57, description = "Grafana Loki (logcli)")
         String loki;
+        @Option(names = "--loki-query", paramLabel = "LOGQL", order = 58, description = "what to ask it for")
+        List<String> lokiQueries = List.of();
         @Option(names = "--grep", paramLabel = "WORDS", defaultValue = "klaviyo", order = 59,
                 description = "only lines with these words, in any case; '' for all (${DEFAULT-VALUE})")
         String words;
@@ -92,52 +106,18 @@ public final class Bundle {
         Duration maxEach;
 
         private final long start = System.nanoTime();
-        /** What commands print that are rows of a table: option to what was given. */
-        final Map<String, List<String>> printed = new TreeMap<>();
         Cli shared;
         Window window;
         Wanted wanted;
         private long size;
 
-        @Option(names = "--journal", paramLabel = "UNIT", order = 51,
-                description = "a systemd unit's journal (journalctl)")
-        void journal(List<String> units) {
-            printed.put("journal", units);
-        }
-
-        @Option(names = "--k8s", paramLabel = "NS/SELECTOR", order = 53,
-                description = "all pods found, and their previous containers (kubectl)")
-        void k8s(List<String> selectors) {
-            printed.put("k8s", selectors);
-        }
-
-        @Option(names = "--docker", paramLabel = "NAME", order = 54, description = "a container's log (docker)")
-        void docker(List<String> containers) {
-            printed.put("docker", containers);
-        }
-
-        @Option(names = "--gcp-logs", paramLabel = "FILTER", order = 55, description = "Google Cloud logging (gcloud)")
-        void gcp(List<String> filters) {
-            printed.put("gcp-logs", filters);
-        }
-
-        @Option(names = "--aws-logs", paramLabel = "GROUP", order = 56, description = "a CloudWatch log group (aws)")
-        void aws(List<String> groups) {
-            printed.put("aws-logs", groups);
-        }
-
-        @Option(names = "--loki-query", paramLabel = "LOGQL", order = 58, description = "what to ask it for")
-        void loki(List<String> queries) {
-            printed.put("loki-query", queries);
-        }
-
         /** The same with what all scripts share; refuses what cannot be, or does not go together. */
         public Options with(Cli cli) {
             shared = cli;
-            if (printed.containsKey("loki-query") != (loki != null)) {
+            if (lokiQueries.isEmpty() != (loki == null)) {
                 throw new Problem("--loki and --loki-query belong together: give both");
             }
-            for (String given : printed.getOrDefault("k8s", List.of())) {
+            for (String given : k8s) {
                 if (!given.matches("[^/]+/.+")) {
                     throw new Problem("--k8s " + Text.safe(given, 60)
                             + ": give NAMESPACE/SELECTOR, such as shop/app=checkout");
@@ -313,11 +293,11 @@ public final class Bundle {
         private final Pipeline pipeline;
         private final Told told;
         private final Consumer<Sink> ended;
-        /** Why it failed or was skipped, and what it left out. */
-        private final List<String> troubles = new CopyOnWriteArrayList<>();
-        private final List<String> remarks = new CopyOnWriteArrayList<>();
+        /** Why it failed or was skipped, and then what it left out: what follows its name in a line. */
+        private final List<String> said = new CopyOnWriteArrayList<>();
         private final List<Tool.Running> children = new ArrayList<>();
         private volatile Unsafe unsafe;
+        private volatile boolean failed;
         private volatile boolean closed;
         private volatile boolean expired;
 
@@ -328,7 +308,7 @@ public final class Bundle {
             this.told = told;
             this.ended = ended;
             if (collector.state != State.OK) {
-                trouble(collector.plan.get(0));
+                said.add(ended() + pipeline.clean(collector.plan.get(0)));
             }
         }
 
@@ -406,13 +386,14 @@ public final class Bundle {
 
         /** Says that something is missing from an otherwise good collection. */
         void remark(String remark) {
-            remarks.add(pipeline.clean(remark));
+            said.add(": " + pipeline.clean(remark));
         }
 
         /** Says that something went wrong; the rest goes on. */
         void trouble(String trouble) {
             if (!expired) {
-                troubles.add(pipeline.clean(trouble));
+                failed = true;
+                said.add(0, ended() + pipeline.clean(trouble));
             }
         }
 
@@ -427,8 +408,8 @@ public final class Bundle {
 
         private synchronized void expire(Duration after) {
             if (!closed) {
+                trouble("not done within " + Durations.words(after));
                 expired = true;
-                troubles.add("not done within " + Durations.words(after));
                 children.forEach(Tool.Running::close);
             }
         }
@@ -445,29 +426,29 @@ public final class Bundle {
         // ---- how it ended
 
         State state() {
-            return collector.state != State.OK || troubles.isEmpty() ? collector.state : State.FAILED;
+            return failed ? State.FAILED : collector.state;
+        }
+
+        private String ended() {
+            return " " + state().name().toLowerCase(Locale.ROOT) + ": ";
         }
 
         /** A line for each thing that is not there; what was cut off its files is known once these are finished. */
         List<String> missing() {
-            List<String> missing = new ArrayList<>();
-            if (!troubles.isEmpty()) {
-                String ended = state().name().toLowerCase(Locale.ROOT);
-                missing.add(collector.name + " " + ended + ": " + String.join("; ", troubles));
-            }
-            remarks.forEach(remark -> missing.add(collector.name + ": " + remark));
-            parts.forEach(part -> part.notes.forEach(note -> missing.add(part.path + ": " + note)));
-            return missing;
+            return Stream.concat(said.stream().map(collector.name::concat), parts.stream().flatMap(part ->
+                    part.notes.stream().map(note -> part.path + ": " + note))).toList();
         }
 
         /** What a person is told about it in one line. */
         String words() {
             long bytes = parts.stream().mapToLong(Part::plain).sum();
             String got = parts.isEmpty() ? "nothing" : Text.count(parts.size(), "file") + ", " + Archive.words(bytes);
-            String more = remarks.size() > 1 ? " and " + (remarks.size() - 1) + " more remarks" : "";
-            String lacking = remarks.isEmpty() ? "" : "; " + remarks.get(0) + more;
-            String kept = parts.isEmpty() ? "" : " (" + got + " kept)";
-            return troubles.isEmpty() ? got + lacking : String.join("; ", troubles) + kept;
+            String more = said.size() > 1 ? " and " + (said.size() - 1) + " more remarks" : "";
+            String lacking = said.isEmpty() ? "" : said.get(0).replaceFirst("^[a-z ]*: ", "") + more;
+            if (state() == State.OK) {
+                return said.isEmpty() ? got : got + "; " + lacking;
+            }
+            return parts.isEmpty() ? lacking : lacking + " (" + got + " kept)";
         }
     }
 }

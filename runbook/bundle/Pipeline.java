@@ -32,7 +32,7 @@ final class Pipeline implements Closeable {
      */
     private static final int MOST_WORKERS = 8;
     private static final int SEAM = 4_096;
-    private static final int AT_ONCE = 1 << 15;
+    private static final int AT_ONCE = 1 << 13;
     private static final int LONGEST_NOTE = 400;
     private static final int LONGEST_CLEAN = 20_000;
     private static final byte[] NOTHING = {};
@@ -41,7 +41,7 @@ final class Pipeline implements Closeable {
     final Archive archive;
     private final Scan.Search search;
     private final ExecutorService pool;
-    /** Pieces ahead of their turn, of all streams together; one piece of each stream needs no permit. */
+    /** Pieces that are read and not yet taken, of all streams together: memory has room for so many. */
     private final Semaphore ahead;
     private final ThreadLocal<Deflater> deflaters =
             ThreadLocal.withInitial(() -> new Deflater(Deflater.BEST_SPEED, true));
@@ -94,56 +94,49 @@ final class Pipeline implements Closeable {
 
     /**
      * Works on a stream's pieces, until its end, until it is over, or an interrupt; what comes of them is taken in
-     * their order.
+     * their order, by whoever worked on them. What had come when it was over goes on its way.
      *
      * @return why it stopped early, or empty
      * @throws IOException when the work failed, or the taker did
      */
     <T> String each(Pieces pieces, BooleanSupplier over, Function<Piece, T> work, Taker<T> taker) throws IOException {
-        Deque<Future<T>> underway = new ArrayDeque<>();
+        CompletableFuture<Void> all = CompletableFuture.completedFuture(null);
+        boolean interrupted = false;
         try {
-            // What has come by the time that it is over goes on its way.
             for (Piece piece = pieces.next(); piece != null; piece = over.getAsBoolean() ? null : pieces.next()) {
-                if (Thread.interrupted()) {
-                    throw new InterruptedException();
-                }
-                while (!underway.isEmpty() && !ahead.tryAcquire()) {
-                    taker.take(first(underway));
-                }
+                ahead.acquire();
                 Piece next = piece;
-                underway.add(pool.submit(() -> work.apply(next)));
+                CompletableFuture<T> worked = CompletableFuture.supplyAsync(() -> work.apply(next), pool);
+                all = all.thenAcceptBoth(worked, unchecked(taker)).whenComplete((taken, failure) -> ahead.release());
+                if (all.isCompletedExceptionally()) {
+                    break;
+                }
             }
-            while (!underway.isEmpty()) {
-                taker.take(first(underway));
-            }
-            return Objects.toString(pieces.trouble(), "");
         } catch (InterruptedException e) {
-            // What came so far is kept; the interrupt is used up, or no file could be written any more.
-            return "its time was up";
-        } catch (ExecutionException e) {
+            // It is used up: no file could be written any more.
+            interrupted = true;
+        }
+        try {
+            all.join();
+            return interrupted ? "its time was up" : Objects.toString(pieces.trouble(), "");
+        } catch (CompletionException e) {
             if (e.getCause() instanceof Unsafe unsafe) {
                 throw unsafe;
+            } else if (e.getCause() instanceof UncheckedIOException failure) {
+                throw failure.getCause();
             }
             throw new IOException("it could not be looked through: " + e.getCause().getClass().getSimpleName());
-        } finally {
-            while (!underway.isEmpty()) {
-                underway.element().cancel(true);
-                remove(underway);
+        }
+    }
+
+    private static <T> BiConsumer<Void, T> unchecked(Taker<T> taker) {
+        return (before, result) -> {
+            try {
+                taker.take(result);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
             }
-        }
-    }
-
-    private <T> T first(Deque<Future<T>> underway) throws InterruptedException, ExecutionException {
-        T result = underway.element().get();
-        remove(underway);
-        return result;
-    }
-
-    private <T> void remove(Deque<Future<T>> underway) {
-        underway.remove();
-        if (!underway.isEmpty()) {
-            ahead.release();
-        }
+        };
     }
 
     /** How often each rule finds something that begins in this piece of what should be clean; stand-ins are nothing. */
@@ -220,28 +213,21 @@ final class Pipeline implements Closeable {
             return new Packed(deflated(plain), plain, unjudged);
         } catch (Unsafe e) {
             throw e;
-        } catch (RuntimeException | StackOverflowError e) {
+        } catch (IOException | RuntimeException | StackOverflowError e) {
             // Fail closed: what could not be redacted stays out, and the manifest says how much it was.
             return new Packed(NOTHING, NOTHING, piece.to() - piece.from());
         }
     }
 
-    private byte[] deflated(byte[] plain) {
+    private byte[] deflated(byte[] plain) throws IOException {
+        ByteArrayOutputStream packed = new ByteArrayOutputStream(plain.length / 4 + 1_024);
         Deflater deflater = deflaters.get();
         deflater.reset();
-        byte[] packed = new byte[plain.length / 4 + 1_024];
-        int length = 0;
         // By and by, since memory cannot be tidied up while a call reads from it.
-        for (int from = 0; from < plain.length; from += AT_ONCE) {
-            int count = Math.min(AT_ONCE, plain.length - from);
-            int flush = from + count == plain.length ? Deflater.SYNC_FLUSH : Deflater.NO_FLUSH;
-            deflater.setInput(plain, from, count);
-            do {
-                packed = length == packed.length ? Arrays.copyOf(packed, 2 * length) : packed;
-                length += deflater.deflate(packed, length, packed.length - length, flush);
-            } while (length == packed.length);
-        }
-        return Arrays.copyOf(packed, length);
+        DeflaterOutputStream by = new DeflaterOutputStream(packed, deflater, AT_ONCE, true);
+        by.write(plain);
+        by.flush();
+        return packed.toByteArray();
     }
 
     /** Where one stream's pieces meet: what begins in one and ends in the next. */

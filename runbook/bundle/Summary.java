@@ -28,10 +28,6 @@ final class Summary {
     private static final int MOST_STATUSES = 7;
     private static final Pattern CUT = Pattern.compile("truncated.*|.*stopped early.*");
     private static final String CALLS = "Calls to Klaviyo in the logs, per minute";
-    private static final String MORE = "more than these logs tell of: it counts every instance all the time; trust it "
-            + "for how many, and the logs for when and whom";
-    private static final String FEWER = "fewer than these logs tell of: it may lack instances, or a call stands in "
-            + "several lines";
     /** Fields of the template's lists. */
     private static final String OF_LINES = "line name status impact started posted resolved calls at endpoint more "
             + "count failed perMinute instance peak peakAt longestSeconds words";
@@ -87,15 +83,10 @@ final class Summary {
         // redacted once more.
         private static final Pattern STRETCH = Pattern.compile(".{" + SHORTEST + ",300}(?![^ ,;&\n])|[^ ,;&\n]++");
 
-        /** Lines that differ in no more than their numbers are of one kind: one of them, and how many there are. */
-        private record Kind(String line, int count) {
-            Kind and(Kind other) {
-                return new Kind(line, count + other.count);
-            }
-        }
-
         final LogReader reader;
-        private final Map<Long, Kind> kinds = new LinkedHashMap<>();
+        /** One line of each kind, that is of those that differ in no more than their numbers; and how many there are. */
+        private final Map<Long, String> kinds = new HashMap<>();
+        private final Map<String, Integer> often = new LinkedHashMap<>();
         private int pieces;
 
         Told(ZoneId zone, Bundle.Window window) {
@@ -113,11 +104,11 @@ final class Summary {
             String lines = looked ? new String(text, StandardCharsets.UTF_8) : "";
             Matcher stretches = STRETCH.matcher(COLOUR.matcher(lines).replaceAll(""));
             while (stretches.find()) {
-                Kind one = new Kind(stretches.group().strip(), 1);
-                byte[] line = one.line.getBytes(StandardCharsets.UTF_8);
-                long kind = LogReader.kind(line, 0, line.length);
-                if (line.length > SHORTEST && (kinds.size() < MOST_KINDS || kinds.containsKey(kind))) {
-                    kinds.merge(kind, one, Kind::and);
+                String line = stretches.group().strip();
+                byte[] bytes = line.getBytes(StandardCharsets.UTF_8);
+                long kind = LogReader.kind(bytes, 0, bytes.length);
+                if (line.length() > SHORTEST && (kinds.size() < MOST_KINDS || kinds.containsKey(kind))) {
+                    often.merge(kinds.computeIfAbsent(kind, any -> line), 1, Integer::sum);
                 }
             }
         }
@@ -125,8 +116,8 @@ final class Summary {
         /** Lines that are the least alike, of the rarest kinds: where a name would be that no rule can find. */
         synchronized List<String> sample() {
             Map<String, Set<String>> rare = new LinkedHashMap<>();
-            kinds.values().stream().sorted(Comparator.comparing(Kind::count)).limit(CANDIDATES)
-                    .map(kind -> Text.safe(kind.line, LONGEST))
+            often.entrySet().stream().sorted(Map.Entry.comparingByValue()).limit(CANDIDATES)
+                    .map(one -> Text.safe(one.getKey(), LONGEST))
                     .forEach(line -> rare.put(line, new HashSet<>(List.of(line.split("\\W+")))));
             Map<String, Set<String>> chosen = new LinkedHashMap<>();
             while (chosen.size() < LOOKED_AT && !rare.isEmpty()) {
@@ -168,14 +159,6 @@ final class Summary {
         return known ? "" : facts.zone() + ", which the log does not name; --log-zone reads them in another";
     }
 
-    /** What to make of two counts of the same that are far apart; empty where they are not. */
-    private String apart() {
-        long logged = facts.minutes().stream().mapToLong(Facts.Minute::failed).sum();
-        boolean alike = counted <= 2 * logged && logged <= 2 * counted || facts.minutes().isEmpty();
-        String words = counted > logged ? MORE : FEWER;
-        return alike ? "" : words;
-    }
-
     private String markdown(Templates templates) {
         Map<String, Object> values = new HashMap<>();
         Stream.of(OF_LINES.split(" ")).forEach(name -> values.put(name, ""));
@@ -199,7 +182,7 @@ final class Summary {
         values.put("customers", facts.customers());
         values.put("zone", facts.minutes().isEmpty() || !assumedZone().isEmpty() ? assumedZone() : facts.zone());
         values.put("counted", counted == 0 ? "" : counted);
-        values.put("apart", apart());
+        values.put("logged", facts.minutes().stream().mapToLong(Facts.Minute::failed).sum());
         values.put("endpoints", facts.endpoints().stream().limit(10).toList());
         values.put("callers", facts.callers().stream().limit(5).toList());
         values.put("queue", facts.queue());

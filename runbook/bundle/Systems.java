@@ -154,9 +154,10 @@ final class Systems {
     private List<Collector> logs() {
         List<Collector> logs = new ArrayList<>();
         options.logs.forEach(given -> logs.add(files(given)));
+        Map<String, List<String>> printed = Map.of("journal", options.journal, "k8s", options.k8s, "docker",
+                options.docker, "gcp-logs", options.gcp, "aws-logs", options.aws, "loki-query", options.lokiQueries);
         options.shared.templates().table(TABLE, Row.class).forEach((kind, row) ->
-                options.printed.getOrDefault(row.option, List.of()).forEach(given ->
-                        logs.add(printed(kind, row, given))));
+                printed.getOrDefault(row.option, List.of()).forEach(given -> logs.add(printed(kind, row, given))));
         URI app = settings.target().app();
         // In a game day the application's log is a file too, and has the same lines.
         if (settings.drill().isPresent() && app != null && options.logs.isEmpty()) {
