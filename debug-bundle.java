@@ -59,7 +59,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.*;
 import java.nio.file.*;
 import java.time.*;
-import java.time.format.*;
+import java.time.temporal.*;
 import java.util.*;
 import java.util.concurrent.*;
 import java.util.stream.*;
@@ -105,10 +105,9 @@ class DebugBundle implements Callable<Integer> {
     private static final int NOT_WANTED = 130;
     private static final int LABEL = 32;
     private static final int MOST_MISSING = 12;
+    private static final String KEEP = "let personal data through by rule: email,ip,... (the archive's name says so)";
     private static final Map<State, Mark> MARKS =
             Map.of(State.OK, Mark.OK, State.FAILED, Mark.FAIL, State.SKIPPED, Mark.SKIP);
-    private static final DateTimeFormatter STAMP = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'")
-            .withZone(ZoneOffset.UTC);
 
     @Mixin
     Cli shared = new Cli();
@@ -119,6 +118,8 @@ class DebugBundle implements Callable<Integer> {
     @Mixin
     Existing.Redaction redaction = new Existing.Redaction();
 
+    @Option(names = "--keep", paramLabel = "RULE", split = ",", order = 70, description = KEEP)
+    Set<String> keep = Set.of();
     @Option(names = "--out", paramLabel = "FILE", order = 43, description =
             "the archive (bundle-TIME.zip in the incident's folder, else here)")
     Path out;
@@ -132,21 +133,14 @@ class DebugBundle implements Callable<Integer> {
     public Integer call() throws IOException, InterruptedException {
         Settings settings = shared.settings();
         Optional<Incident> incident = shared.incidents().current().filter(found -> Files.isDirectory(found.folder()));
-        Policy policy = redaction.policy(shared, settings.key(), options.variables);
+        Policy policy = redaction.policy(shared, settings.key(), options.variables, keep);
         Bundle bundle = new Bundle(options.with(shared), settings, incident, policy);
         Path target = target(incident);
         Screen screen = shared.screen();
         shared.drill().ifPresent(scenario -> screen.heading("DRILL " + scenario
                 + ": everything below is a sandbox, nothing is broken"));
         if (dryRun) {
-            List<Bundle.Progress> plan = bundle.plan();
-            plan.forEach(line -> show(line, screen));
-            if (shared.json()) {
-                List<String> lines = plan.stream().map(line -> line.what() + ": " + line.words()).toList();
-                shared.print(Json.of(Map.of("schema", 1, "plan", lines, "advice", Cli.advice("now",
-                        "The same without --dry-run collects it", null))));
-            }
-            return plan.stream().anyMatch(line -> line.state() == State.FAILED) ? INCOMPLETE : 0;
+            return planned(bundle.plan(), screen);
         }
         screen.line("Klaviyo debug bundle from " + bundle.window().from() + " to " + bundle.window().to() + ", at most "
                 + Durations.words(options.maxTime) + " ...");
@@ -157,10 +151,17 @@ class DebugBundle implements Callable<Integer> {
         }
         incident.ifPresent(folder -> record(folder, made.get(), screen));
         show(made.get(), policy, screen);
-        if (shared.json()) {
-            shared.print(json(made.get()));
-        }
         return made.get().complete() ? 0 : INCOMPLETE;
+    }
+
+    private int planned(List<Bundle.Progress> plan, Screen screen) {
+        plan.forEach(line -> show(line, screen));
+        if (shared.json()) {
+            List<String> lines = plan.stream().map(line -> line.what() + ": " + line.words()).toList();
+            shared.print(Json.of(Map.of("schema", 1, "plan", lines, "advice", Cli.advice("now",
+                    "The same without --dry-run collects it", null))));
+        }
+        return plan.stream().anyMatch(line -> line.state() == State.FAILED) ? INCOMPLETE : 0;
     }
 
     private Optional<Bundle.Made> made(Bundle bundle, Path target, Screen screen) throws InterruptedException {
@@ -173,19 +174,17 @@ class DebugBundle implements Callable<Integer> {
     }
 
     private Path target(Optional<Incident> incident) {
-        String kept = redaction.keep.stream().sorted().map(rule -> "-unredacted-" + rule).collect(Collectors.joining());
+        String kept = keep.stream().sorted().map(rule -> "-unredacted-" + rule).collect(Collectors.joining());
+        String now = Instant.now().truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "");
         Path asked = out != null ? shared.host().path(out.toString()) : incident.map(Incident::folder)
-                .orElse(shared.host().path(".")).resolve("bundle-" + STAMP.format(Instant.now()) + ".zip").normalize();
+                .orElse(shared.host().path(".")).resolve("bundle-" + now + ".zip").normalize();
         String name = asked.getFileName().toString();
-        int dot = name.toLowerCase(Locale.ROOT).endsWith(".zip") ? name.length() - 4 : name.length();
-        Path target = asked.resolveSibling(name.substring(0, dot) + kept + name.substring(dot));
+        Path target = asked.resolveSibling(name.replaceFirst("(?i)(?=\\.zip$)|(?<!\\.zip)$", kept));
         if (Files.exists(target)) {
             throw new Problem("--out " + target + " is there already: name another");
         }
         return target;
     }
-
-    // ---- what came of it
 
     /** Shows lines that stayed; a person at a terminal says whether they may leave the house. */
     private boolean looked(List<String> sample, Screen screen) {
@@ -221,10 +220,9 @@ class DebugBundle implements Callable<Integer> {
 
     private static void show(Bundle.Progress progress, Screen screen) {
         // Collectors are named after paths and queries of any length.
-        String name = progress.what();
-        int length = name.length();
-        String label = length <= LABEL ? name : name.substring(0, 14) + "…" + name.substring(length - LABEL + 15);
-        screen.marked(MARKS.get(progress.state()), label, LABEL, progress.words());
+        String label = progress.what().replaceFirst("(?s)(?<=^.{14}).+(?=.{17}$)", "…");
+        screen.marked(MARKS.get(progress.state()), progress.what().length() <= LABEL ? progress.what() : label, LABEL,
+                progress.words());
     }
 
     private void show(Bundle.Made made, Policy policy, Screen screen) {
@@ -248,93 +246,87 @@ class DebugBundle implements Callable<Integer> {
         }
         screen.verdict(made.complete() ? Mark.OK : Mark.WARN, made.file() + " (" + made.size() + ")" + (made.complete()
                 ? "" : ", incomplete"));
-        screen.command(2, open(made));
-        shared.launcher().notes().stream().filter(note -> note.startsWith("CATALOG")).forEach(screen::line);
-    }
-
-    private String open(Bundle.Made made) {
         // It takes none of the options that this run was given.
-        return shared.launcher().command("debug-bundle") + " open " + Text.word(made.file().toString());
-    }
-
-    private ObjectNode json(Bundle.Made made) {
-        ObjectNode json = Json.object().put("schema", 1).put("drill", shared.drill().orElse(null)).put("file",
-                made.file().toString()).put("bytes", made.bytes()).put("files", made.files()).put("complete",
-                made.complete());
-        json.set("missing", Json.of(made.missing()));
-        json.set("redacted", Json.of(made.redacted()));
-        json.set("advice", Cli.advice("now", "Look through it before it goes out", open(made)));
-        return json;
+        String open = shared.launcher().command("debug-bundle") + " open " + Text.word(made.file().toString());
+        screen.command(2, open);
+        shared.launcher().notes().stream().filter(note -> note.startsWith("CATALOG")).forEach(screen::line);
+        if (shared.json()) {
+            ObjectNode json = Json.object().put("schema", 1).put("drill", shared.drill().orElse(null)).put("file",
+                    made.file().toString()).put("bytes", made.bytes()).put("files", made.files()).put("complete",
+                    made.complete());
+            json.set("missing", Json.of(made.missing()));
+            json.set("redacted", Json.of(made.redacted()));
+            json.set("advice", Cli.advice("now", "Look through it before it goes out", open));
+            shared.print(json);
+        }
     }
 
     // ---- what can be done with one, and with other evidence
 
-    private static Optional<Key> keyOf(Cli shared) {
-        return shared.host().env("KLAVIYO_PRIVATE_KEY").map(Key::of);
-    }
-
-    @Command(name = "verify", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false, description =
-            "Checks sums and manifest of a bundle, and looks for secrets in it.")
-    static class Verify implements Callable<Integer> {
-        @Parameters(paramLabel = "FILE", description = "a bundle")
+    /** What all that is done with evidence that is there already has. */
+    abstract static class OnEvidence implements Callable<Integer> {
+        @Parameters(paramLabel = "FILE", description = "a bundle; or, to clean it, any file, folder or zip")
         Path file;
 
         @Mixin
         Existing.Limit most = new Existing.Limit();
 
-        @Option(names = "--secret-file", paramLabel = "FILE", order = 71, description =
-                "values to look for wherever they are, one a line; repeatable")
-        List<Path> secretFiles = List.of();
-
         @Mixin
         Cli shared = new Cli();
 
+        Path path(Path given) {
+            return shared.host().path(given.toString());
+        }
+
+        Policy policy(Existing.Redaction redaction, Set<String> keep) {
+            return redaction.policy(shared, shared.host().env("KLAVIYO_PRIVATE_KEY").map(Key::of), List.of(), keep);
+        }
+    }
+
+    @Command(name = "verify", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false, description =
+            "Checks sums and manifest of a bundle, and looks for secrets in it.")
+    static class Verify extends OnEvidence {
+        @Mixin
+        Existing.Redaction redaction = new Existing.Redaction();
+
         @Override
         public Integer call() throws IOException {
-            Policy policy = new Existing.Redaction().and(secretFiles).policy(shared, keyOf(shared), List.of());
             Existing.Verified verified;
-            try (Existing existing = new Existing(shared.host().path(file.toString()), policy, most)) {
+            try (Existing existing = new Existing(path(file), policy(redaction, Set.of()), most)) {
                 verified = existing.verify();
             }
             Screen screen = shared.screen();
             verified.problems().forEach(problem -> screen.marked(Mark.FAIL, "", 0, problem));
-            boolean good = verified.problems().isEmpty();
-            boolean kept = !verified.kept().isEmpty();
-            if (kept) {
-                screen.marked(Mark.WARN, "", 0, "kept on purpose, as its manifest says: "
-                        + Existing.counts(verified.kept()));
+            String kept = Existing.counts(verified.kept());
+            if (!kept.isEmpty()) {
+                screen.marked(Mark.WARN, "", 0, "kept on purpose, as its manifest says: " + kept);
             }
-            screen.verdict(!good ? Mark.FAIL : kept ? Mark.WARN : Mark.OK, file + ": " + verified.size()
-                    + ", " + (!good ? "not to be shared" : kept
-                    ? "sums right, no secret beside what was kept" : "sums right, no secret found"));
-            return good ? 0 : REFUSED;
+            String what = file + ": " + verified.size() + ", ";
+            if (!verified.problems().isEmpty()) {
+                screen.verdict(Mark.FAIL, what + "not to be shared");
+                return REFUSED;
+            }
+            screen.verdict(kept.isEmpty() ? Mark.OK : Mark.WARN, what + "sums right, no secret " + (kept.isEmpty()
+                    ? "found" : "beside what was kept"));
+            return 0;
         }
     }
 
     @Command(name = "redact", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false, description =
             "Cleans evidence that is there already: a file, a folder or a zip.")
-    static class Redact implements Callable<Integer> {
-        @Parameters(paramLabel = "FILE|DIR", description = "what to clean; it is not changed")
-        Path source;
-
+    static class Redact extends OnEvidence {
         @Option(names = "--out", required = true, paramLabel = "PATH", description =
                 "where the clean copy goes; with .zip at its end, an archive with a manifest")
         Path out;
-
-        @Mixin
-        Existing.Limit most = new Existing.Limit();
+        @Option(names = "--keep", paramLabel = "RULE", split = ",", order = 70, description = KEEP)
+        Set<String> keep = Set.of();
 
         @Mixin
         Existing.Redaction redaction = new Existing.Redaction();
 
-        @Mixin
-        Cli shared = new Cli();
-
         @Override
         public Integer call() throws IOException {
-            Policy policy = redaction.policy(shared, keyOf(shared), List.of());
-            Existing.Cleaned cleaned = Existing.redact(shared.host().path(source.toString()), shared.host()
-                    .path(out.toString()), policy, most);
+            Existing.Cleaned cleaned = Existing.redact(path(file), path(out), policy(redaction, keep), most);
             Screen screen = shared.screen();
             cleaned.redacted().forEach((rule, count) -> screen.line("  " + count + " " + rule));
             cleaned.leftOut().forEach(left -> screen.marked(Mark.WARN, "left out", 8, left));
@@ -346,30 +338,21 @@ class DebugBundle implements Callable<Integer> {
 
     @Command(name = "open", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false, description =
             "Unpacks a bundle safely and says where its report is.")
-    static class Open implements Callable<Integer> {
-        @Parameters(paramLabel = "FILE", description = "a bundle")
-        Path file;
-
+    static class Open extends OnEvidence {
         @Option(names = "--to", paramLabel = "DIR", description = "a new folder (the file's name without .zip, here)")
         Path folder;
-
-        @Mixin
-        Existing.Limit most = new Existing.Limit();
-
-        @Mixin
-        Cli shared = new Cli();
 
         @Override
         public Integer call() throws IOException {
             String name = String.valueOf(file.getFileName());
-            Path target = shared.host().path(folder != null ? folder.toString() : name.replaceFirst("(?i)\\.zip$", "")
-                    + (name.toLowerCase(Locale.ROOT).endsWith(".zip") ? "" : "-unpacked"));
-            try (Existing existing = new Existing(shared.host().path(file.toString()), Policy.strict(), most)) {
+            String bare = name.replaceFirst("(?i)\\.zip$", "");
+            Path target = path(folder != null ? folder : Path.of(bare.equals(name) ? name + "-unpacked" : bare));
+            try (Existing existing = new Existing(path(file), Policy.strict(), most)) {
                 existing.open(target);
             }
-            Path report = target.resolve("report.html").toAbsolutePath();
             Screen screen = shared.screen();
             screen.verdict(Mark.OK, "unpacked to " + target);
+            Path report = target.resolve("report.html").toAbsolutePath();
             if (Files.exists(report)) {
                 screen.line("Report: " + report.toUri());
             }

@@ -66,33 +66,26 @@ public final class Existing implements Closeable {
         }
     }
 
-    /** What may stay and what is known: the same for a bundle and for evidence that is there already. */
+    /** What is known to be secret: the same for a bundle and for evidence that is there already. */
     public static final class Redaction {
         private static final int SHORTEST = 6;
         private static final long LARGEST_FILE = 4_000_000;
         private static final Pattern SECRET_NAME = Pattern.compile("(?i).*(key|secret|token|pass|pw|pin|salt|hmac|"
                 + "sign|credential|auth|cookie|dsn|webhook|user|login).*");
 
-        @Option(names = "--keep", paramLabel = "RULE", split = ",", order = 70,
-                description = "let personal data through by rule: email,ip,... (the archive's name says so)")
-        public Set<String> keep = Set.of();
         @Option(names = "--secret-file", paramLabel = "FILE", order = 71,
                 description = "values to take out wherever they are, one a line; repeatable")
         List<Path> secretFiles = List.of();
 
-        /** The same with more files of values. */
-        public Redaction and(List<Path> files) {
-            secretFiles = files;
-            return this;
-        }
-
         /**
          * The policy: what the options say, the key in use, and what variables of ours hold that looks secret.
          *
-         * @param key of Klaviyo's; may be empty
+         * @param key       of Klaviyo's; may be empty
+         * @param variables more of ours
+         * @param keep      rules of personal data that may stay
          * @throws Problem for a rule that may not be kept, or a file that cannot be used
          */
-        public Policy policy(Cli shared, Optional<Key> key, List<String> variables) {
+        public Policy policy(Cli shared, Optional<Key> key, List<String> variables, Set<String> keep) {
             Screen.Host host = shared.host();
             Map<String, String> known = new TreeMap<>();
             key.map(Key::reveal).ifPresent(value -> addKey(known, value));
