@@ -229,19 +229,20 @@ public final class Existing implements Closeable {
         Archive.Names names = new Archive.Names();
         try (Pipeline judge = new Pipeline(redactor, null)) {
             each((name, unpacked) -> {
-                found.wrong("the name " + shown(name), names.objection(name));
-                found.found("the name " + shown(name), judge.judge(Pipeline.whole(name.getBytes(StandardCharsets.UTF_8))), mayStay);
-                String listed = seen.add(name) ? sums.remove(name) : null;
+                String named = "the name " + shown(name);
+                byte[] letters = name.getBytes(StandardCharsets.UTF_8);
+                found.wrong(named, names.objection(name));
+                found.found(named, judge.judge(Pipeline.whole(letters)), mayStay);
                 DigestInputStream summed = new DigestInputStream(limit.of(unpacked), Archive.sha256());
                 Tally inside = new Tally();
                 String trouble = judge.each(new Pieces(summed, Long.MAX_VALUE), () -> false, judge::judge, inside::add);
                 found.found(shown(name), inside.counts(), mayStay);
                 found.wrong(shown(name), trouble.isEmpty() ? "" : "cannot be read: " + trouble);
                 String sum = HexFormat.of().formatHex(summed.getMessageDigest().digest());
-                if (listed != null) {
-                    found.wrong(shown(name), listed.equals(sum) ? ""
-                            : "is not what the manifest says: its SHA-256 differs");
-                } else if (!name.equals(Summary.MANIFEST)) {
+                String listed = seen.add(name) ? sums.remove(name) : null;
+                if (listed != null && !listed.equals(sum)) {
+                    found.wrong(shown(name), "is not what the manifest says: its SHA-256 differs");
+                } else if (listed == null && !name.equals(Summary.MANIFEST)) {
                     found.wrong(shown(name), "is not in the manifest");
                 }
             }).forEach((name, why) -> found.wrong(shown(name), "cannot be read: " + why));

@@ -84,7 +84,7 @@ final class Summary {
         private static final Pattern STRETCH = Pattern.compile(".{" + SHORTEST + ",300}(?![^ ,;&\n])|[^ ,;&\n]++");
 
         final LogReader reader;
-        /** One line of each kind, that is of those that differ in no more than their numbers; and how many there are. */
+        /** One line of all that differ in no more than their numbers; and how many there are. */
         private final Map<Long, String> kinds = new HashMap<>();
         private final Map<String, Integer> often = new LinkedHashMap<>();
         private int pieces;
