@@ -40,13 +40,13 @@
 //FILES templates/=templates/diagnoses.json
 //FILES templates/=templates/postmortem.md
 //FILES templates/=templates/timeline.json
+//FILES templates/=templates/unfinished.json
 //FILES templates/=templates/handover.md
 //FILES templates/=templates/page.html
 //FILES templates/=templates/scenarios.json
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx192m -Xlog:disable
 //CDS
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.*;
 import java.nio.file.*;
@@ -66,6 +66,7 @@ import runbook.Settings.Problem;
 import runbook.Text.Json;
 import runbook.Text.Moment;
 import runbook.report.*;
+import runbook.report.Postmortem.Next;
 import runbook.report.Postmortem.Sources;
 
 @Command(name = "postmortem",
@@ -100,38 +101,14 @@ class Postmortem extends PostmortemCommand {
     public Integer call() throws IOException {
         // Where there is no incident, what was found is written here.
         Incident incident = shared.incidents().toRead().orElse(Incident.at(shared.host().path("")));
-        Document document = Document.of(incident);
-        if (check == null) {
-            return write(Notebook.of(incident, shared.drill()), out == null ? document : new Document(out));
+        if (check != null) {
+            return check(check.isEmpty() ? Document.of(incident) : new Document(shared.host().path(check)), incident);
         }
-        return check(check.isEmpty() ? document : new Document(shared.host().path(check)), incident);
-    }
-
-    // ---- writing
-
-    private int write(Notebook notebook, Document document) {
+        Notebook notebook = Notebook.of(incident, shared.drill());
+        Document document = out == null ? Document.of(incident) : new Document(out);
         Optional<String> existing = document.existing();
         writeWhoLeads(notebook);
-        runbook.report.Postmortem report = new runbook.report.Postmortem(new Sources(notebook,
-                Optional.ofNullable(bundle), Optional.of(shared.settings()), query, now, launcher(notebook)::line,
-                shared.templates()));
-        Document.Written written = report.markdown(shared.templates().template(Document.NAME), existing);
-        List<Path> files = List.of(Document.save(document.markdown(), written.text()),
-                Document.save(document.page(), report.html(written.text())));
-        ObjectNode known = report.json();
-        sayWhich(notebook, "written again");
-        String title = (known.path("severity").asText() + " " + known.path("title").asText()).strip();
-        shared.screen().verdict(Mark.OK, title + ", " + Text.count(known.path("entries").asInt(), "event"));
-        files.forEach(file -> say(Mark.OK, "written", file.toString()));
-        written.kept().forEach(name -> say(Mark.SKIP, "kept", name + ": somebody edited it, so it was left alone"));
-        known.path("notes").forEach(problem -> say(Mark.WARN, "note", problem.asText()));
-        int unfinished = Document.unfinished(written.text()).size();
-        known.put("at", now.toString()).put("unfinished", unfinished)
-                .put("incident", notebook.events().isEmpty() ? null : notebook.incident().toString());
-        known.set("files", Json.of(files));
-        known.set("kept", Json.of(written.kept()));
-        known.set("advice", next(notebook, unfinished));
-        return done(known);
+        return write(notebook, document, existing);
     }
 
     private void writeWhoLeads(Notebook notebook) {
@@ -146,33 +123,44 @@ class Postmortem extends PostmortemCommand {
         Optional.ofNullable(lead).ifPresent(name -> notebook.lead(now, name));
     }
 
-    private JsonNode next(Notebook notebook, int unfinished) {
-        boolean closed = notebook.closed().isPresent();
-        String words = unfinished > 0 ? Text.count(unfinished, "place") + " to fill in. They are listed by"
-                : "Nothing is left to fill in" + (closed ? ", and it was closed" : ". The incident is ended by");
-        shared.screen().line(words);
-        if (unfinished == 0 && closed) {
-            return Cli.advice("never", words, null);
+    private int write(Notebook notebook, Document document, Optional<String> existing) {
+        var report = report(notebook, Optional.ofNullable(bundle), Optional.of(shared.settings()), query);
+        Document.Written written = report.markdown(shared.templates().template(Document.NAME), existing);
+        List<Path> files = List.of(Document.save(document.markdown(), written.text()),
+                Document.save(document.page(), report.html(written.text())));
+        ObjectNode known = report.json();
+        sayWhich(notebook, "written again");
+        String title = (known.path("severity").asText() + " " + known.path("title").asText()).strip();
+        shared.screen().verdict(Mark.OK, title + ", " + Text.count(known.path("entries").asInt(), "event"));
+        files.forEach(file -> say(Mark.OK, "written", file.toString()));
+        written.kept().forEach(name -> say(Mark.SKIP, "kept", name + ": somebody edited it, so it was left alone"));
+        known.path("notes").forEach(problem -> say(Mark.WARN, "note", problem.asText()));
+        int unfinished = Document.unfinished(shared.templates(), written.text()).size();
+        known.put("at", now.toString()).put("unfinished", unfinished)
+                .put("incident", notebook.events().isEmpty() ? null : notebook.incident().toString());
+        known.set("files", Json.of(files));
+        known.set("kept", Json.of(written.kept()));
+        if (unfinished > 0) {
+            String listed = Text.count(unfinished, "place") + " to fill in. They are listed by";
+            return doneWith(known, listed, launcher(notebook).line("postmortem", "--check"));
         }
-        String command = launcher(notebook).line("postmortem", unfinished > 0 ? "--check" : "close");
-        shared.screen().command(2, command);
-        return Cli.advice("now", words, command);
+        boolean closed = notebook.closed().isPresent();
+        String rest = closed ? ", and it was closed" : ". The incident is ended by";
+        return doneWith(known, "Nothing is left to fill in" + rest,
+                closed ? null : launcher(notebook).line("postmortem", "close"));
     }
 
     private int check(Document document, Incident here) {
-        Optional<Incident> incident = document.incident(here);
-        List<Document.Place> places = unfinished(document, incident);
-        if (incident.isEmpty()) {
+        Judged judged = judged(document, document.incident(here));
+        if (judged.incident().isEmpty()) {
             say(Mark.WARN, "note", "newer events were not looked for: the journal that it is from is not here");
         }
-        shared.screen().verdict(places.isEmpty() ? Mark.OK : Mark.FAIL, verdict(document, places));
-        Optional<Notebook> notebook = incident.map(one -> Notebook.of(one, shared.drill()));
-        boolean over = places.isEmpty() && notebook.flatMap(Notebook::closed).isPresent();
-        done(Json.object().put("file", document.markdown().toString()).put("finished", places.isEmpty())
-                .put("journal", incident.map(Incident::toString).orElse(null)), places,
-                over ? Cli.advice("never", "it is finished, and the incident is closed", null)
-                        : Cli.advice("now", verdict(document, places), mends(document, incident, places)));
-        return places.isEmpty() ? 0 : UNFINISHED;
+        shared.screen().verdict(judged.finished() ? Mark.OK : Mark.FAIL, judged.verdict());
+        String command = mends(judged);
+        done(judged.json().put("file", document.markdown().toString()).put("finished", judged.finished())
+                .put("journal", judged.incident().map(Incident::toString).orElse(null)),
+                judged.verdict() + (command == null ? ", and the incident is closed" : ""), command);
+        return judged.finished() ? 0 : UNFINISHED;
     }
 
     // ---- its other commands
@@ -213,9 +201,8 @@ class Postmortem extends PostmortemCommand {
                 say(Mark.WARN, "", "that is more than an hour before the incident began: --at reads UTC, and it is "
                         + now.toString().substring(11, 16) + " now");
             }
-            JsonNode next = Cli.advice("never", "it is on record", null);
             return done(Json.object().put("at", when.toString()).put("event", kind.name()).put("summary", said)
-                    .put("incident", incident).put("closed", notebook.closed().isPresent()).set("advice", next));
+                    .put("incident", incident).put("closed", notebook.closed().isPresent()), "it is on record", null);
         }
     }
 
@@ -247,9 +234,9 @@ class Postmortem extends PostmortemCommand {
             say(Mark.OK, "imported", taken.added() + " of " + Text.count(taken.events(), "event") + " into "
                     + notebook.incident());
             taken.problems().stream().limit(20).forEach(problem -> say(Mark.WARN, "note", problem));
-            JsonNode next = Cli.advice("now", "Write it up", shared.launcher().line("postmortem", ""));
-            return done(Json.object().put("read", taken.events()).put("added", taken.added())
-                    .<ObjectNode>set("problems", Json.of(taken.problems())).set("advice", next));
+            ObjectNode known = Json.object().put("read", taken.events()).put("added", taken.added());
+            return done(known.set("problems", Json.of(taken.problems())), "Write it up",
+                    shared.launcher().line("postmortem", ""));
         }
     }
 
@@ -274,17 +261,12 @@ class Postmortem extends PostmortemCommand {
         @Override
         public Integer call() throws IOException {
             Notebook notebook = Notebook.of(incident(), shared.drill());
-            Sources recorded = new Sources(notebook, Optional.empty(), Optional.empty(), "", now,
-                    launcher(notebook)::line, shared.templates());
-            var report = new runbook.report.Postmortem(recorded);
+            var report = report(notebook, Optional.empty(), Optional.empty(), "");
             String text = report.handover();
             shared.screen().verbatim(text);
             ObjectNode known = report.json().put("incident", notebook.incident().toString());
-            known.set("lines", Json.of(text.lines().toList()));
-            known.set("advice", report.next().stream().findFirst()
-                    .map(next -> Cli.advice("now", next.get("text"), next.get("command")))
-                    .orElseGet(() -> Cli.advice("never", "it is closed", null)));
-            return done(known);
+            var next = report.next().isEmpty() ? new Next("it is closed", null) : report.next().get(0);
+            return done(known.set("lines", Json.of(text.lines().toList())), next.text(), next.command());
         }
     }
 
@@ -307,26 +289,26 @@ class Postmortem extends PostmortemCommand {
             Notebook notebook = notebook();
             Optional<Incident> incident = Optional.of(notebook.incident());
             Document document = file == null ? Document.of(notebook.incident()) : new Document(file);
-            ObjectNode known = Json.object().put("incident", notebook.incident().toString());
-            if (notebook.closed().isPresent()) {
-                return done(known.put("closed", true), List.of(), Cli.advice("never", "it is closed already", null));
-            }
             boolean there = Files.exists(document.markdown());
-            List<Document.Place> places = there ? unfinished(document, incident) : List.of();
-            if (!anyway && (!there || !places.isEmpty())) {
-                String why = "not closed: " + (there ? verdict(document, places)
+            boolean closed = notebook.closed().isPresent();
+            Judged judged = there && !closed ? judged(document, incident) : new Judged(document, incident, List.of());
+            ObjectNode known = judged.json().put("incident", notebook.incident().toString());
+            if (!closed && !anyway && !(there && judged.finished())) {
+                String why = "not closed: " + (there ? judged.verdict()
                         : "there is no " + document.markdown() + " yet; postmortem writes it") + " (or --anyway)";
                 shared.screen().verdict(Mark.FAIL, why);
-                String command = there ? mends(document, incident, places) : launcher(notebook).line("postmortem", "");
-                done(known.put("closed", false), places, Cli.advice("now", why, command));
+                String command = there ? mends(judged) : launcher(notebook).line("postmortem", "");
+                done(known.put("closed", false), why, command);
                 return UNFINISHED;
+            } else if (!closed) {
+                int unfinished = judged.places().size();
+                String state = there ? "postmortem with " + Text.count(unfinished, "unfinished place")
+                        : "without a postmortem";
+                Optional<String> who = Optional.ofNullable(by == null ? confirmed("Who closes it?") : by);
+                notebook.tell(now, Event.CLOSED, state, Json.object().put("unfinished", unfinished), who);
+                say(Mark.OK, "closed", notebook.incident() + ": " + state);
             }
-            String state = there ? "postmortem with " + Text.count(places.size(), "unfinished place")
-                    : "without a postmortem";
-            Optional<String> who = Optional.ofNullable(by == null ? confirmed("Who closes it?") : by);
-            notebook.tell(now, Event.CLOSED, state, Json.object().put("unfinished", places.size()), who);
-            say(Mark.OK, "closed", notebook.incident() + ": " + state);
-            return done(known.put("closed", true), places, Cli.advice("never", "it is closed", null));
+            return done(known.put("closed", true), closed ? "it is closed already" : "it is closed", null);
         }
     }
 }
@@ -361,6 +343,13 @@ abstract class PostmortemCommand implements Callable<Integer> {
         return notebook;
     }
 
+    /** What was recorded of it, in the folder and, where there are settings, elsewhere. */
+    runbook.report.Postmortem report(Notebook notebook, Optional<Path> bundle, Optional<Settings> settings,
+                                     String query) {
+        return new runbook.report.Postmortem(new Sources(notebook, bundle, settings, query, now,
+                launcher(notebook)::line, shared.templates()));
+    }
+
     /** What starts the next step; a drill's goes on as that drill, also where only the folder says that it is one. */
     Launcher launcher(Notebook notebook) {
         boolean found = !notebook.drill().isEmpty() && shared.drill().isEmpty();
@@ -389,6 +378,52 @@ abstract class PostmortemCommand implements Callable<Integer> {
         }
     }
 
+    // ---- what is unfinished
+
+    /** A document, the incident whose journal it was compared with, and what is unfinished in it. */
+    record Judged(Document document, Optional<Incident> incident, List<Document.Place> places) {
+        boolean finished() {
+            return places.isEmpty();
+        }
+
+        boolean older() {
+            return places.stream().anyMatch(place -> place.rule().equals(Document.OLDER));
+        }
+
+        String verdict() {
+            return finished() ? document.markdown() + " is finished"
+                    : Text.count(places.size(), "place") + " in " + document.markdown() + " to finish";
+        }
+
+        ObjectNode json() {
+            return Json.object().put("unfinished", places.size()).set("places", Json.of(places.stream().map(place ->
+                    Map.of("line", place.line(), "rule", place.rule(), "message", place.message())).toList()));
+        }
+    }
+
+    /** Tells each unfinished place, and what writes the journal's newest events into that very file. */
+    Judged judged(Document document, Optional<Incident> incident) {
+        Judged judged = new Judged(document, incident, document.unfinished(shared.templates(), incident));
+        judged.places().forEach(place -> shared.screen().verbatim(
+                document.markdown() + ":" + place.line() + ": " + place.message()));
+        if (judged.older()) {
+            shared.screen().command(2, mends(judged));
+        }
+        return judged;
+    }
+
+    /** What writes the newest events in; else what looks again once people have filled it in; at the end null. */
+    String mends(Judged judged) {
+        String file = Text.word(judged.document().markdown().toString());
+        Optional<Notebook> notebook = judged.incident().map(one -> Notebook.of(one, shared.drill()));
+        if (judged.older()) {
+            return launcher(notebook.get()).with("incident", notebook.get().incident().toString())
+                    .line("postmortem", "--out " + file);
+        }
+        boolean over = judged.finished() && notebook.flatMap(Notebook::closed).isPresent();
+        return over ? null : shared.launcher().line("postmortem", (judged.finished() ? "close " : "--check ") + file);
+    }
+
     // ---- what is said
 
     void say(Mark mark, String label, String text) {
@@ -404,58 +439,27 @@ abstract class PostmortemCommand implements Callable<Integer> {
                 + at.truncatedTo(ChronoUnit.SECONDS) + "; " + more));
     }
 
-    /** Tells each unfinished place, and what writes the journal's newest events into that very file. */
-    List<Document.Place> unfinished(Document document, Optional<Incident> incident) {
-        List<Document.Place> places = document.unfinished(incident);
-        String file = document.markdown().toString();
-        places.forEach(place -> shared.screen().verbatim(file + ":" + place.line() + ": " + place.message()));
-        if (older(places)) {
-            shared.screen().command(2, mends(document, incident, places));
-        }
-        return places;
-    }
-
-    private static boolean older(List<Document.Place> places) {
-        return places.stream().anyMatch(place -> place.rule().equals(Document.OLDER));
-    }
-
-    /** What writes the newest events in; else what looks again once people have filled it in; when all is, the end. */
-    String mends(Document document, Optional<Incident> incident, List<Document.Place> places) {
-        String file = Text.word(document.markdown().toString());
-        if (older(places)) {
-            Notebook notebook = Notebook.of(incident.orElseThrow(), shared.drill());
-            return launcher(notebook).with("incident", notebook.incident().toString())
-                    .line("postmortem", "--out " + file);
-        }
-        return shared.launcher().line("postmortem", (places.isEmpty() ? "close " : "--check ") + file);
-    }
-
-    static String verdict(Document document, List<Document.Place> places) {
-        String file = document.markdown().toString();
-        return places.isEmpty() ? file + " is finished"
-                : Text.count(places.size(), "place") + " in " + file + " to finish";
-    }
-
     int carried(String what, Notebook.Carried carried, String next, String command) {
         say(Mark.OK, what, Text.count(carried.files(), "file") + ": " + carried.to());
         carried.notes().forEach(note -> say(Mark.WARN, "note", note));
-        shared.screen().line(next + ":");
-        shared.screen().command(2, command);
-        return done(Json.object().put("to", carried.to().toString()).put("files", carried.files())
-                .<ObjectNode>set("notes", Json.of(carried.notes())).set("advice", Cli.advice("now", next, command)));
+        ObjectNode known = Json.object().put("to", carried.to().toString()).put("files", carried.files());
+        return doneWith(known.set("notes", Json.of(carried.notes())), next, command);
     }
 
-    /** The same of a document, with its unfinished places and what comes next. */
-    int done(ObjectNode fields, List<Document.Place> places, JsonNode advice) {
-        fields.put("unfinished", places.size())
-                .set("places", Json.of(places.stream().map(Document.Place::json).toList()));
-        return done(fields.set("advice", advice));
+    /** Says what comes next, and ends with that. */
+    int doneWith(ObjectNode known, String next, String command) {
+        shared.screen().line(next + (command == null || next.endsWith("by") ? "" : ":"));
+        if (command != null) {
+            shared.screen().command(2, command);
+        }
+        return done(known, next, command);
     }
 
-    /** What {@code --json} prints. */
-    int done(ObjectNode fields) {
+    /** What {@code --json} prints: what is known, and what to do next, by which command; null when there is nothing. */
+    int done(ObjectNode known, String next, String command) {
         if (shared.json()) {
-            shared.print(Json.object().put("schema", 1).setAll(fields));
+            ObjectNode document = Json.object().put("schema", 1).setAll(known);
+            shared.print(document.set("advice", Cli.advice(command == null ? "never" : "now", next, command)));
         }
         return 0;
     }

@@ -184,8 +184,8 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
     public record Templates(Path over) {
         /** Every file that there is; a script carries those that it needs ({@code //FILES templates/=…}). */
         public static final List<String> NAMES = List.of("slack.md", "status-page.md", "postmortem.md",
-                "handover.md", "summary.md", "page.html", "timeline.json", "diagnoses.json", "stores.json",
-                "logs.json", "redaction.json", "scenarios.json", "team.properties");
+                "handover.md", "summary.md", "page.html", "timeline.json", "unfinished.json", "diagnoses.json",
+                "stores.json", "logs.json", "redaction.json", "scenarios.json", "team.properties");
 
         private static final Templates BUILT_IN = new Templates(null);
         private static final long LARGEST = 1 << 20;

@@ -64,7 +64,7 @@ class PostmortemDocumentTest extends PostmortemJournals {
 
     /** {@code 3 placeholder, 5 action}. */
     private static String found(String document) {
-        return Document.unfinished(document).stream().map(place -> place.line() + " " + place.rule())
+        return Document.unfinished(Templates.builtIn(), document).stream().map(place -> place.line() + " " + place.rule())
                 .collect(Collectors.joining(", "));
     }
 
@@ -76,10 +76,10 @@ class PostmortemDocumentTest extends PostmortemJournals {
 
     @Test
     void aFreshOneIsUnfinishedAndAFilledInOneIsFinished() {
-        assertTrue(Document.unfinished(first).size() > 10, found(first));
+        assertTrue(Document.unfinished(Templates.builtIn(), first).size() > 10, found(first));
         assertEquals("", found(filledIn(first)));
         assertEquals("4 placeholder", found("```\n[name] TODO\n```\n[name]\n"), "code is left alone");
-        assertSays(Document.unfinished("- [ ] Rehearse `rotate-key` in a drill\n").get(0).message(),
+        assertSays(Document.unfinished(Templates.builtIn(), "- [ ] Rehearse `rotate-key` in a drill\n").get(0).message(),
                 "\"- [ ] Rehearse `rotate-key` in a drill\" lacks");
     }
 }

@@ -32,15 +32,14 @@ import runbook.Settings.Templates;
 public record Document(Path markdown) {
     /** Its name in an incident's folder. */
     public static final String NAME = "postmortem.md";
-
     /** The rule of a document that does not know what the journal has by now. */
     public static final String OLDER = "older";
-
     static final int LARGEST = 64 << 20;
     private static final String OPEN = "(?m)^\\h*<!-- generated:([a-z0-9-]+)(?: ([0-9a-f]{12}))? -->\\h*\\R";
     private static final Pattern BEGINS = Pattern.compile("(?=" + OPEN + ")");
     private static final Pattern PART =
             Pattern.compile("\\A" + OPEN + "((?s).*?)^\\h*<!-- /generated:\\1 -->\\h*(?:\\R|$)");
+    private static final Pattern KNOWS = Pattern.compile("(?m)^<!-- journal: ([\\w.-]+), (\\d{1,15}) bytes -->\\h*$");
 
     // ---- its files
 
@@ -56,8 +55,8 @@ public record Document(Path markdown) {
 
     /** Where the page is or will be. */
     public Path page() {
-        String name = markdown.getFileName().toString();
-        return markdown.resolveSibling(name.replaceFirst("\\.(md|markdown)$", "") + ".html");
+        String name = markdown.getFileName().toString().replaceFirst("\\.(md|markdown)$", "");
+        return markdown.resolveSibling(name + ".html");
     }
 
     /**
@@ -168,78 +167,54 @@ public record Document(Path markdown) {
     // ---- what is still to do in it
 
     /** One place that is not done, by its line: the rule that found it, a word for machines, and what to do. */
-    public record Place(int line, String rule, String message) {
-        /** As {@code --json} has it. */
-        public Map<String, Object> json() {
-            return Map.of("line", line, "rule", rule, "message", message);
-        }
-    }
+    public record Place(int line, String rule, String message) { }
 
-    /** A kind of place that a pattern finds; what it finds is quoted in the message. */
-    private record Rule(String name, Pattern pattern, String message) {
-        Rule(String name, String pattern, String message) {
-            this(name, Pattern.compile(pattern), message);
+    /** A kind of place, a row of {@code unfinished.json}: what its pattern finds is quoted before the message. */
+    private record Rule(String id, Pattern pattern, String message) {
+        Optional<Place> place(int number, String line) {
+            // Inline code quotes commands, and a command's "…" or [x] is no gap in the text.
+            Matcher found = pattern.matcher(CODE.matcher(line).replaceAll(code -> " ".repeat(code.group().length())));
+            return !found.find() ? Optional.empty() : Optional.of(new Place(number, id,
+                    "\"" + Text.safe(line.substring(found.start(), found.end()).strip(), 100) + "\" " + message));
         }
     }
 
     private static final Pattern CODE = Pattern.compile("`[^`]*`");
-    private static final Rule KNOWS = new Rule(OLDER, "(?m)^<!-- journal: ([\\w.-]+), (\\d{1,15}) bytes -->\\h*$",
-            "it is older than the newest events in the journal: postmortem writes them in");
-    // Of a line the first that finds something is told: whoever mends it looks at all of it.
-    private static final List<Rule> RULES = List.of(
-            new Rule("action", "(?i)^\\s*[-*+] \\[[ x]\\](?!(?=.*\\bowner:\\s*(?!-\\s*due:)[^\\s\\[|])"
-                    + ".*\\bdue:\\s*\\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\\d|3[01])\\b) .*",
-                    "lacks an owner or a date: write \"- Owner: name - Due: YYYY-MM-DD\""),
-            new Rule("unknown", "^\\s*[-*+] [^:\\[]{2,60}: \\[?unknown\\b(?=:|\\]|\\s*$)",
-                    "is not known yet: find it out as it says there, or write why nobody can"),
-            new Rule("placeholder", "(?<![\\\\!\\]])\\[(?![ xX]\\]|\\^|unknown\\b)[^\\]\\[]*[^\\]\\[\\s][^\\]\\[]*\\]"
-                    + "(?![(\\[:])|\\{\\{[^}]*}}|\\b(YYYY-MM-DD|HH:MM|TBD|TODO|FIXME)\\b|P\\[1-4\\]",
-                    "is a placeholder: fill it in, or delete it"),
-            new Rule("to-confirm", "(?i)to (be confirmed|confirm)",
-                    "is still there: confirm it and delete these words, or correct it"));
 
-    /** The incident that it was written from, where its journal is in the same folder, or beside another incident. */
+    /** The incident that it was written from, where that is kept beside another. */
     public Optional<Incident> incident(Incident other) {
-        Matcher knows = KNOWS.pattern.matcher(read("--check"));
+        Matcher knows = KNOWS.matcher(read("--check"));
         Path named = other.folder().toAbsolutePath().resolveSibling(knows.find() ? knows.group(1) : "-");
-        return Stream.of(markdown.toAbsolutePath().getParent(), named).map(Incident::at)
-                .filter(one -> Files.exists(one.journal().file())).findFirst();
+        return Optional.of(Incident.at(named)).filter(one -> Files.exists(one.journal().file()));
     }
 
     /** What is unfinished in it, and that it does not know what the incident's journal has by now. */
-    public List<Place> unfinished(Optional<Incident> incident) {
+    public List<Place> unfinished(Templates templates, Optional<Incident> incident) {
         String text = read("--check");
-        List<Place> places = new ArrayList<>(unfinished(text));
-        Matcher knows = KNOWS.pattern.matcher(text);
+        List<Place> places = unfinished(templates, text);
+        Matcher knows = KNOWS.matcher(text);
         long journal = incident.map(one -> one.journal().file().toFile().length()).orElse(0L);
         if (knows.find() && Long.parseLong(knows.group(2)) < journal) {
-            places.add(new Place((int) text.substring(0, knows.end()).lines().count(), OLDER, KNOWS.message));
+            places.add(new Place((int) text.substring(0, knows.end()).lines().count(), OLDER,
+                    "it is older than the newest events in the journal: postmortem writes them in"));
         }
         return places;
     }
 
-    /** The unfinished places of a Markdown text, in the order of their lines; code is left alone. */
-    public static List<Place> unfinished(String document) {
+    /** The unfinished places of a Markdown text, in the order of their lines, one a line; code is left alone. */
+    public static List<Place> unfinished(Templates templates, String document) {
+        Collection<Rule> rules = templates.table("unfinished.json", Rule.class).values();
         List<Place> places = new ArrayList<>();
         boolean fenced = false;
         int number = 0;
         for (String line : document.lines().toList()) {
-            number++;
+            int at = ++number;
             fenced ^= line.stripLeading().startsWith("```");
-            boolean comment = line.strip().matches("<!--.*-->");
-            // Inline code quotes commands, and a command's "…" or [x] is no gap in the text.
-            String prose = CODE.matcher(line).replaceAll(code -> " ".repeat(code.group().length()));
-            String text = fenced || comment ? "" : prose;
-            for (Rule rule : RULES) {
-                Matcher found = rule.pattern.matcher(text);
-                if (found.find()) {
-                    String quoted = "\"" + Text.safe(line.substring(found.start(), found.end()).strip(), 100) + "\" ";
-                    places.add(new Place(number, rule.name, quoted + rule.message));
-                    break;
-                }
+            if (!fenced && !line.strip().matches("<!--.*-->")) {
+                rules.stream().flatMap(rule -> rule.place(at, line).stream()).findFirst().ifPresent(places::add);
             }
         }
-        return List.copyOf(places);
+        return places;
     }
 
     // ---- its page

@@ -29,7 +29,6 @@ final class Evidence {
     private static final int MOST_ODD = 12;
     private static final int MOST_NOTES = 1_000;
     private static final List<String> TELLING = List.of("lead", "vendorAt", "logged", "firstFailure", "drill");
-    private static final JsonNode NO_DATA = Json.object();
     private static final int POINTS = 240;
 
     /** Failed calls by HTTP status as one source counted them, from one time to another where it names them. */
@@ -53,9 +52,9 @@ final class Evidence {
 
         /** {@code 401: 2,871, 503: 12}: the most frequent first. */
         String statuses() {
-            Comparator<Map.Entry<String, Long>> most = Map.Entry.comparingByValue(Comparator.reverseOrder());
-            return new TreeMap<>(failed).entrySet().stream().sorted(most)
-                    .map(one -> Text.safe(one.getKey(), 20) + String.format(Locale.ROOT, ": %,d", one.getValue()))
+            return failed.entrySet().stream().sorted(Map.Entry.<String, Long>comparingByValue().reversed()
+                    .thenComparing(Map.Entry.comparingByKey()))
+                    .map(one -> String.format(Locale.ROOT, "%s: %,d", Text.safe(one.getKey(), 20), one.getValue()))
                     .collect(Collectors.joining(", "));
         }
 
@@ -70,6 +69,12 @@ final class Evidence {
         // What the server or the way to it is to blame for is now one of these, now another.
         String kind() {
             return status.matches("[1-4]\\d\\d") ? status : "5xx";
+        }
+
+        Event symptom(String source) {
+            boolean known = status.matches("\\d{3}|no answer");
+            String words = known ? " (" + (status.length() == 3 ? "HTTP " : "") + status + ")" : "";
+            return new Event(at, source, Timeline.SYMPTOM, "failed calls begin" + words, Json.object());
         }
     }
 
@@ -100,15 +105,15 @@ final class Evidence {
         Optional<Instant> first = noticed.or(() -> facts.map(Facts::first).map(Facts.Failure::at));
         Instant last = told.ended().or(() -> facts.map(Facts::last).map(Facts.Failure::at)).or(() -> first)
                 .orElse(from.now());
-        facts.ifPresent(logs -> countLogs(logs, noticed));
+        facts.ifPresent(logs -> countLogs(logs, noticed.orElse(from.now())));
         first.ifPresent(at -> from.settings().ifPresent(settings -> measure(settings, at, last)));
         if (facts.isEmpty()) {
             countTriaged();
         }
         symptoms.stream().filter(sign -> noticed.isEmpty() || sign.at().isBefore(noticed.get()))
                 .min(Comparator.comparing(Event::at)).ifPresent(events::add);
-        vendor = vendor().stream().filter(one -> first.isPresent() && one.overlaps(first.get().minus(BEFORE), last))
-                .toList();
+        vendor = vendor().filter(one -> one.posted() != null && first.isPresent()
+                && one.overlaps(first.get().minus(BEFORE), last)).toList();
         vendorsWords();
     }
 
@@ -141,34 +146,30 @@ final class Evidence {
     // Of the log that triage was given, when its failures begin, and how many there are, the last time that it was
     // given: where no bundle has looked at logs since.
     private void countTriaged() {
+        String log = "the application's log, read by triage";
         events.stream().flatMap(event -> event.time("firstFailure").stream()).filter(EARLIEST::isBefore)
-                .forEach(at -> symptom(at, "the application's log, read by triage", ""));
+                .forEach(at -> symptoms.add(new Calls(at, "", 0).symptom(log)));
         events.stream().filter(event -> event.data().has("logged")).reduce((one, later) -> later).ifPresent(last -> {
             Map<Integer, Long> statuses = last.data().path("logged").properties().stream()
                     .filter(one -> one.getKey().matches("\\d{1,3}"))
                     .collect(Collectors.toMap(one -> Integer.valueOf(one.getKey()), one -> one.getValue().asLong()));
-            String source = "the application's log, read by triage at " + Timeline.clock(last.at());
-            counts.add(Count.of(source, null, null, statuses));
+            counts.add(Count.of(log + " at " + Timeline.clock(last.at()), null, null, statuses));
         });
     }
 
     // ---- when it began
 
-    private void symptom(Instant at, String source, String status) {
-        boolean known = status.matches("\\d{3}|no answer");
-        String words = known ? " (" + (status.length() == 3 ? "HTTP " : "") + status + ")" : "";
-        symptoms.add(new Event(at, source, Timeline.SYMPTOM, "failed calls begin" + words, NO_DATA));
-    }
-
     // When the failures began that led up to what was noticed: of the kind that most calls then had, for another kind's
     // is no sign of it; and with no half hour between two times of a tenth of the worst or more, for what failed now
     // and then before is not the beginning.
-    private static Optional<Calls> onset(List<Calls> every, Optional<Instant> noticed) {
-        Instant until = noticed.map(at -> at.plus(AFTER)).orElse(Instant.MAX);
-        List<Calls> before = every.stream().filter(calls -> !calls.at.isAfter(until)).toList();
-        String kind = noticed.map(at -> kind(before, at.minus(ONE_EPISODE))).orElse("");
+    private static Optional<Calls> onset(List<Calls> every, Instant noticed) {
+        List<Calls> before = every.stream().filter(calls -> !calls.at.isAfter(noticed.plus(AFTER))).toList();
+        Map<String, Double> kinds = before.stream()
+                .filter(calls -> calls.failed > 0 && !calls.at.isBefore(noticed.minus(ONE_EPISODE)))
+                .collect(Collectors.groupingBy(Calls::kind, Collectors.summingDouble(Calls::failed)));
+        String kind = kinds.entrySet().stream().max(Map.Entry.comparingByValue()).map(Map.Entry::getKey).orElse("");
         Predicate<Calls> ours = calls -> kind.isEmpty() || calls.kind().equals(kind);
-        NavigableMap<Instant, Double> curve = new TreeMap<>();
+        TreeMap<Instant, Double> curve = new TreeMap<>();
         before.forEach(calls -> curve.merge(calls.at, ours.test(calls) ? calls.failed : 0, Double::sum));
         DoubleSummaryStatistics all = curve.values().stream().mapToDouble(calls -> calls).summaryStatistics();
         double counts = Math.min(all.getMin() + (all.getMax() - all.getMin()) / 10, all.getMax());
@@ -181,13 +182,6 @@ final class Evidence {
         Instant first = began;
         return before.stream().filter(calls -> calls.at.equals(first)).filter(ours)
                 .max(Comparator.comparing(Calls::failed));
-    }
-
-    // What most calls failed with from then on; empty where none did.
-    private static String kind(List<Calls> calls, Instant from) {
-        Map<String, Double> kinds = calls.stream().filter(one -> one.failed > 0 && !one.at.isBefore(from))
-                .collect(Collectors.groupingBy(Calls::kind, Collectors.summingDouble(Calls::failed)));
-        return kinds.isEmpty() ? "" : Collections.max(kinds.entrySet(), Map.Entry.comparingByValue()).getKey();
     }
 
     // ---- a bundle's facts
@@ -229,20 +223,20 @@ final class Evidence {
     static JsonNode json(Incident incident, String name) {
         try {
             Optional<Path> file = newest(incident, name);
-            return file.isEmpty() ? NO_DATA : Json.read(Document.text(file.get()));
+            return file.isEmpty() ? Json.object() : Json.read(Document.text(file.get()));
         } catch (IOException e) {
-            return NO_DATA;
+            return Json.object();
         }
     }
 
-    private void countLogs(Facts logs, Optional<Instant> noticed) {
+    private void countLogs(Facts logs, Instant noticed) {
         if (!logs.minutes().isEmpty()) {
             counts.add(Count.of("the bundle's logs", logs.from(), logs.to(), logs.statuses()));
         }
         List<Calls> calls = logs.minutes().stream().filter(minute -> minute.at() != null)
                 .flatMap(minute -> minute.statuses().entrySet().stream().map(of -> new Calls(minute.at(),
                         Count.word(of.getKey()), Facts.failed(of.getKey()) ? of.getValue() : 0))).toList();
-        onset(calls, noticed).ifPresent(began -> symptom(began.at, "application logs", began.status));
+        onset(calls, noticed).ifPresent(began -> symptoms.add(began.symptom("application logs")));
     }
 
     // ---- Prometheus
@@ -253,28 +247,30 @@ final class Evidence {
             return;
         }
         Prometheus prometheus = new Prometheus(Http.of(settings), address, settings.probing().timeout());
-        Instant begin = noticed.minus(BEFORE);
         Instant until = ended.plus(AFTER).isBefore(from.now()) ? ended.plus(AFTER) : from.now();
-        Prometheus.Result curve = prometheus.range(from.query().replace("$window", "2m"), begin, until, POINTS);
+        Prometheus.Result curve =
+                prometheus.range(from.query().replace("$window", "2m"), noticed.minus(BEFORE), until, POINTS);
         List<Calls> calls = curve.series().stream().flatMap(series -> series.points().stream()
                 .filter(point -> Double.isFinite(point.value()))
                 .map(point -> new Calls(point.at(), status(series), point.value()))).toList();
         // Of what was high before the data begins nothing tells when it rose.
-        Optional<Calls> rose = onset(calls, Optional.of(noticed))
+        Optional<Calls> rose = onset(calls, noticed)
                 .filter(began -> calls.stream().anyMatch(earlier -> earlier.at.isBefore(began.at)));
+        rose.ifPresent(at -> symptoms.add(at.symptom("metrics")));
         // Failed calls are counted from when they began, which is often before anybody noticed.
         Instant began = rose.map(Calls::at).filter(at -> at.isBefore(noticed)).orElse(noticed);
         String window = Math.max(60, Duration.between(began, until).toSeconds()) + "s";
         Prometheus.Result failed = prometheus.instant(from.query().replace("$window", window), until);
         Stream.of(curve, failed).filter(result -> !result.ok()).map(Prometheus.Result::trouble).distinct()
                 .forEach(trouble -> missing.add("--prometheus: " + trouble));
-        Stream.of(failed).filter(Prometheus.Result::ok).forEach(any -> read.add("Prometheus"));
+        if (failed.ok()) {
+            read.add("Prometheus");
+        }
         if (!failed.series().isEmpty()) {
             counts.add(new Count("Prometheus", began, until, failed.series().stream()
                     .filter(series -> Double.isFinite(series.last()) && series.last() >= 0.5)
                     .collect(Collectors.toMap(Evidence::status, one -> Math.round(one.last()), Long::sum))));
         }
-        rose.ifPresent(at -> symptom(at.at, "metrics", at.status));
     }
 
     private static String status(Prometheus.Series series) {
@@ -283,42 +279,44 @@ final class Evidence {
 
     // ---- the vendor
 
-    private List<StatusPage.Incident> vendor() {
-        List<StatusPage.Incident> told = new ArrayList<>(facts.map(Facts::vendor).orElse(List.of()));
+    private Stream<StatusPage.Incident> vendor() {
+        Stream<StatusPage.Incident> bundled = facts.map(Facts::vendor).orElse(List.of()).stream();
+        URI page = from.settings().map(settings -> settings.target().status()).orElse(null);
         // Of a drill the real page knows nothing.
-        URI unknowing = from.notebook().drill().isEmpty() ? null : Settings.Target.KLAVIYO.status();
-        Optional<Settings> settings = from.settings().filter(some -> some.target().status() != null
-                && !some.target().status().equals(unknowing) && !events.isEmpty());
-        if (settings.isPresent()) {
-            try {
-                told.addAll(StatusPage.history(settings.get().target().status(), Http.of(settings.get()),
-                        settings.get().probing().timeout()));
-                read.add("status page");
-            } catch (IOException e) {
-                missing.add("the status page's record: " + Incident.why(e));
-            }
+        boolean unknowing = !from.notebook().drill().isEmpty() && Settings.Target.KLAVIYO.status().equals(page);
+        if (page == null || unknowing || events.isEmpty()) {
+            return bundled;
         }
-        return told.stream().filter(incident -> incident.posted() != null).toList();
+        try {
+            Settings settings = from.settings().get();
+            List<StatusPage.Incident> told =
+                    StatusPage.history(page, Http.of(settings), settings.probing().timeout());
+            read.add("status page");
+            return Stream.concat(bundled, told.stream());
+        } catch (IOException e) {
+            missing.add("the status page's record: " + Incident.why(e));
+            return bundled;
+        }
     }
 
     // What the vendor wrote stands at the vendor's time, the earliest that a record gives, once, with the vendor as its
     // source: also what watch noted.
     private void vendorsWords() {
-        Predicate<Event> vendors = event -> event.data().has("vendorAt");
-        Stream<Event> noted = events.stream().filter(vendors).map(note -> word(
+        List<Event> words = new ArrayList<>();
+        events.stream().filter(event -> event.data().has("vendorAt")).forEach(note -> words.add(word(
                 note.time("vendorAt").orElse(note.at()), note.data().path("status").asText(),
-                note.data().path("incident").asText(), note.data().path("body").asText()));
-        Stream<Event> posted = vendor.stream().flatMap(one -> one.updates().stream().filter(said -> said.at() != null)
-                .map(said -> word(said.at(), said.status(), one.name(), said.body())));
-        List<Event> words = Stream.concat(noted, posted).sorted(Comparator.comparing(Event::at)).toList();
-        events.removeIf(vendors);
+                note.data().path("incident").asText(), note.data().path("body").asText())));
+        vendor.forEach(one -> one.updates().stream().filter(said -> said.at() != null)
+                .forEach(said -> words.add(word(said.at(), said.status(), one.name(), said.body()))));
+        events.removeIf(event -> event.data().has("vendorAt"));
         Set<String> told = new HashSet<>();
-        words.stream().filter(word -> told.add(word.summary())).forEach(events::add);
+        words.stream().sorted(Comparator.comparing(Event::at)).filter(word -> told.add(word.summary()))
+                .forEach(events::add);
     }
 
     private static Event word(Instant at, String status, String incident, String body) {
         String words = "Klaviyo (" + Text.safe(status, 30) + "): " + Text.safe(incident, 120);
         String rest = body.isEmpty() ? "" : " — " + Text.safe(body, 600);
-        return new Event(at, "status page", Timeline.VENDOR, words + rest, NO_DATA);
+        return new Event(at, "status page", Timeline.VENDOR, words + rest, Json.object());
     }
 }

@@ -124,9 +124,8 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
                     + ". Give a channel's day from Slack, CSV with a header or JSON Lines (the time in a field "
                     + String.join(", ", TIME) + ", the text in " + String.join(", ", TEXT) + "), or an exported .zip");
         }
-        List<Event> wanted =
-                read.stream().filter(event -> !event.at().isBefore(first) && !event.at().isAfter(last)).toList();
-        return new Taken(read.size(), add(wanted), problems);
+        int added = add(read.stream().filter(event -> !event.at().isBefore(first) && !event.at().isAfter(last)).toList());
+        return new Taken(read.size(), added, problems);
     }
 
     /** Appends those that are not there yet; says how many. */
@@ -286,12 +285,13 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
             Incident.at(base).create();
             half = Files.createTempDirectory(base, ".import");
             List<String> names = unpack(zip, half);
-            if (Incident.at(half).journal().read().events().isEmpty()) {
+            List<Event> brought = Incident.at(half).journal().read().events();
+            if (brought.isEmpty()) {
                 throw new IOException("it holds no journal");
             }
             Path folder = base.resolve(names.get(0));
             if (Files.exists(folder, LinkOption.NOFOLLOW_LINKS)) {
-                return merge(half, folder);
+                return of(Incident.at(folder), Optional.empty()).joined(half, brought);
             }
             Files.move(half, folder);
             return new Carried(folder, names.size(), List.of());
@@ -303,28 +303,25 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
     }
 
     // What both have stays as it is here. Journals only grow: two that begin otherwise are of two incidents.
-    private static Carried merge(Path half, Path folder) throws IOException {
-        Notebook here = of(Incident.at(folder), Optional.empty());
-        List<Event> theirs = Incident.at(half).journal().read().events();
-        if (here.events.isEmpty() || !same(here.events.get(0)).equals(same(theirs.get(0)))) {
-            throw new IOException(folder + " is there already, and is another incident");
+    private Carried joined(Path half, List<Event> brought) throws IOException {
+        if (events.isEmpty() || !same(events.get(0)).equals(same(brought.get(0)))) {
+            throw new IOException(incident + " is there already, and is another incident");
         }
-        List<String> notes = new ArrayList<>(List.of(Text.count(here.add(theirs), "event") + " added to the journal"));
+        String added = Text.count(add(brought), "event") + " added to the journal";
+        // Both may hold what a person wrote.
+        Path theirs = half.resolve(Document.NAME);
+        if (Files.exists(theirs)) {
+            Files.move(theirs, half.resolve("imported-" + Document.NAME));
+        }
         int files = 0;
         for (File file : half.toFile().listFiles()) {
-            Path place = folder.resolve(file.getName());
-            // Both may hold what a person wrote.
-            if (place.endsWith(Document.NAME) && Files.exists(place) && Files.mismatch(file.toPath(), place) >= 0) {
-                place = folder.resolve("imported-" + Document.NAME);
-                notes.add(Document.NAME + " of the archive is another: it is " + place + ", the one here stays");
-                Files.deleteIfExists(place);
-            }
+            Path place = incident.folder().resolve(file.getName());
             if (!Files.exists(place, LinkOption.NOFOLLOW_LINKS)) {
                 Files.move(file.toPath(), place);
                 files++;
             }
         }
-        return new Carried(folder, files, notes);
+        return new Carried(incident.folder(), files, List.of(added));
     }
 
     /** Writes its files into a folder; returns for each the name of the one that it was in, which is the same. */

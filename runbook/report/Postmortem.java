@@ -16,6 +16,7 @@ import runbook.Message.Wording;
 import runbook.Message.Wording.Moment;
 import runbook.Settings.Templates;
 import runbook.Text.Json;
+import runbook.report.Evidence.Count;
 import runbook.report.Timeline.Row;
 
 /**
@@ -24,6 +25,7 @@ import runbook.report.Timeline.Row;
  */
 public final class Postmortem {
     private static final int MOST_LINES = 50;
+    private static final int MOST_HANDED = 10;
 
     /**
      * Where to look: the journal, in its folder; a debug bundle (else the newest in the folder); where the status page
@@ -32,6 +34,9 @@ public final class Postmortem {
      */
     public record Sources(Notebook notebook, Optional<Path> bundle, Optional<Settings> settings, String query,
             Instant now, BinaryOperator<String> command, Templates templates) { }
+
+    /** What to do, why, and by which command. */
+    public record Next(String text, String command) { }
 
     private final Sources sources;
     private final String drill;
@@ -71,7 +76,7 @@ public final class Postmortem {
                 (drill.isEmpty() ? "" : "DRILL: ") + "Incident: " + title);
     }
 
-    /** What is known, in short: null where nothing is. Times come with the record that has them. */
+    /** What is known, in short: null where nothing is. Times and counts come with the record that has them. */
     public ObjectNode json() {
         ObjectNode json = Json.object().put("drill", drill.isEmpty() ? null : drill)
                 .put("title", title).put("diagnosis", diagnosis).put("severity", severity)
@@ -83,8 +88,14 @@ public final class Postmortem {
                     .put(moment.word() + "By", by.orElse(null));
         }
         json.put("entries", timeline.all.size() + evidence.leftOut)
-                .put("failedCalls", evidence.counts.isEmpty() ? null : evidence.counts.get(0).failures());
+                .put("failedCalls", counted().map(Count::failures).orElse(null))
+                .put("failedCallsBy", counted().map(Count::source).orElse(null));
         return json.set("notes", Json.of(evidence.missing));
+    }
+
+    // The first source that has any, for one that saw none saw little.
+    private Optional<Count> counted() {
+        return evidence.counts.stream().filter(Count::any).findFirst().or(() -> evidence.counts.stream().findFirst());
     }
 
     // ---- for the next person
@@ -95,44 +106,41 @@ public final class Postmortem {
         List<Row> rows = timeline.rows();
         Optional<Instant> due = due();
         Incident incident = sources.notebook().incident();
-        values.put("last", rows.subList(Math.max(0, rows.size() - 10), rows.size()));
+        JsonNode rotation = Evidence.json(incident, "rotation\\.json");
+        boolean rotating = rotation.path("outcome").asText().matches("unfinished|stuck");
+        values.put("last", rows.subList(Math.max(0, rows.size() - MOST_HANDED), rows.size()));
         values.put("due", due);
         values.put("overdue", due.filter(sources.now()::isAfter).isPresent());
         values.put("incident", incident.toString());
         values.put("bundle", Evidence.newest(incident, "bundle-.*\\.zip").map(Path::getFileName));
-        JsonNode rotation = Evidence.json(incident, "rotation\\.json");
-        values.put("rotating", rotation.path("outcome").asText().matches("unfinished|stuck")
-                ? sources.command().apply("rotate-key", rotation.path("options").asText()) : "");
+        values.put("rotating", rotating ? command("rotate-key", rotation.path("options").asText()) : "");
         values.put("seenWell", field(timeline.seenWell()));
         values.put("next", next());
-        values.put("event", sources.command().apply("postmortem", "event 'what happened' --by NAME"));
+        values.put("event", command("postmortem", "event 'what happened' --by NAME"));
         return sources.templates().template("handover.md")
                 .fill(values, Postmortem::form, text -> Text.safe(text, 160)).stripTrailing();
     }
 
-    /** What to do next, a command and why each: what triage advised, until something helped; nothing once closed. */
-    public List<Map<String, String>> next() {
+    private String command(String script, String options) {
+        return sources.command().apply(script, options);
+    }
+
+    /** What to do next: what triage advised, until something helped; nothing once it is closed. */
+    public List<Next> next() {
         if (timeline.moment(Moment.CLOSED).isPresent()) {
             return List.of();
         } else if (timeline.moment(Moment.RESTORED).isPresent()) {
-            return List.of(step("postmortem", "", "writes it; its --check says what is left"));
+            return List.of(new Next("writes it; its --check says what is left", command("postmortem", "")));
         }
         boolean helped = timeline.moment(Moment.MITIGATED).isPresent() || timeline.seenWell().isPresent();
         JsonNode triage = helped ? Json.object() : Evidence.json(sources.notebook().incident(), "triage-.*\\.json");
-        List<Map<String, String>> advised = each(triage.path("actions"))
-                .filter(action -> action.path("command").isTextual()).limit(3).map(action -> Map.of("text",
-                        action.path("text").asText(), "command", Text.safe(action.path("command").asText(), 400)))
+        List<Next> advised = each(triage.path("actions")).filter(action -> action.path("command").isTextual()).limit(3)
+                .map(action -> new Next(action.path("text").asText(), Text.safe(action.path("command").asText(), 400)))
                 .toList();
-        if (!advised.isEmpty()) {
-            return advised;
-        }
-        Map<String, String> tell = step("triage", "--announce both", "what to tell people: nobody was told on record");
-        return Stream.of(step("watch", "", "whether it works again"), tell)
-                .limit(timeline.moment(Moment.TOLD).isPresent() ? 1 : 2).toList();
-    }
-
-    private Map<String, String> step(String script, String options, String text) {
-        return Map.of("command", sources.command().apply(script, options), "text", text);
+        Next watch = new Next("whether it works again", command("watch", ""));
+        Next tell = new Next("what to tell people: nobody was told on record", command("triage", "--announce both"));
+        List<Next> usual = timeline.moment(Moment.TOLD).isPresent() ? List.of(watch) : List.of(watch, tell);
+        return advised.isEmpty() ? usual : advised;
     }
 
     /** When the next message is due, as the last one said; the first is due with what failed first. */
@@ -166,9 +174,9 @@ public final class Postmortem {
         Map<String, Object> values = new LinkedHashMap<>();
         List.of(OF_LINES.split(" ")).forEach(name -> values.put(name, ""));
         values.put("drill", drill);
-        values.put("tell", sources.command().apply("postmortem", "event \"what happened\" --at 10:12"));
-        values.put("bundling", sources.command().apply("debug-bundle", "--log FILE"));
-        values.put("again", sources.command().apply("postmortem", ""));
+        values.put("tell", command("postmortem", "event \"what happened\" --at 10:12"));
+        values.put("bundling", command("debug-bundle", "--log FILE"));
+        values.put("again", command("postmortem", ""));
         values.put("severity", severity);
         values.put("lead", Incident.lead(evidence.events));
         values.put("now", sources.now());
@@ -183,7 +191,13 @@ public final class Postmortem {
         values.put("journal", (folder + ", " + evidence.journalled).replaceAll("[^\\w., -]", "_"));
         values.put("vendorRecords", evidence.vendor.stream()
                 .filter(incident -> incident.url() != null && incident.url().startsWith("https://")).toList());
+        values.replaceAll((name, value) -> value instanceof Optional<?> perhaps ? field(perhaps) : value);
         return values;
+    }
+
+    // A section of an Optional does not know the fields of what it holds.
+    private static Object field(Optional<?> perhaps) {
+        return perhaps.isPresent() ? perhaps.get() : "";
     }
 
     private void course(Map<String, Object> values) {
@@ -191,16 +205,12 @@ public final class Postmortem {
         values.put("rows", rows);
         values.put("leftOut", rows.size() < Timeline.MOST_ROWS ? "" : timeline.all.size() + evidence.leftOut);
         for (Moment moment : Moment.values()) {
-            values.put(moment.word(), field(timeline.moment(moment)));
+            values.put(moment.word(), timeline.moment(moment));
         }
         values.put("duration", timeline.between(Moment.BEGAN, Moment.RESTORED));
         int relapses = timeline.relapses.size();
         values.put("relapses", relapses == 0 ? "" : relapses);
-        values.put("lastRelapse", timeline.relapses.subList(Math.max(0, relapses - 1), relapses));
-    }
-
-    private static Object field(Optional<?> perhaps) {
-        return perhaps.isPresent() ? perhaps.get() : "";
+        values.put("lastRelapse", timeline.relapses.stream().skip(Math.max(0, relapses - 1)).findFirst());
     }
 
     private void cause(Map<String, Object> values) {
@@ -227,15 +237,15 @@ public final class Postmortem {
         List<Map<String, Object>> measures = new ArrayList<>();
         List<String> hints = new ArrayList<>();
         for (Wording.Measure measure : wording.lessons().measures()) {
+            Optional<Row> start = timeline.moment(measure.from());
+            Optional<Row> end = timeline.moment(measure.to());
             Optional<Duration> took = timeline.between(measure.from(), measure.to());
-            Optional<String> unknown = measure.kind().map(kind -> sources.command().apply("postmortem",
-                    "event \"…\" --kind " + kind + " --at 10:12"));
-            measures.add(Map.of("name", measure.name(), "took", took, "unknown", unknown,
-                    "definition", measure.definition(), "start", field(timeline.moment(measure.from())),
-                    "end", field(timeline.moment(measure.to()))));
+            Optional<String> unknown = measure.kind().map(kind ->
+                    command("postmortem", "event \"…\" --kind " + kind + " --at 10:12"));
+            measures.add(Map.of("name", measure.name(), "definition", measure.definition(), "took", took,
+                    "unknown", unknown, "start", field(start), "end", field(end)));
             // What was noticed by its first sign took no time that anybody could be praised for.
-            boolean moved = !timeline.moment(measure.from()).equals(timeline.moment(measure.to()));
-            took.filter(any -> moved).flatMap(time -> hint(measure, time)).ifPresent(hints::add);
+            took.filter(any -> !start.equals(end)).flatMap(time -> hint(measure, time)).ifPresent(hints::add);
         }
         values.put("measures", measures);
         values.put("hints", hints);
@@ -252,22 +262,20 @@ public final class Postmortem {
     // ---- impact: numbers where they can be had, never a guess
 
     private void impact(Map<String, Object> values) {
+        LongSummaryStatistics failed = evidence.counts.stream().mapToLong(Count::failures).summaryStatistics();
+        boolean logged = evidence.counts.stream().limit(1).anyMatch(Count::any);
         values.put("impact", wording.words().impact());
         values.put("counts", evidence.counts);
-        Optional<Long> failures = evidence.counts.stream().limit(1).filter(Evidence.Count::any)
-                .map(Evidence.Count::failures).findFirst();
-        values.put("failedCalls", failures);
-        values.put("apart", failures.filter(told -> evidence.counts.stream().mapToLong(Evidence.Count::failures)
-                .anyMatch(other -> Math.max(told, other) > 2 * Math.min(told, other))).isPresent());
+        values.put("failedCalls", counted().filter(Count::any).map(Count::failures));
+        values.put("apart", failed.getCount() > 0 && failed.getMax() > 2 * failed.getMin());
         // Whom failed calls were about is told with the failed calls that it was counted from.
-        values.put("customers", field(evidence.facts.map(Facts::customers)
-                .filter(some -> some.count() > 0 && failures.isPresent())));
+        values.put("customers", evidence.facts.map(Facts::customers).filter(some -> some.count() > 0 && logged));
         // Each instance has a queue of its own: what one drained is no comfort for what another still holds.
         List<Queue> queues = evidence.facts.map(Facts::queue).orElse(List.of());
         double left = queues.stream().mapToDouble(queue -> queue.left().orElse(0.0)).sum();
         values.put("queued", queues.isEmpty() ? "" : queues.stream().mapToDouble(Queue::peak).sum());
         values.put("queueLeft", left > 0 ? left : "");
-        values.put("queueEach", queues.size() > 1 ? queues.subList(0, Math.min(MOST_LINES, queues.size())) : List.of());
+        values.put("queueEach", queues.stream().limit(queues.size() > 1 ? MOST_LINES : 0).toList());
     }
 
     // Which calls failed is known by a bundle's logs alone; without them all kinds of calls are told apart.
@@ -276,13 +284,11 @@ public final class Postmortem {
         values.put("replay", wording.lessons().replay());
         values.put("failing", evidence.facts.map(Facts::endpoints).orElse(List.of()).stream()
                 .filter(rate -> rate.failed() > 0).sorted(Comparator.comparing(Rate::failed).reversed())
-                .limit(MOST_LINES).map(rate -> failing(rate, kinds)).toList());
+                .limit(MOST_LINES).map(rate -> Map.of("call", rate.endpoint(), "failed", rate.failed(), "rule",
+                        kinds.stream().filter(kind -> kind.calls().matcher(rate.endpoint()).find()).findFirst()
+                                .map(Wording.Repeat::rule))).toList());
         values.put("kinds", kinds);
-        values.put("repeatable", !kinds.isEmpty() && (evidence.counts.isEmpty() || evidence.counts.get(0).any()));
-    }
-
-    private static Map<String, Object> failing(Rate rate, List<Wording.Repeat> kinds) {
-        return Map.of("call", rate.endpoint(), "failed", rate.failed(), "rule", kinds.stream()
-                .filter(kind -> kind.calls().matcher(rate.endpoint()).find()).findFirst().map(Wording.Repeat::rule));
+        values.put("repeatable", !kinds.isEmpty()
+                && (evidence.counts.isEmpty() || evidence.counts.stream().anyMatch(Count::any)));
     }
 }
