@@ -17,7 +17,9 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Settings.Problem;
+import runbook.Settings.Templates;
 import runbook.Text.Moment;
+import runbook.report.*;
 
 /** The script as people run it. Its status page is a port that refuses, so that nothing leaves the machine. */
 class PostmortemTest extends PostmortemJournals {
@@ -37,6 +39,15 @@ class PostmortemTest extends PostmortemJournals {
             Files.copy(recorded("revoked-key").journal().file(), session.incident.journal().file());
             session.play(lines);
         }
+    }
+
+    // ---- what --check finds
+
+    @ParameterizedTest(name = "{1}")
+    @Cases("postmortem-cases.txt: unfinished")
+    void findsAPlaceAndLeavesCodeAlone(String rule, String line) {
+        assertEquals(rule == null ? "" : "4 " + rule, Document.unfinished(Templates.builtIn(), "```\n[name] TODO\n```\n" + line)
+                .stream().map(place -> place.line() + " " + place.rule()).collect(Collectors.joining(", ")));
     }
 
     // ---- times as people say them
