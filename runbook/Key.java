@@ -1,6 +1,5 @@
 package runbook;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.*;
 import java.nio.charset.*;
 import java.nio.file.*;
@@ -14,20 +13,23 @@ import runbook.Settings.Problem;
 import runbook.Text.Json;
 
 /**
- * A Klaviyo private key as somebody gave it, which may not be one, or the access token of an OAuth app. Its value
- * leaves this class only through {@link #reveal()} and {@link #authorization()}; everything that prints it shows its
- * kind, length and fingerprint. What the application sends is the value as it is stored: a key that works only {@link
- * #cleaned()} is not fine.
+ * A Klaviyo private key as somebody gave it, which may not be one, or the access token of an OAuth app, which expires
+ * and is refreshed, and is nothing to rotate. Its value leaves this class only through {@link #reveal()}, for a child's
+ * standard input, and {@link #authorization()}; everything that prints it shows its kind, length and fingerprint. What
+ * the application sends is the value as it is stored: a key that works only {@link #cleaned()} is not fine.
  */
-public final class Key {
+public record Key(String reveal, boolean token) {
     // The forms known to TruffleHog's Klaviyo detector: older keys, and newer ones with the public site id inside.
     private static final Pattern OLDER = Pattern.compile("pk_[0-9a-f]{34}");
     private static final Pattern NEWER = Pattern.compile("pk_([A-Za-z0-9]{6})_[0-9a-f]{34}");
+    private static final Pattern LIKELY = Pattern.compile(NEWER + "|" + OLDER + "|pk_[A-Za-z0-9_]+");
     private static final Pattern PUBLIC = Pattern.compile("[A-Za-z0-9]{6}");
     private static final Pattern BEARER = Pattern.compile("(?is)\\W*(?:authorization:\\s*)?bearer\\s+(?!\\W*pk_)(.*)");
     // Looser than those: what looks like a key must never be shown, whatever its case and the typing error in it.
     private static final Pattern MASKED = Pattern.compile("(?i)pk_[a-z0-9_]{8,}");
     private static final Pattern ARGUMENT = Pattern.compile("(?i)(?<![a-z0-9])pk_[a-z0-9_]{24,}");
+    private static final Pattern ASSIGNMENT = Pattern.compile("(?m)^[ \\t]*(?:export[ \\t]+)?([A-Za-z_]\\w*)[ \\t]*="
+            + "[ \\t]*(\"[^\"\\r\\n]*\"|'[^'\\r\\n]*'|[^\\s\"'#=][^\\r\\n]*?)[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$");
     private static final int LONGEST = 4_096;
     private static final int LONGEST_FILE = 1 << 20;
     private static final int SHORTEST_TOKEN = 16;
@@ -35,10 +37,10 @@ public final class Key {
     /** Tokens have no form by which they could be recognised: those that were given are remembered, to be masked. */
     private static final Set<String> TOKENS = ConcurrentHashMap.newKeySet();
 
-    /** How it is seen that something is wrong with a key, and what. */
+    /** How it is seen, case aside, that something is wrong with a key, and what. */
     private static final String[][] FAULTS = {{"\\s*", "it is empty"},
-        {".*[\\r\\n].*", "it contains a line break: store it without one (echo -n)"},
-        {"(\\s.*|.*\\s)", "it has white space around it"},
+        {"(?=.*\\S).*[\\r\\n].*", "it contains a line break: store it without one (echo -n)"},
+        {"\\s.*\\S.*|.*\\S.*\\s", "it has white space around it"},
         {"\\s*[\"'`].*|.*[\"'`]\\s*", "it has quotes around it: they were stored as part of it"},
         {"\\W*bearer\\s.*", "it starts with 'Bearer': Klaviyo's scheme for private keys is Klaviyo-API-Key, and the"
             + " variable holds the key alone"},
@@ -46,98 +48,75 @@ public final class Key {
         {"\\W*(export\\s+)?[a-z_][a-z0-9_]*=.*pk_.*", "it is a whole assignment: keep only the part after the ="},
         {PUBLIC.pattern(), "it is a public key (site id, 6 characters): private keys start with pk_"},
         {".*\\S\\s+\\S.*", "it has white space inside"},
-        {".*[^\\x21-\\x7e\\s].*", "it has characters that no header can carry"}};
+        {".*[^\\x21-\\x7e\\s].*", "it has characters that no header can carry"},
+        {"pk_([a-z0-9]{6}_)?[0-9a-f]{34}", "it has capital letters where keys have none"},
+        {"(?-i)[!-~&&[^\"'`=:]]*(" + OLDER + "|" + NEWER + ")[!-~&&[^\"'`=:]]*",
+            "it has characters before or after it that are not part of the key"}};
 
-    private final String raw;
-    private final boolean token;
-
-    private Key(String raw, boolean token) {
-        this.raw = raw;
-        this.token = token || BEARER.matcher(raw).matches();
-        if (this.token && cleanToken(raw).length() >= SHORTEST_TOKEN) {
-            TOKENS.add(cleanToken(raw));
+    /** As given, not judged. What begins with {@code Bearer} and is no private key is an access token. */
+    public Key {
+        token = token || BEARER.matcher(reveal).matches();
+        if (token && bare(reveal).length() >= SHORTEST_TOKEN) {
+            TOKENS.add(bare(reveal));
         }
     }
 
-    /** A key as given, not judged. What begins with {@code Bearer} and is no private key is an access token. */
+    /** A private key as given. */
     public static Key of(String raw) {
         return new Key(raw, false);
     }
 
-    /** An access token as given, not judged. */
+    /** An access token as given. */
     public static Key token(String raw) {
         return new Key(raw, !raw.contains("pk_"));
     }
 
     // ---- what it is
 
-    /** Whether it is the access token of an OAuth app, which expires and is refreshed, and is nothing to rotate. */
-    public boolean token() {
-        return token;
-    }
-
     /** What is wrong with its form, each in words that complete "the key is unfit: …"; empty when it can be sent. */
     public List<String> faults() {
-        if (known()) {
-            return List.of();
-        }
-        String judged = token ? BEARER.matcher(raw).replaceFirst("$1") : raw;
-        List<String> faults = new ArrayList<>();
-        for (String[] fault : FAULTS) {
-            if (judged.matches("(?is)" + fault[0]) && !(judged.isBlank() && faults.size() == 1)) {
-                faults.add(fault[1]);
-            }
-        }
-        if (faults.isEmpty() && !token && (!cleaned().equals(this) || OLDER.matcher(raw).find())) {
-            faults.add("it has characters before or after it that are not part of the key");
-        } else if (faults.isEmpty() && !token && of(raw.toLowerCase(Locale.ROOT)).known()) {
-            faults.add("it has capital letters where keys have none");
-        }
-        return faults;
+        String judged = token ? BEARER.matcher(reveal).replaceFirst("$1") : reveal;
+        return known() ? List.of() : Stream.of(FAULTS).filter(fault -> judged.matches("(?is)" + fault[0]))
+                .map(fault -> fault[1]).toList();
     }
 
     /** The key without what is commonly pasted around it (quotes, white space, scheme), to be tried all the same. */
     public Key cleaned() {
+        Matcher inside = LIKELY.matcher(reveal);
         if (token || known()) {
-            return token ? new Key(cleanToken(raw), true) : this;
+            return token ? new Key(bare(reveal), true) : this;
         }
-        for (Pattern form : List.of(NEWER, OLDER, Pattern.compile("pk_[A-Za-z0-9_]+"))) {
-            Matcher inside = form.matcher(raw);
-            if (inside.find()) {
-                return of(inside.group());
-            }
-        }
-        return of(raw.replaceAll("[^\\x21-\\x7e]", ""));
+        return of(inside.find() ? inside.group() : reveal.replaceAll("[^\\x21-\\x7e]", ""));
     }
 
-    private static String cleanToken(String raw) {
-        return BEARER.matcher(raw).replaceFirst("$1").replaceAll("[^\\x21-\\x7e]|^\\W*[\"'`]|[\"'`;,]\\W*$", "");
+    private static String bare(String token) {
+        return BEARER.matcher(token).replaceFirst("$1").replaceAll("[^\\x21-\\x7e]|^\\W*[\"'`]|[\"'`;,]\\W*$", "");
     }
 
     /** Whether it has one of the two published forms. A key that does not may still work: forms have changed before. */
     public boolean known() {
-        return OLDER.matcher(raw).matches() || NEWER.matcher(raw).matches();
+        return OLDER.matcher(reveal).matches() || NEWER.matcher(reveal).matches();
     }
 
     /** {@code older form}, {@code newer form}, {@code public key}, {@code access token} or {@code unknown form}. */
     public String kind() {
         if (known()) {
-            return OLDER.matcher(raw).matches() ? "older form" : "newer form";
+            return site().isEmpty() ? "older form" : "newer form";
         }
-        String other = PUBLIC.matcher(raw).matches() ? "public key" : "unknown form";
+        String other = PUBLIC.matcher(reveal).matches() ? "public key" : "unknown form";
         return token ? "access token" : other;
     }
 
     /** The account id inside a key of the newer form: the public site id. */
     public Optional<String> site() {
-        Matcher form = NEWER.matcher(raw);
+        Matcher form = NEWER.matcher(reveal);
         return form.matches() ? Optional.of(form.group(1)) : Optional.empty();
     }
 
     /** The first 8 hex digits of the SHA-256 of its bytes: enough to tell keys apart, useless to guess one. */
     public String fingerprint() {
         try {
-            byte[] digest = MessageDigest.getInstance("SHA-256").digest(raw.getBytes(StandardCharsets.UTF_8));
+            byte[] digest = MessageDigest.getInstance("SHA-256").digest(reveal.getBytes(StandardCharsets.UTF_8));
             return HexFormat.of().formatHex(digest, 0, 4);
         } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException("every Java platform has SHA-256", e);
@@ -146,17 +125,12 @@ public final class Key {
 
     /** Kind, length and fingerprint: {@code newer form, 44 characters, sha256 3f9a2c1b}. */
     public String describe() {
-        return kind() + ", " + Text.count(raw.length(), "character") + ", sha256 " + fingerprint();
-    }
-
-    /** The value itself, for a child's standard input; never for anything that a person or a file sees. */
-    public String reveal() {
-        return raw;
+        return kind() + ", " + Text.count(reveal.length(), "character") + ", sha256 " + fingerprint();
     }
 
     /** The {@code Authorization} header of a request: the cleaned value in the scheme that belongs to its kind. */
     public String authorization() {
-        return (token ? "Bearer " : "Klaviyo-API-Key ") + cleaned().raw;
+        return (token ? "Bearer " : "Klaviyo-API-Key ") + cleaned().reveal;
     }
 
     /** The text with everything that looks like a private key masked, and every access token that was given. */
@@ -167,16 +141,6 @@ public final class Key {
             masked = masked.replace(token, "[token masked]");
         }
         return masked;
-    }
-
-    @Override
-    public boolean equals(Object other) {
-        return other instanceof Key key && token == key.token && raw.equals(key.raw);
-    }
-
-    @Override
-    public int hashCode() {
-        return raw.hashCode();
     }
 
     @Override
@@ -213,18 +177,16 @@ public final class Key {
                                      String... variables) {
         if (file != null && command != null) {
             throw new Problem(option + "-file and " + option + "-command exclude each other: give one");
-        } else if (file != null) {
-            return Optional.of(fromFile(host, option + "-file", file));
-        } else if (command != null) {
-            return Optional.of(fromCommand(host, option + "-command", command));
+        } else if (file != null || command != null) {
+            return Optional.of(file != null ? fromFile(host, option + "-file", file)
+                    : fromCommand(host, option + "-command", command));
         }
-        for (String variable : variables) {
-            Optional<String> value = host.env(variable);
-            if (value.isPresent()) {
-                return value.map(text -> named(variable, text));
-            }
-        }
-        return Optional.empty();
+        return Stream.of(variables).filter(name -> host.env(name).isPresent()).findFirst()
+                .map(name -> named(name, host.env(name).get()));
+    }
+
+    private static Key named(String variable, String value) {
+        return variable.endsWith("TOKEN") ? token(value) : of(value);
     }
 
     private static Key fromFile(Screen.Host host, String option, String file) {
@@ -232,43 +194,27 @@ public final class Key {
         boolean inside = hash > 0 && !Files.exists(host.path(file));
         Path path = host.path(inside ? file.substring(0, hash) : file);
         try (InputStream input = file.equals("-") ? host.in() : Files.newInputStream(path)) {
-            byte[] bytes = input.readNBytes(LONGEST_FILE);
-            Map<String, String> assigned = assignments(new String(bytes, StandardCharsets.UTF_8));
-            String shown = Text.safe(path.toString(), 80);
+            String text = new String(input.readNBytes(LONGEST_FILE), StandardCharsets.UTF_8);
+            // What a dotenv file sets, the last assignment of each; nothing for a file that is none.
+            Map<String, String> assigned = new LinkedHashMap<>();
+            ASSIGNMENT.matcher(text).results().forEach(line ->
+                    assigned.put(line.group(1), line.group(2).replaceAll("^([\"'])(.*)\\1$", "$2")));
             String variable = file.substring(hash + 1);
             if (!inside && assigned.isEmpty()) {
-                return of(text(option, bytes));
+                return whole(option, text);
             } else if (inside && !assigned.getOrDefault(variable, "").isBlank()) {
                 return named(variable, assigned.get(variable));
             }
+            String shown = Text.safe(path.toString(), 80);
+            // The variables that somebody may mean.
+            String likely = assigned.keySet().stream().filter(name -> assigned.get(name).contains("pk_"))
+                    .map(name -> Text.safe(name, 40)).collect(Collectors.joining(", "));
             throw new Problem(option + ": " + shown + (inside ? " sets no " + Text.safe(variable, 60)
-                    : " is a dotenv file: write " + option + " '" + shown + "#VARIABLE'") + names(assigned));
+                    : " is a dotenv file: write " + option + " '" + shown + "#VARIABLE'")
+                    + (likely.isEmpty() ? "" : " (a key is in " + likely + ")"));
         } catch (IOException e) {
             throw new Problem(option + " cannot be read: " + Incident.why(e));
         }
-    }
-
-    private static Key named(String variable, String value) {
-        return variable.endsWith("TOKEN") ? token(value) : of(value);
-    }
-
-    // The variables that somebody may mean: those whose value looks like a key.
-    private static String names(Map<String, String> assigned) {
-        String names = assigned.keySet().stream().filter(name -> assigned.get(name).contains("pk_"))
-                .map(name -> Text.safe(name, 40)).collect(Collectors.joining(", "));
-        return names.isEmpty() ? "" : " (a key is in " + names + ")";
-    }
-
-    /** What a dotenv file sets, the last assignment of each; empty for a file that is none. */
-    private static Map<String, String> assignments(String text) {
-        Map<String, String> assigned = new LinkedHashMap<>();
-        Matcher line = Pattern.compile("(?m)^[ \\t]*(?:export[ \\t]+)?([A-Za-z_]\\w*)[ \\t]*=[ \\t]*"
-                + "(\"[^\"\\r\\n]*\"|'[^'\\r\\n]*'|[^\\s\"'#=][^\\r\\n]*?)[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$")
-                .matcher(text);
-        while (line.find()) {
-            assigned.put(line.group(1), line.group(2).replaceAll("^([\"'])(.*)\\1$", "$2"));
-        }
-        return assigned;
     }
 
     private static Key fromCommand(Screen.Host host, String option, String command) {
@@ -280,80 +226,66 @@ public final class Key {
             if (!output.ok()) {
                 throw new Problem(option + " ended with exit code " + output.exit() + ": run it by hand to see why");
             }
-            return of(text(option, output.out().getBytes(StandardCharsets.UTF_8)));
+            return whole(option, output.out());
         } catch (Tool.Failure e) {
             throw new Problem(option + ": " + e.getMessage());
         }
     }
 
-    private static String text(String option, byte[] bytes) {
-        if (bytes.length > LONGEST) {
+    private static Key whole(String option, String text) {
+        if (text.length() > LONGEST) {
             throw new Problem(option + " gave more than " + LONGEST + " bytes: that is no key");
-        }
-        String text = new String(bytes, StandardCharsets.UTF_8).replaceFirst("\\r?\\n$", "");
-        if (text.isBlank()) {
+        } else if (text.isBlank()) {
             throw new Problem(option + " gave nothing: it has to hold the private key");
         }
-        return text;
+        return of(text.replaceFirst("\\r?\\n$", ""));
     }
 
     /**
      * What was seen when all was well with a key, in {@code klaviyo-runbook/last-good.json} of the user's state folder
-     * ({@code XDG_STATE_HOME}, else {@code ~/.local/state}; 0600 in 0700): the key's fingerprint, its account's id and
-     * name, the scopes that were seen to work, and when that was first and last. Nothing in it is secret.
+     * ({@code XDG_STATE_HOME}, else {@code ~/.local/state}; 0600 in 0700), a row a key, the newest first: the key's
+     * fingerprint is its id; its account's id and name, the scopes that were seen to work, and when that was first and
+     * last. Nothing in it is secret.
      */
-    public record LastGood(String sha256, String account, String organisation, Set<String> scopes, Instant since,
-                           Instant at) {
+    public record LastGood(String id, String account, String organisation, List<String> scopes, Instant since,
+            Instant at) {
         private static final int MOST = 50;
         private static final String FILE = "last-good.json";
 
-        // Nothing where there is no such file, or none that can be read.
-        private static List<LastGood> read(Screen.Host host) {
-            List<LastGood> all = new ArrayList<>();
+        // Nothing where there is no such file, or none that can be read: it is written anew when all is well again.
+        private static Map<String, LastGood> read(Screen.Host host) {
             try {
                 Path file = folder(host).resolve(FILE);
-                boolean fit = Files.isRegularFile(file) && Files.size(file) < 1 << 20;
-                for (JsonNode one : fit ? Json.read(Files.readAllBytes(file)).path("keys") : Json.object()) {
-                    Set<String> scopes = new TreeSet<>();
-                    one.path("scopes").forEach(scope -> scopes.add(Text.safe(scope.asText(), 60)));
-                    all.add(new LastGood(Text.safe(one.path("sha256").asText(), 8),
-                            Text.safe(one.path("account").asText(), 20), Text.safe(one.path("name").asText(), 60),
-                            scopes, Instant.parse(one.path("since").asText()), Instant.parse(one.path("at").asText())));
-                }
-            } catch (IOException | DateTimeException e) {
-                // Somebody's editor was there: it is written anew the next time that all is well.
+                boolean fit = Files.isRegularFile(file) && Files.size(file) < LONGEST_FILE;
+                return fit ? Json.table(FILE, Files.readString(file), true, LastGood.class) : Map.of();
+            } catch (IOException | Problem e) {
+                return Map.of();
             }
-            return all;
         }
 
         /** What is remembered of a key. */
         public static Optional<LastGood> of(Screen.Host host, Key key) {
-            return of(read(host), key);
-        }
-
-        private static Optional<LastGood> of(List<LastGood> known, Key key) {
-            String fingerprint = key.cleaned().fingerprint();
-            return known.stream().filter(one -> one.sha256.equals(fingerprint)).findFirst();
+            return Optional.ofNullable(read(host).get(key.cleaned().fingerprint()));
         }
 
         /** When another key of the account took this one's place: worked after it did; empty when none has. */
         public Optional<Instant> replacedAt(Screen.Host host) {
-            return read(host).stream().takeWhile(newer -> !newer.equals(this))
+            return read(host).values().stream().takeWhile(newer -> !newer.id.equals(id))
                     .filter(newer -> newer.account.equals(account)).map(LastGood::since).min(Instant::compareTo);
         }
 
         /** Remembers that all is well now, with this key. */
         public static void remember(Screen.Host host, String account, String organisation, Set<String> scopes, Key key,
                                     Instant now) throws IOException {
-            List<LastGood> known = read(host);
-            Instant since = of(known, key).map(LastGood::since).orElse(now);
-            LastGood good = new LastGood(key.cleaned().fingerprint(), account, organisation, scopes, since, now);
-            Stream<LastGood> others = known.stream().filter(one -> !one.sha256.equals(good.sha256));
-            List<Map<String, Object>> keys = Stream.concat(Stream.of(good), others).limit(MOST).map(one ->
-                    Map.<String, Object>of("sha256", one.sha256, "account", one.account, "name", one.organisation,
-                            "scopes", new TreeSet<>(one.scopes), "since", one.since, "at", one.at)).toList();
-            String json = Json.pretty(Json.of(Map.of("schema", 2, "keys", keys)));
-            Incident.at(folder(host)).write(FILE, (json + "\n").getBytes(StandardCharsets.UTF_8));
+            Map<String, LastGood> known = new LinkedHashMap<>(read(host));
+            String id = key.cleaned().fingerprint();
+            Instant since = Optional.ofNullable(known.remove(id)).map(LastGood::since).orElse(now);
+            LastGood good = new LastGood(id, account, organisation, List.copyOf(scopes), since, now);
+            Map<String, Object> rows = new LinkedHashMap<>();
+            Stream.concat(Stream.of(good), known.values().stream()).limit(MOST).forEach(one -> rows.put(one.id,
+                    Map.of("account", one.account, "organisation", one.organisation, "scopes",
+                            new TreeSet<>(one.scopes), "since", one.since, "at", one.at)));
+            Incident.at(folder(host)).write(FILE, (Json.pretty(Json.of(rows)) + "\n").getBytes(StandardCharsets.UTF_8));
         }
 
         /** This toolkit's folder in the user's state folder. */

@@ -192,8 +192,8 @@ public final class Text {
         /**
          * Reads a table: an object whose fields are rows' ids. A row becomes a record, its fields the record's
          * components by name; a component {@code id} gets the row's id. Components are texts, numbers, booleans, enums
-         * (by name, whatever the case, {@code -} for {@code _}), {@link Duration}, {@link Pattern}, trees ({@link
-         * JsonNode}), Mustache templates ({@link Template}), records, and lists and maps (by name) of those. An {@link
+         * (by name, whatever the case, {@code -} for {@code _}), {@link Duration}, {@link Pattern}, {@link
+         * Instant}, trees ({@link JsonNode}), Mustache templates ({@link Template}), records, and lists and maps (by name) of those. An {@link
          * Optional} may be missing; a missing list or map is empty; anything else has to be there. A record's
          * constructor refuses what makes no sense with an {@link IllegalArgumentException}, whose message says what to
          * write. What a team wrote is checked at once; of ours a row is read when it is asked for, which takes less
@@ -326,12 +326,14 @@ public final class Text {
                     return Durations.parse(text);
                 } else if (type == Pattern.class) {
                     return Pattern.compile(text);
+                } else if (type == Instant.class) {
+                    return Instant.parse(text);
                 } else if (type == Template.class) {
                     Template template = new Template(origin + field, text);
                     return team ? template.parsed() : template;
                 }
                 return type.isEnum() ? constant(text, type) : text;
-            } catch (IllegalArgumentException e) {
+            } catch (IllegalArgumentException | DateTimeException e) {
                 check(false, field, (type == Pattern.class ? "is no pattern: " : "") + safe(e.getMessage(), 200));
                 return null;
             }
