@@ -192,7 +192,7 @@ public final class Http {
      * {host} the server, {said} the message, made safe.
      */
     public enum Kind {
-        TOO_LARGE("TooLarge|Header size too big", "more than 1 MiB of body, or headers without end"),
+        TOO_LARGE("too large|Header size too big", "more than 1 MiB of body, or headers without end"),
         MALFORMED("ProtocolException|chunk", "no answer that is valid HTTP: {said}"),
         DNS("UnresolvedAddress|UnknownHost", "DNS: no address for {who}"),
         // The client's time to connect spans the TLS handshake; the network's check tells them apart.
@@ -200,7 +200,7 @@ public final class Http {
         TLS_EXPIRED("CertificateExpired|CertificateNotYetValid",
                 "TLS: the certificate has expired or is not valid yet"),
         TLS_WRONG_NAME("No subject alternative|No name matching", "TLS: the certificate is for another host name"),
-        TLS_UNTRUSTED("Untrusted", "TLS: the certificate comes from an unknown authority, \"{said}\". Does something"
+        TLS_UNTRUSTED("CertPathBuilder", "TLS: the certificate comes from an unknown authority, \"{said}\". Does something"
                 + " here inspect TLS? Then give Java a trust store that has that authority:"
                 + " export JDK_JAVA_OPTIONS=-Djavax.net.ssl.trustStore=FILE"),
         TLS("javax\\.net\\.ssl\\.", "TLS handshake failed: {said}"),
@@ -348,7 +348,7 @@ public final class Http {
         // What is thrown here ends the connection.
         private synchronized void take(Optional<byte[]> part) {
             if (bytes.size() + part.map(more -> more.length).orElse(0) > LARGEST_BODY) {
-                throw new UncheckedIOException(new TooLarge());
+                throw new UncheckedIOException(new IOException("too large"));
             }
             part.ifPresent(bytes::writeBytes);
         }
@@ -383,12 +383,11 @@ public final class Http {
         }
 
         Fault fault(Throwable thrown) {
-            List<Throwable> causes = Stream.iterate(thrown, Objects::nonNull, Throwable::getCause).limit(20).toList();
-            String seen = causes.stream().map(Throwable::toString).collect(Collectors.joining(" "));
+            String seen = Stream.iterate(thrown, Objects::nonNull, Throwable::getCause).limit(20)
+                    .map(Throwable::toString).collect(Collectors.joining(" "));
             String begun = status == 0 ? "" : "begun ";
             Kind kind = Kind.of((seen.contains("java.net.ConnectException") ? "connect " : begun) + seen);
-            String said = causes.stream().filter(Untrusted.class::isInstance).findFirst().orElse(thrown).getMessage();
-            return fault(kind, Text.safe(String.valueOf(said), 100));
+            return fault(kind, Text.safe(String.valueOf(thrown.getMessage()), 100));
         }
 
         Fault fault(Kind kind, String said) {
@@ -400,10 +399,6 @@ public final class Http {
                     .replace("{size}", "" + body().length).replace("{time}", time).replace("{said}", said);
             return new Fault(proxy.isPresent() && kind.unreached() ? Kind.PROXY : kind, words, millis());
         }
-    }
-
-    private static final class TooLarge extends IOException {
-        private static final long serialVersionUID = 1;
     }
 
     // ---- the JDK's clients
@@ -452,15 +447,6 @@ public final class Http {
         }
     }
 
-    /** The message of an exception that says who signed a certificate which is not trusted. */
-    private static final class Untrusted extends CertificateException {
-        private static final long serialVersionUID = 1;
-
-        Untrusted(String issuer, Throwable cause) {
-            super(issuer, cause);
-        }
-    }
-
     /** The JDK's own judge, which compares the host's name by itself afterwards: here its refusals say more. */
     private record Judge(X509TrustManager jdk) implements X509TrustManager {
         @Override
@@ -471,7 +457,7 @@ public final class Http {
                 // One that is expired and unknown fails for being unknown: what somebody has to mend is its date.
                 chain[0].checkValidity();
                 String issuer = chain[chain.length - 1].getIssuerX500Principal().getName();
-                throw e.toString().contains("CertPathBuilder") ? new Untrusted(Text.safe(issuer, 100), e) : e;
+                throw e.toString().contains("CertPathBuilder") ? new CertificateException(issuer, e) : e;
             }
         }
 

@@ -71,39 +71,35 @@ public final class Klaviyo {
      */
     public record Endpoint(String name, String path, String query, String scope, int burst, int steady) {
         /** {@code GET /api/accounts}: tells whose key it is. */
-        public static final Endpoint ACCOUNTS = new Endpoint("accounts", "/api/accounts",
-                "fields%5Baccount%5D=contact_information.organization_name,test_account,timezone", "accounts:read", 1,
-                15);
+        public static final Endpoint ACCOUNTS = of("accounts",
+                "fields%5Baccount%5D=contact_information.organization_name,test_account,timezone", 1, 15);
 
         /** {@code GET /api/webhooks}. */
-        public static final Endpoint WEBHOOKS = new Endpoint("webhooks", "/api/webhooks", "", "webhooks:read", 1, 15);
+        public static final Endpoint WEBHOOKS = of("webhooks", "", 1, 15);
 
-        /**
-         * What can be probed by name. Limits as published in the OpenAPI specification of 2026-07-15
-         * (x-klaviyo-ratelimit).
-         */
+        /** What can be probed by name. Limits as in the OpenAPI specification of 2026-07-15 (x-klaviyo-ratelimit). */
         public static final List<Endpoint> KNOWN = List.of(
-                new Endpoint("profiles", "/api/profiles", "page%5Bsize%5D=1&fields%5Bprofile%5D=created",
-                        "profiles:read", 75, 750),
-                new Endpoint("lists", "/api/lists", "page%5Bsize%5D=1&fields%5Blist%5D=created", "lists:read", 75, 750),
-                new Endpoint("metrics", "/api/metrics", "fields%5Bmetric%5D=created", "metrics:read", 10, 150),
-                new Endpoint("events", "/api/events", "page%5Bsize%5D=1&fields%5Bevent%5D=datetime",
-                        "events:read", 350, 3500),
-                WEBHOOKS);
+                of("profiles", "page%5Bsize%5D=1&fields%5Bprofile%5D=created", 75, 750),
+                of("lists", "page%5Bsize%5D=1&fields%5Blist%5D=created", 75, 750),
+                of("metrics", "fields%5Bmetric%5D=created", 10, 150),
+                of("events", "page%5Bsize%5D=1&fields%5Bevent%5D=datetime", 350, 3500), WEBHOOKS);
+
+        private static Endpoint of(String name, String query, int burst, int steady) {
+            return new Endpoint(name, "/api/" + name, query, name + ":read", burst, steady);
+        }
 
         /** The known endpoint of that name, accounts among them. */
         public static Optional<Endpoint> named(String name) {
-            return ACCOUNTS.name.equals(name) ? Optional.of(ACCOUNTS)
-                    : KNOWN.stream().filter(endpoint -> endpoint.name.equals(name)).findFirst();
+            return Stream.concat(Stream.of(ACCOUNTS), KNOWN.stream()).filter(one -> one.name.equals(name)).findFirst();
         }
 
-        /** The endpoint that somebody wrote: a known name, or a path; a {@link Settings.Problem} says what there is. */
+        /** The endpoint that somebody wrote: a known name, or a path; a {@link Problem} says what there is. */
         public static Endpoint given(String name) {
             if (name.matches("/api/[A-Za-z0-9/_-]+")) {
                 // Its limits are not known here: as few requests as for the smallest tier.
                 return new Endpoint(name.substring("/api/".length()), name, "", "", 1, 15);
             }
-            return named(name).orElseThrow(() -> new Settings.Problem("--endpoint " + Text.safe(name, 40)
+            return named(name).orElseThrow(() -> new Problem("--endpoint " + Text.safe(name, 40)
                     + " is neither a known endpoint nor a path such as /api/segments"
                     + Text.Nearest.hint(name, KNOWN.stream().map(Endpoint::name).toList())));
         }
@@ -129,37 +125,36 @@ public final class Klaviyo {
             List<Account> all;
             try {
                 String text = Files.readString(list).replaceFirst("^\ufeff", "").strip();
-                ObjectMapper csv = CsvMapper.builder().enable(CsvParser.Feature.EMPTY_STRING_AS_NULL,
-                        CsvParser.Feature.TRIM_SPACES).build();
-                ObjectReader reader = text.startsWith("[") ? new ObjectMapper().reader()
-                        : csv.reader(CsvSchema.emptySchema().withHeader().withComments());
-                all = reader.forType(Account.class).without(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
-                        .<Account>readValues(text).readAll();
+                ObjectReader json = new ObjectMapper().reader();
+                ObjectReader csv = CsvMapper.builder().enable(CsvParser.Feature.EMPTY_STRING_AS_NULL,
+                        CsvParser.Feature.TRIM_SPACES).build()
+                        .reader(CsvSchema.emptySchema().withHeader().withComments());
+                all = (text.startsWith("[") ? json : csv).forType(Account.class)
+                        .without(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES).<Account>readValues(text).readAll();
             } catch (IOException e) {
                 throw new Problem("--accounts " + Text.safe(list.toString(), 100) + " cannot be read as CSV or JSON: "
                         + Text.safe(Incident.why(e), 120));
             }
-            refuseUnless(!all.isEmpty(), "no account in it");
+            String wrong = all.isEmpty() ? "no account in it" : "";
             Set<String> names = new HashSet<>();
-            for (Account one : all) {
-                String entry = "entry " + (all.indexOf(one) + 1);
+            for (int i = 0; i < all.size() && wrong.isEmpty(); i++) {
+                Account one = all.get(i);
                 long places = Stream.of(one.env, one.file, one.command).filter(Objects::nonNull).count();
-                boolean whole = one.name != null && places == 1;
-                refuseUnless(whole, entry + " needs a name, and one of env, file and command");
-                refuseUnless(names.add(one.name), entry + ": " + Text.safe(one.name, 60) + " is there twice");
+                if (one.name == null || places != 1) {
+                    wrong = "entry " + (i + 1) + " needs a name, and one of env, file and command";
+                } else if (!names.add(one.name)) {
+                    wrong = "entry " + (i + 1) + ": " + Text.safe(one.name, 60) + " is there twice";
+                }
+            }
+            if (!wrong.isEmpty()) {
+                throw new Problem("--accounts: " + wrong);
             }
             return all;
         }
 
-        private static void refuseUnless(boolean right, String message) {
-            if (!right) {
-                throw new Problem("--accounts: " + message);
-            }
-        }
-
         /** Its key; a {@link Problem} where there is none. */
         public Optional<Key> key(Screen.Host host) {
-            return env == null ? Key.read(host, "--accounts, " + name + ", key", file, command, "")
+            return env == null ? Key.read(host, "--accounts, " + name + ", key", file, command)
                     : Optional.of(host.env(env).map(Key::of).orElseThrow(() -> new Problem(env + " is not set")));
         }
     }
