@@ -192,12 +192,12 @@ public final class Text {
         /**
          * Reads a table: an object whose fields are rows' ids. A row becomes a record, its fields the record's
          * components by name; a component {@code id} gets the row's id. Components are texts, numbers, booleans, enums
-         * (by name, whatever the case, {@code -} for {@code _}), {@link Duration}, {@link Pattern}, {@link
-         * Instant}, trees ({@link JsonNode}), Mustache templates ({@link Template}), records, and lists and maps (by name) of those. An {@link
-         * Optional} may be missing; a missing list or map is empty; anything else has to be there. A record's
-         * constructor refuses what makes no sense with an {@link IllegalArgumentException}, whose message says what to
-         * write. What a team wrote is checked at once; of ours a row is read when it is asked for, which takes less
-         * time. A {@link Problem} is one line that names file ({@code origin}), id and field.
+         * (by name, whatever the case, {@code -} for {@code _}), {@link Duration}, {@link Pattern}, {@link Instant},
+         * trees ({@link JsonNode}), Mustache templates ({@link Template}), records, and lists and maps (by name) of
+         * those. An {@link Optional} may be missing; a missing list or map is empty; anything else has to be there. A
+         * record's constructor refuses what makes no sense with an {@link IllegalArgumentException}, whose message says
+         * what to write. What a team wrote is checked at once; of ours a row is read when it is asked for, which takes
+         * less time. A {@link Problem} is one line that names file ({@code origin}), id and field.
          */
         public static <T extends Record> Map<String, T> table(String origin, String text, boolean team, Class<T> type) {
             Set<Map.Entry<String, T>> rows = new LinkedHashSet<>();
