@@ -8,6 +8,7 @@ import java.time.*;
 import java.util.*;
 import java.util.function.*;
 import java.util.regex.*;
+import java.util.stream.*;
 import runbook.Http.Answer;
 import runbook.Incident.Event;
 import runbook.Settings.Problem;
@@ -26,7 +27,8 @@ import runbook.Text.Nearest;
 public record Message(Templates templates, State state, Optional<Instant> next, Map<String, Object> values) {
     private static final int LONGEST_VALUE = 400;
     /** What an external text cannot name, whatever a team writes into its template. */
-    private static final Set<String> INTERNAL = Set.of("severity", "impact", "rootCause", "currentAction", "lead");
+    private static final Set<String> INTERNAL = Set.of("severity", "impact", "rootCause", "action", "doing",
+            "done", "lead");
 
     /**
      * What somebody knows better, each null where nobody does: the drill's scenario; who leads, with or without {@code
@@ -70,56 +72,37 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
         Instant due = known.next == null ? due(journal, at) : known.next;
         Optional<Instant> next = Optional.of(due).filter(any -> state != State.RESOLVED);
         String named = known.lead == null ? "" : known.lead.strip().replaceFirst("^@+", "");
+        List<Event> mitigating = journal.stream().filter(Event::mitigating).toList();
         boolean working = known.working && state != State.RESOLVED;
-        String component = component(words, severity, working);
+        boolean unnoticed = words.component.filter("Operational"::equals).isPresent();
+        boolean outage = severity.equals("P1") && !unnoticed && !working;
 
         Map<String, Object> values = new LinkedHashMap<>();
-        for (State each : State.values()) {
-            values.put(each.word(), each == state);
-        }
+        Stream.of(State.values()).forEach(each -> values.put(each.word(), each == state && !working));
         values.put("working", working);
-        values.put("outage", component.equals("Major Outage"));
-        values.put("delayed", !working && !component.equals("Major Outage"));
-        values.put("unnoticed", words.unnoticed());
+        values.put("outage", outage);
+        values.put("delayed", !outage && !working && state != State.RESOLVED);
+        values.put("unnoticed", unnoticed);
         // Nobody outside is promised what nobody said to be so.
-        values.put("queueing", journal.stream().filter(Event::mitigating)
+        values.put("queueing", mitigating.stream()
                 .anyMatch(event -> event.summary().matches("(?is).*\\b(fallback|queu).*")));
         values.put("suspected", state == State.INVESTIGATING && !words.rootCause.startsWith("Not yet known"));
         values.put("severity", severity.isEmpty() ? "P?" : severity);
         values.put("status", state.name());
         values.put("impact", words.impact);
         values.put("rootCause", words.rootCause);
-        values.put("currentAction", action(words, state, journal, known));
+        values.put("action", words.action);
+        values.put("doing", Objects.toString(known.action, ""));
+        values.put("done", mitigating.stream().reduce((first, later) -> later)
+                .map(event -> Text.minute(event.at()) + ": " + event.summary()).orElse(""));
         values.put("lead", named.isEmpty() ? Incident.lead(journal) : named);
         values.put("customers", words.customers.orElse(""));
-        values.put("component", component);
+        values.put("component", words.component.orElse(""));
         values.put("drill", known.drill.orElse(""));
         values.put("next", next.map(Text::minute).orElse(""));
         values.put("updated", Text.minute(at));
         values.replaceAll((name, value) -> value instanceof String text ? Text.safe(text, LONGEST_VALUE) : value);
         return new Message(templates, state, next, values);
-    }
-
-    /** Status pages' terms: an outage is no degradation, and what only begins to work again is not operational. */
-    private static String component(Words words, String severity, boolean working) {
-        if (working) {
-            return "Monitoring";
-        }
-        boolean outage = severity.equals("P1") && !words.unnoticed();
-        return outage ? "Major Outage" : words.component.orElse("Degraded Performance");
-    }
-
-    private static String action(Words words, State state, List<Event> journal, Known known) {
-        if (known.action != null) {
-            return known.action;
-        } else if (known.working) {
-            return "It works; watching until it has held";
-        } else if (state != State.MITIGATING) {
-            return "To do: " + words.action;
-        }
-        return journal.stream().filter(Event::mitigating).reduce((first, last) -> last)
-                .map(done -> "Done at " + Text.minute(done.at()) + ": " + done.summary())
-                .orElse("Under way: " + words.action);
     }
 
     /**
@@ -162,11 +145,7 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
      * notice, unless the template has it; and, where it is not P1, the status page's term for how bad that is.
      */
     public record Words(String impact, String rootCause, String action, Optional<String> customers,
-            Optional<String> component) {
-        private boolean unnoticed() {
-            return component.filter("Operational"::equals).isPresent();
-        }
-    }
+            Optional<String> component) { }
 
     /**
      * All that {@code templates/diagnoses.json} says of one diagnosis: its title, why it is thought to be so and how
