@@ -81,7 +81,7 @@ import runbook.Text.Json;
                   "  jbang triage --app-url https://shop.example/health --log app.log"})
 class Triage implements Callable<Integer> {
     private static final int MOST_FINDINGS = 4;
-    private static final int MOST_COMMANDS = 3;
+    private static final int MOST_STEPS = 4;
     private static final int ACCOUNTS_AT_ONCE = 20;
 
     public static void main(String... args) {
@@ -207,39 +207,39 @@ class Triage implements Callable<Integer> {
             journal = incident.isEmpty() ? List.of() : incident.get().journal().read().events();
             return true;
         } catch (IOException e) {
-            warn("the incident folder was not read, and nothing is written. The diagnosis below holds", e);
+            notWritten(e);
             return false;
         }
     }
 
     private Verdict record(Verdict found) {
-        Verdict verdict = paged.map(found::since).orElse(found);
+        Verdict verdict = found.in(journal, paged);
         boolean joins = incident.filter(one -> Files.isDirectory(one.folder())).isPresent();
+        incident = incident.filter(any -> joins || verdict.severity().isPresent());
         try {
+            if (writable && (joins || verdict.severity().isPresent())) {
+                write(verdict);
+            }
             if (verdict.healthy()) {
                 remember(verdict.findings());
             }
-            if (!writable || !joins && verdict.severity().isEmpty()) {
-                incident = incident.filter(any -> joins);
-                return verdict;
-            }
-            verdict = verdict.in(journal);
-            shared.incidents().beside().ifPresent(other -> warn("another incident is open, and not joined (an older "
-                    + "one, or the name was mistyped): --incident " + other + " joins it"));
-            write(verdict, incident.orElseGet(() -> shared.incidents().opened(found.findings().at())));
         } catch (IOException e) {
-            warn("not all is on record, where --incident names another folder it may be. The diagnosis below holds", e);
+            notWritten(e);
         }
         return verdict;
     }
 
-    private void write(Verdict verdict, Incident folder) throws IOException {
+    private void write(Verdict verdict) throws IOException {
+        shared.incidents().beside().ifPresent(other -> warn("another incident is open, and not joined (an older "
+                + "one, or the name was mistyped): --incident " + other + " joins it"));
+        Instant at = verdict.findings().at();
+        Incident folder = incident.orElseGet(() -> shared.incidents().opened(at));
         opened = !Files.exists(folder.journal().file());
         for (Event event : verdict.events(opened, paged, Optional.ofNullable(lead))) {
             folder.append(event);
         }
         incident = Optional.of(folder);
-        String stamp = verdict.findings().at().truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[:-]", "");
+        String stamp = at.truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[:-]", "");
         folder.write("triage-" + stamp + ".json", Json.pretty(json(verdict)).getBytes(StandardCharsets.UTF_8));
         journal = folder.journal().read().events();
     }
@@ -252,12 +252,13 @@ class Triage implements Callable<Integer> {
         }
     }
 
-    private void warn(String message) {
-        shared.host().err().println("warning: " + message);
+    private void notWritten(IOException why) {
+        warn("the incident folder was not written (" + Text.safe(Incident.why(why), 200)
+                + "): name another with --incident. The diagnosis below holds.");
     }
 
-    private void warn(String message, IOException why) {
-        warn(message + ": " + Text.safe(Incident.why(why), 200));
+    private void warn(String message) {
+        shared.host().err().println("warning: " + message);
     }
 
     private JsonNode json(Verdict verdict) {
@@ -309,9 +310,9 @@ class Triage implements Callable<Integer> {
         screen.indented(2, shown(verdict.reason()));
         verdict.respondBy().ifPresent(by -> {
             Duration late = Duration.between(by, Instant.now());
-            screen.indented(2, (late.isNegative() ? "Respond by " + screen.time(by) : "A response was due by "
-                    + screen.time(by) + ", " + Text.Durations.words(late) + " ago") + " ("
-                    + verdict.severity().orElseThrow().words() + ")");
+            String due = late.isNegative() ? "Respond by " + screen.time(by) : "A response was due by "
+                    + screen.time(by) + ", " + Text.Durations.words(late) + " ago";
+            screen.indented(2, due + " (" + verdict.severity().orElseThrow().words() + ")");
         });
     }
 
@@ -376,15 +377,10 @@ class Triage implements Callable<Integer> {
 
     private void showNext(List<Verdict.Action> actions) {
         launcher.notes().forEach(note -> screen.indented(2, note));
-        int shown = 0;
-        int commands = 0;
-        while (shown < actions.size() && (screen.verbose() || commands < MOST_COMMANDS && shown <= MOST_COMMANDS)) {
-            Verdict.Action next = actions.get(shown++);
-            screen.item("  " + shown + ". ", next.text());
-            if (next.command() != null) {
-                screen.command(5, next.command());
-                commands++;
-            }
+        int shown = screen.verbose() ? actions.size() : Math.min(MOST_STEPS, actions.size());
+        for (int i = 0; i < shown; i++) {
+            screen.item("  " + (i + 1) + ". ", actions.get(i).text());
+            Optional.ofNullable(actions.get(i).command()).ifPresent(command -> screen.command(5, command));
         }
         screen.line();
         incident.ifPresent(folder -> screen.line("Incident folder: " + folder
@@ -447,7 +443,7 @@ class Triage implements Callable<Integer> {
                         Map.of("audience", "internal", "state", state, "text", message.internal(),
                                 "drill", shared.drill().orElse(""))));
             } catch (IOException e) {
-                warn("posted, but not journalled", e);
+                warn("posted, but not journalled: " + Text.safe(Incident.why(e), 200));
             }
         }
     }

@@ -121,7 +121,6 @@ public final class DecisionTree {
         ├── 401, and no key was judged here → P1 key-invalid: key revoked or rotated: verify and rotate
         ├── 403 on nearly all calls → P1 scope-missing: check the key's scopes
         ├── 403 / 403 on some calls only / 403 on fewer calls than another error → P3 scope-missing: check its scopes
-        ├── 403, and the app has another key than here → P3 stale-app-key: the app holds an old key: restart it
         ├── 429 → see THE LIMIT
         ├── no 429 yet, and one caller runs away → P3 runaway-loop: stop that caller
         ├── 400 → P3 payload-invalid: payload validation error
@@ -129,7 +128,6 @@ public final class DecisionTree {
         ├── 410 on some calls only → P2 revision-retired: part of the app pins a retired revision
         ├── 410 on fewer calls than another error → P3 revision-retired: part of the app pins a retired revision
         ├── other 4xx → P3 payload-invalid: what the app sends or asks for is refused
-        ├── 5xx, though app and probes are well → P3 server-error: over, or few: watch, retry with backoff
         ├── 5xx on nearly all calls → P1 server-error: this application's calls fail: queue, retry with backoff
         └── 5xx → P2 server-error: likely intermittent: retry with backoff
         Are webhooks arriving?
@@ -284,10 +282,9 @@ public final class DecisionTree {
     }
 
     private String apiReturnsErrors() {
-        if (found.symptoms().isEmpty()) {
-            return found.settings().key().isEmpty() ? "not asked: no key" : "could not tell";
-        }
-        return found.apiFails() ? "yes" : "no";
+        String unasked = found.settings().key().isEmpty() ? "not asked: no key" : "could not tell";
+        String asked = found.apiFails() ? "yes" : "no";
+        return found.symptoms().isEmpty() ? unasked : asked;
     }
 
     private String page() {
@@ -432,15 +429,16 @@ public final class DecisionTree {
     }
 
     private Set<String> applicationErrors() {
-        Set<String> answers = Stream.of("429", "400", "410").filter(found::appSees)
-                .map(status -> status.equals("410") ? status + onCalls(status) : status).collect(Collectors.toSet());
+        Set<String> answers = Stream.of("429", "400").filter(found::appSees).collect(Collectors.toSet());
         if (found.appSees("401")) {
             answers.add(refusedApplication());
         }
+        if (found.appSees("410")) {
+            answers.add("410" + onCalls("410"));
+        }
         // A 403 tells the application nothing about who sent it: where our probes are stopped or shed, so is it.
         if (found.appSees("403") && !gets(Symptom.CDN_BLOCK) && !shedsLoad()) {
-            boolean stale = found.keyIsAccepted() && !gets(Symptom.FORBIDDEN) && found.applicationHasOtherKey();
-            answers.add(stale ? "403, and the app has another key than here" : "403" + onCalls("403"));
+            answers.add("403" + onCalls("403"));
         }
         if (found.log().loop().isPresent() && !found.appSees("429")) {
             answers.add("no 429 yet, and one caller runs away");
@@ -451,8 +449,7 @@ public final class DecisionTree {
         // Where the probes fail as well, the application's 5xx are no news; where nothing was reached, they are.
         boolean known = share(this::failing) > 0 && somethingIsReached() || found.status().admitsTrouble();
         if (found.appSees(OurSide.SERVER_ERROR) && !known) {
-            answers.add(serverErrorsAreOver() ? "5xx, though app and probes are well"
-                    : "5xx" + onCalls(OurSide.SERVER_ERROR));
+            answers.add("5xx" + onCalls(OurSide.SERVER_ERROR));
         }
         return answers;
     }
@@ -473,14 +470,7 @@ public final class DecisionTree {
     // By its log; nothing is said where that does not tell.
     private String onCalls(String status) {
         String some = found.outnumbered(status) ? " on fewer calls than another error" : " on some calls only";
-        boolean nearlyAll = found.log().nearlyAll().contains(status);
-        return nearlyAll ? " on nearly all calls" : found.onSomeCalls(status) ? some : "";
-    }
-
-    // A counter tells of minutes ago: where all that is looked at now is well, that weighs more.
-    private boolean serverErrorsAreOver() {
-        boolean well = found.app().state().equals("yes") && found.symptoms().keySet().equals(Set.of(Symptom.NONE));
-        return well && found.errors().check().state().equals("counted")
-                && found.log().byStatus().keySet().stream().noneMatch(one -> one.matches(OurSide.SERVER_ERROR));
+        String whole = found.log().nearlyAll().contains(status) ? " on nearly all calls" : "";
+        return found.onSomeCalls(status) ? some : whole;
     }
 }

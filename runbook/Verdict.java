@@ -86,14 +86,11 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         return new Verdict(findings, findings.at(), wrong.isEmpty() ? worstFirst : wrong, wording);
     }
 
-    /** The same verdict, with a time that somebody was paged at. */
-    public Verdict since(Instant paged) {
-        return new Verdict(findings, paged.isBefore(since) ? paged : since, cases, wording);
-    }
-
-    /** The same as part of an incident: the time to respond counts from when it was first this bad, or worse. */
-    public Verdict in(List<Event> incident) {
-        return severity().map(now -> since(Incident.State.of(incident).since(now.name(), since))).orElse(this);
+    /** The same as part of an incident: the time to respond counts from the page, or from when it was first this bad. */
+    public Verdict in(List<Event> incident, Optional<Instant> paged) {
+        Instant begun = paged.filter(since::isAfter).orElse(since);
+        return new Verdict(findings, severity().map(now -> Incident.State.of(incident).since(now.name(), begun))
+                .orElse(begun), cases, wording);
     }
 
     // ---- what it says
@@ -301,30 +298,19 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
     private void addKlaviyos(Map<String, Object> values, DecisionTree tree) {
         int asked = findings.symptoms().values().stream().mapToInt(Integer::intValue).sum();
         double share = tree.share(tree::failing);
-        values.put("rate", share == 0 ? "" : Math.round(share * asked) + " of " + asked + " requests ("
-                + percent(share) + ")");
+        values.put("rate", share == 0 ? "" : String.format("%d of %d requests (%d %%)", Math.round(share * asked), asked,
+                Math.round(share * 100)));
         values.put("page", findings.status().words());
         values.put("slow", findings.endpoints().stream().filter(Probe::slow).map(probe ->
                 probe.endpoint().name() + " " + probe.check().millis() + " ms").collect(Collectors.joining(", ")));
-        values.put("failing", on(symptom -> symptom != Symptom.NONE));
-        values.put("invalid", on(Symptom.INVALID::equals));
-        values.put("revisionOn", on(Symptom.REVISION::equals));
+        values.put("failing", String.join(", ", findings.showing(symptom -> symptom != Symptom.NONE)));
         values.put("network", findings.network().fault().map(Http.Fault::words).or(() ->
                 findings.all().map(Symptom::describe).findFirst()).orElse(findings.network().check().summary()));
         values.put("appWorks", tree.onlyOurAppReachesIt());
         values.put("issuer", findings.faults().filter(fault -> fault.kind() == Http.Kind.TLS_UNTRUSTED).findFirst()
                 .map(fault -> fault.words().split("\"")[1]).orElse(""));
-        values.put("blocked", percent(tree.share(Symptom.CDN_BLOCK::equals)));
         values.put("limited", findings.limits().refusal());
         values.put("low", String.join(", ", findings.limits().low()));
-    }
-
-    private String on(Predicate<Symptom> symptoms) {
-        return String.join(", ", findings.showing(symptoms));
-    }
-
-    private static String percent(double share) {
-        return Math.round(share * 100) + " %";
     }
 
     private void addTheKeys(Map<String, Object> values, List<String> forbidden) {

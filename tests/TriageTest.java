@@ -374,7 +374,6 @@ class TriageTest {
         "healthy     | \"K\" | key-other - exit 20 | quotes.*; the application works with another",
         "runaway-loop | abc | rate-limited P2 exit 12 | our calls are throttled",
         "missing-scope | abc | scope-missing P3 exit 13 | the application is refused with 403",
-        "missing-scope | NEW | stale-app-key P3 exit 13 | the application gets 403 × .*, while the key here works .*: it runs with another, sha256",
         "revoked-key | \"K\" | key-invalid P1 exit 11 | every call with this key fails: HTTP 401 .*; as it is stored it is unfit, too: .*quotes"})
     void aKeyThatIsNotTheApplicationsIsNoOutage(String scenario, String given, String verdict, String reason) {
         try (ControlledSandbox sandbox = ControlledSandbox.start(scenario)) {
@@ -396,7 +395,7 @@ class TriageTest {
     }
 
     @ParameterizedTest(name = "{0}, and {1}: {3}")
-    @CsvSource({"revoked-key, rotated, refused-elsewhere - exit 20, healthy - exit 0", "recovering, recovered, server-error P3 exit 13, healthy - exit 0"})
+    @CsvSource({"revoked-key, rotated, refused-elsewhere - exit 20, healthy - exit 0", "recovering, recovered, server-error P2 exit 12, healthy - exit 0"})
     void errorsOfBeforeItWasMendedAreNoRelapse(String scenario, String event, String unknown, String verdict) throws IOException {
         try (ControlledSandbox sandbox = ControlledSandbox.start(scenario, Duration.ZERO, 1)) {
             sandbox.enabled(sandbox.key(), true);
