@@ -42,9 +42,9 @@ public final class Bundle {
             return millis >= from.toEpochMilli() && millis <= to.toEpochMilli();
         }
 
-        /** The hour before it: what normal looked like. */
-        Window hourBefore() {
-            return new Window(from.minus(Duration.ofHours(1)), from);
+        /** An hour before it: what normal looked like. */
+        Instant hourBefore() {
+            return from.minus(Duration.ofHours(1));
         }
     }
 
@@ -221,7 +221,7 @@ public final class Bundle {
             String unpacked = Archive.words(parts.stream().mapToLong(Part::plain).sum());
             progress.accept(new Progress("bundle/read-back", State.OK, unpacked
                     + " read back: the very bytes that were found clean"));
-            if (!looked.test(summary.sample())) {
+            if (!looked.test(summary.sample)) {
                 return Optional.empty();
             }
             long bytes = Files.size(half);
@@ -229,7 +229,7 @@ public final class Bundle {
             String words =
                     Archive.words(bytes) + ", " + Text.count(parts.size(), "file") + ", " + unpacked + " unpacked";
             return Optional.of(new Made(target, bytes, parts.size(), words, Summary.missing(sinks),
-                    Summary.complete(sinks), summary.redacted(), redactor.text(summary.headline()),
+                    Summary.complete(sinks), Summary.redacted(summary.collected), redactor.text(summary.headline()),
                     summary.assumedZone()));
         }
     }
@@ -245,7 +245,7 @@ public final class Bundle {
         sinks.stream().filter(sink -> sink.state() != State.OK).forEach(Sink::close);
         CompletableFuture.delayedExecutor(time, TimeUnit.NANOSECONDS).execute(() ->
                 sinks.forEach(sink -> sink.expire(Duration.ofNanos(time))));
-        ExecutorService pool = Executors.newCachedThreadPool(Pipeline.daemons("collect"));
+        ExecutorService pool = Executors.newCachedThreadPool();
         try {
             pool.invokeAll(sinks.stream().filter(sink -> !sink.closed).toList(), time + grace, TimeUnit.NANOSECONDS);
         } finally {

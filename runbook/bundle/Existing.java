@@ -330,6 +330,9 @@ public final class Existing implements Closeable {
             for (Path file : Systems.found(source, any -> true, sink::remark)) {
                 clean(source, file, policy, limit, sink);
             }
+            for (Part part : sink.parts) {
+                part.finish();
+            }
             List<String> leftOut = sink.missing().stream().map(line -> line.replaceFirst("^: ", "")).toList();
             if (sink.parts.isEmpty()) {
                 throw new Problem("nothing to clean in " + source + leftOut.stream().map(": "::concat).findFirst()

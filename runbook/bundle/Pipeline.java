@@ -53,15 +53,7 @@ final class Pipeline implements Closeable {
         this.archive = archive;
         this.search = new Scan.Search(redactor.policy());
         this.ahead = new Semaphore(workers + 1);
-        this.pool = Executors.newFixedThreadPool(workers, daemons("redact"));
-    }
-
-    static ThreadFactory daemons(String name) {
-        return task -> {
-            Thread thread = new Thread(task, name);
-            thread.setDaemon(true);
-            return thread;
-        };
+        this.pool = new ForkJoinPool(workers);
     }
 
     @Override

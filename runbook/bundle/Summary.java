@@ -39,9 +39,11 @@ final class Summary {
     private final Head head;
     private final Verdict verdict;
     private final Optional<Event> before;
-    private final List<String> sample;
+    /** Lines that stayed, the least alike. */
+    final List<String> sample;
     private final List<Sink> sinks;
-    private final List<Part> collected;
+    /** What was collected, by path. */
+    final List<Part> collected;
     private final Facts facts;
     private final long counted;
 
@@ -135,11 +137,6 @@ final class Summary {
 
     // ---- for people
 
-    /** Lines that stayed, the least alike. */
-    List<String> sample() {
-        return sample;
-    }
-
     /** What the incident is, if there is one, and what triage says now. */
     String headline() {
         String now = verdict == null ? "no verdict, triage did not come to an end"
@@ -169,7 +166,7 @@ final class Summary {
         values.put("reason", before.isEmpty() || reason.isEmpty() ? reason : "Now: " + reason);
         values.put("from", head.window.from());
         values.put("to", head.window.to());
-        values.put("replaced", redacted().values().stream().mapToLong(Long::longValue).sum());
+        values.put("replaced", redacted(collected).values().stream().mapToLong(Long::longValue).sum());
         values.put("kept", String.join(", ", head.kept));
         values.put("noRuleFinds", Bundle.NO_RULE_FINDS);
         values.put("sample", lines(sample.stream().map(line -> line.replace('`', '\''))));
@@ -239,7 +236,7 @@ final class Summary {
                 : ", " + curve.unit()), any -> new ArrayList<>()).add(new Chart.Line(curve.name(), curve.points())));
         Chart.Mark begins = new Chart.Mark(head.window.from(), Chart.Shape.OTHER, "window", "the window begins", "");
         curves.forEach((title, lines) -> charts.add(new Chart("curve" + charts.size(), title,
-                head.window.hourBefore().from(), head.window.to(), List.of(begins), lane(lines))));
+                head.window.hourBefore(), head.window.to(), List.of(begins), lane(lines))));
         return charts.stream().map(Chart::figure).collect(Collectors.joining());
     }
 
@@ -321,12 +318,7 @@ final class Summary {
         return sinks.stream().flatMap(sink -> sink.missing().stream()).toList();
     }
 
-    /** Rule to count, of what was collected: pages that repeat it are not counted again. */
-    Map<String, Long> redacted() {
-        return redacted(collected);
-    }
-
-    /** Rule to count, of all parts together. */
+    /** Rule to count, of all parts together; pages that repeat them are not counted again. */
     static Map<String, Long> redacted(List<Part> parts) {
         Map<String, Long> totals = new TreeMap<>();
         parts.forEach(part -> part.tally.counts().forEach((rule, count) -> totals.merge(rule, count, Long::sum)));

@@ -231,10 +231,9 @@ final class Systems {
                 public FileVisitResult visitFile(Path file, BasicFileAttributes is) {
                     if (wanted.test(file) && is.isRegularFile()) {
                         files.add(file);
-                    } else if (is.isDirectory()) {
-                        note.accept(file + " left out: it is too deep");
                     } else if (wanted.test(file)) {
-                        note.accept(file + " left out: it is no regular file (a pipe or a device may never end)");
+                        note.accept(file + " left out: it is " + (is.isDirectory() ? "too deep"
+                                : "no regular file (a pipe or a device may never end)"));
                     }
                     return FileVisitResult.CONTINUE;
                 }
@@ -299,7 +298,7 @@ final class Systems {
     private void metrics(Sink sink) throws IOException {
         Prometheus prometheus = new Prometheus(http, settings.target().prometheus(), timeout);
         for (String query : queries()) {
-            Prometheus.Result during = prometheus.range(query, window.hourBefore().from(), window.to(), POINTS);
+            Prometheus.Result during = prometheus.range(query, window.hourBefore(), window.to(), POINTS);
             if (during.ok()) {
                 metric(query, during, prometheus.instant(query, window.to()), sink);
             } else {
