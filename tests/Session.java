@@ -1,13 +1,18 @@
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.*;
+import java.nio.charset.*;
 import java.nio.file.*;
+import java.nio.file.attribute.*;
 import java.time.*;
 import java.util.*;
+import java.util.concurrent.*;
 import java.util.regex.*;
 import java.util.stream.*;
+import java.util.zip.*;
 import org.junit.jupiter.params.provider.Arguments;
 import runbook.*;
 import runbook.Incident.Event;
@@ -15,14 +20,17 @@ import runbook.Text.Json;
 import runbook.sandbox.*;
 
 /**
- * Plays a case of {@code postmortem-runs.txt} or {@code watch-runs.txt}, where its lines are explained: what people do
- * with the scripts, and see, in a new folder.
+ * Plays a case of {@code postmortem-runs.txt}, {@code watch-runs.txt} or {@code bundle-cases.txt}, where its lines are
+ * explained: what people do with the scripts, and see, in a new folder.
  */
 final class Session implements AutoCloseable {
+    /** What a test's server says, by path. */
+    static final Map<String, String> ANSWERS = new ConcurrentHashMap<>();
+
     final Path work = Tree.temporary("session");
     final Incident incident = Incident.at(work.resolve("klaviyo-incidents/20261120T030405Z"));
     final Map<String, String> environment = new HashMap<>();
-    private final Map<String, String> names = new LinkedHashMap<>();
+    final Map<String, String> names = new LinkedHashMap<>();
     private Path in = work;
     private String typed;
     private ControlledSandbox sandbox;
@@ -71,13 +79,17 @@ final class Session implements AutoCloseable {
 
     private boolean does(String[] words, String rest) throws IOException {
         switch (words[0]) {
+            case "if" -> assumeTrue(Run.command("sh", "-c", rest).cwd(work).run().exit() == 0, rest);
             case "sh" -> assertEquals(0, Run.command("sh", "-c", rest).cwd(work).run().exit(), rest);
+            case "tool" -> tool(work.resolve("bin"), words[1], words[2]);
+            case "answer" -> ANSWERS.put(words[1], words[2]);
             case "file" -> Tree.write(work.resolve(words[1]), unescaped(words[2]));
             case "filled" -> Tree.write(work.resolve(rest), PostmortemJournals.filledIn(Tree.read(work.resolve(rest))));
             case "env" -> environment.put(words[1], words.length > 2 ? words[2] : null);
             case "in" -> in = Files.createDirectories(work.resolve(rest)).normalize();
             case "type" -> typed = unescaped(rest);
             case "run" -> ended(words[1], run(Tool.split("case", words[2]), true).run());
+            case "process" -> ended(words[1], underNoUmask(Tool.split("case", words[2])).run());
             case "start" -> running = run(Tool.split("case", rest), false).start();
             case "kill" -> running.kill();
             case "interrupt" -> running.interrupt();
@@ -87,6 +99,20 @@ final class Session implements AutoCloseable {
             }
         }
         return true;
+    }
+
+    /** A program of this name on a PATH of its own. */
+    static void tool(Path folder, String name, String body) throws IOException {
+        Path file = Tree.write(folder.resolve(name), "#!/bin/sh\n" + body + "\n");
+        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwxr-xr-x"));
+    }
+
+    private Run underNoUmask(List<String> words) {
+        Run run = Run.command("sh", "-c", "umask 000; exec \"$@\"", "sh").cwd(in)
+                .args(Run.process(words.get(0)).words().toArray(String[]::new))
+                .args(words.subList(1, words.size()).toArray(String[]::new));
+        environment.forEach(run::env);
+        return run;
     }
 
     private Run run(List<String> words, boolean here) {
@@ -137,14 +163,32 @@ final class Session implements AutoCloseable {
             case "silent" -> assertFalse(screen.contains(rest), line + "\n--- in\n" + last);
             case "sees" -> running.awaitUntil(line, () -> Pattern.compile(rest).matcher(shown()).find());
             case "unseen" -> assertFalse(shown().contains(rest), line);
-            case "holds" -> PostmortemJournals.assertSays(Tree.read(work.resolve(words[1])), words[2]);
-            case "lacks" -> assertFalse(Tree.read(work.resolve(words[1])).contains(words[2]), line);
+            case "holds" -> PostmortemJournals.assertSays(text(words), words[2]);
+            case "lacks" -> assertFalse(text(words).contains(words[2]), line);
             case "json" -> assertEquals(words[2], Json.read(last.out()).at(words[1]).asText(), line);
             case "journal" -> assertEquals(rest, kinds(incident.journal().read().events()));
             case "posts" -> assertEquals(Integer.parseInt(rest), sandbox.posts().size());
             case "asked" -> assertEquals(Integer.parseInt(words[1]), sandbox.requests().getOrDefault(words[2], 0), line);
             default -> assertEquals("", line);
         }
+    }
+
+    // Of an archive that of all files whose paths begin so: ZIP:BEGIN.
+    private String text(String[] words) throws IOException {
+        String[] place = words[1].split(":", 2);
+        return place.length == 1 ? Tree.read(work.resolve(place[0])) : unpacked(work.resolve(place[0])).entrySet().stream()
+                .filter(file -> file.getKey().startsWith(place[1])).map(Map.Entry::getValue).collect(Collectors.joining());
+    }
+
+    /** The files of an archive. */
+    static Map<String, String> unpacked(Path archive) throws IOException {
+        Map<String, String> files = new LinkedHashMap<>();
+        try (ZipFile zip = new ZipFile(archive.toFile())) {
+            for (ZipEntry entry : zip.stream().toList()) {
+                files.put(entry.getName(), new String(zip.getInputStream(entry).readAllBytes(), StandardCharsets.UTF_8));
+            }
+        }
+        return files;
     }
 
     private String shown() {
