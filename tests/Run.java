@@ -36,7 +36,7 @@ final class Run {
     private String input = "";
     private boolean openInput;
     private int columns;
-    private Duration timeout = Duration.ofSeconds(60);
+    private Duration timeout = Duration.ofMinutes(3);
 
     private Run(List<String> command) {
         this.command.addAll(command);
@@ -148,7 +148,7 @@ final class Run {
         return this;
     }
 
-    /** How long it may take, 60 s unless set, before it is killed and the test fails. */
+    /** How long it may take before it is killed and the test fails, 3 min unless set: a machine may be busy. */
     Run timeout(Duration timeout) {
         this.timeout = timeout;
         return this;

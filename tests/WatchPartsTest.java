@@ -255,38 +255,21 @@ class WatchPartsTest {
         return new Event(BEGAN.plusSeconds(second), step, name, name, Json.of(data));
     }
 
-    private static Event watched(int second, State state) {
-        String name = state == State.RECOVERED || state == State.DEGRADED ? state.word() : "note";
-        return event(second, "watch", name, Map.of("kind", state.word()));
-    }
-
-    private static Past past(Event... events) {
-        return Past.of(List.of(events), Instant.now().toEpochMilli());
-    }
-
     @Test
-    void theLastStateOfAnEarlierWatchIsGoneOnFromUntilItRecoveredAndWhateverStepSeesItAgainIsTrouble() {
+    void theJournalTellsWhereAWatchStoodAlsoWhereTheClockWasSetBackAndNonsenseIsPassedOver() {
         long began = BEGAN.toEpochMilli();
-        Event degraded = watched(0, State.DEGRADED);
-        Event recovered = watched(60, State.RECOVERED);
-        Past past = past(degraded, watched(60, State.RECOVERING));
-        assertEquals("RECOVERING true " + List.of(began + 60_000, began + 60_000), past.state() + " "
-                + past.troubled() + " " + List.of(past.since(), past.watched()));
-        assertEquals(began + 7, Past.of(List.of(watched(9, State.DEGRADED)), began + 7).since(), "a clock set back");
-        Event worse = event(90, "triage", "diagnosed", Map.of("diagnosis", "server-error", "severity", "P2"));
-        Event healthy = event(90, "triage", "note", Map.of("diagnosis", "healthy"));
-        assertEquals(List.of(false, true, false, true, false), Stream.of(past(), past(worse), past(degraded, recovered),
-                past(degraded, recovered, worse), past(degraded, recovered, healthy)).map(Past::troubled).toList());
-    }
-
-    @Test
-    void whatWasToBePostedIsSoUntilSlackHasConfirmedItAndNonsenseIsPassedOver() {
         Event change = event(0, "watch", "degraded", Map.of("kind", "degraded", "since", "soon", "post", true));
         Event strange = event(1, "watch", "strange", Map.of("kind", 7, "post", "all"));
         Event posted = event(2, "watch", "announced", Map.of("of", change.at().toString()));
-        assertEquals(List.of(change), past(change, strange).unposted());
-        assertEquals(List.of(), past(change, posted).unposted());
-        assertEquals(BEGAN.toEpochMilli(), past(change, strange).since());
+        Past past = Past.of(List.of(change, strange), began + 7_000);
+        assertEquals(List.of(State.DEGRADED, began, began + 1_000, true, List.of(change)),
+                List.of(past.state(), past.since(), past.watched(), past.troubled(), past.unposted()));
+        assertEquals(began - 7, Past.of(List.of(change), began - 7).since(), "a clock set back");
+        assertEquals(List.of(), Past.of(List.of(change, posted), began).unposted());
+        Event recovered = event(60, "watch", "recovered", Map.of("kind", "recovered"));
+        Event worse = event(90, "triage", "diagnosed", Map.of("diagnosis", "server-error", "severity", "P2"));
+        assertEquals(List.of(false, true), Stream.of(List.of(change, recovered), List.of(change, recovered, worse))
+                .map(events -> Past.of(events, began + 99_000).troubled()).toList(), "whatever step sees it again");
     }
 
     // ---- the live view
