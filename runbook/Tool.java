@@ -32,7 +32,7 @@ public final class Tool {
             "GH_PROMPT_DISABLED", "1", "NO_COLOR", "1", "SYSTEMD_PAGER", "", "SYSTEMD_COLORS", "0");
     /** A word of a command line, and what of it is quoted or escaped. */
     private static final Pattern WORD = Pattern.compile("(?s)('[^']*'|\"(\\\\.|[^\"\\\\])*\"|\\\\.|[^\\s'\"\\\\])+");
-    private static final Pattern QUOTED = Pattern.compile("(?s)'[^']*'|\"(\\\\.|[^\"\\\\])*\"|\\\\.");
+    private static final Pattern QUOTED = Pattern.compile("(?s)'([^']*)'|\"((?:\\\\.|[^\"\\\\])*)\"|(\\\\.)");
 
     private final Map<String, String> environment;
     private final Path folder;
@@ -52,11 +52,8 @@ public final class Tool {
         this.folder = folder;
         this.timeout = timeout;
         this.windows = platform.startsWith("Windows");
-        environment.forEach((name, value) -> {
-            if (SECRET_VARIABLES.matcher(name).matches()) {
-                secrets.add(value);
-            }
-        });
+        environment.keySet().stream().filter(SECRET_VARIABLES.asMatchPredicate())
+                .forEach(name -> secrets.add(environment.get(name)));
     }
 
     /** Runs tools where a script runs. */
@@ -107,8 +104,8 @@ public final class Tool {
 
     private static String bare(String word) {
         return QUOTED.matcher(word).replaceAll(quoted -> {
-            String inside = quoted.group().replaceAll("(?s)^(['\"])(.*)\\1$", "$2");
-            boolean literal = quoted.group().startsWith("'");
+            String inside = Stream.of(1, 2, 3).map(quoted::group).filter(Objects::nonNull).findFirst().orElseThrow();
+            boolean literal = quoted.group(1) != null;
             return Matcher.quoteReplacement(literal ? inside : inside.replaceAll("(?s)\\\\(.)", "$1"));
         });
     }
@@ -152,10 +149,9 @@ public final class Tool {
     public Output run(List<String> command, String input, Duration within, Map<String, String> variables)
             throws Failure {
         try (Running child = start(command, input, builder -> builder.environment().putAll(clean(variables)))) {
-            ByteArrayOutputStream out = new ByteArrayOutputStream();
-            child.listeners.add(daemon(() -> drain(child.output(), out)));
+            Kept out = child.keep(child.output());
             int exit = child.await(within);
-            return new Output(exit, text(out), text(child.err));
+            return new Output(exit, out.toString(UTF_8), child.err.toString(UTF_8));
         }
     }
 
@@ -200,17 +196,15 @@ public final class Tool {
         List<String> words = new ArrayList<>(command);
         words.set(0, find(words.get(0)).orElseThrow(() ->
                 new Failure(true, name(command) + " is not installed (not on the PATH)")));
-        ProcessBuilder builder = new ProcessBuilder(words);
-        if (!folder.toString().isEmpty()) {
-            builder.directory(folder.toFile());
-        }
+        File where = folder.toString().isEmpty() ? null : folder.toFile();
+        ProcessBuilder builder = new ProcessBuilder(words).directory(where);
         builder.environment().clear();
         builder.environment().putAll(clean(Map.of()));
         more.accept(builder);
         try {
             Running child = new Running(command, builder.start());
             watcher.accept(child.process.toHandle());
-            daemon(() -> feed(child.process.getOutputStream(), input));
+            daemon(child.process.getOutputStream(), stdin -> stdin.write(input.getBytes(UTF_8)));
             return child;
         } catch (IOException e) {
             String why = Text.safe(concealed(String.valueOf(e.getMessage())), 120);
@@ -222,15 +216,21 @@ public final class Tool {
     public final class Running implements AutoCloseable {
         private final List<String> command;
         private final Process process;
-        private final ByteArrayOutputStream err = new ByteArrayOutputStream();
         private final List<Thread> listeners = new ArrayList<>();
+        private final Kept err;
         private boolean left;
 
         private Running(List<String> command, Process process) {
             this.command = command;
             this.process = process;
-            listeners.add(daemon(() -> drain(process.getErrorStream(), err)));
+            err = keep(process.getErrorStream());
             running.add(process);
+        }
+
+        private Kept keep(InputStream stream) {
+            Kept kept = new Kept();
+            listeners.add(daemon(stream, said -> said.transferTo(kept)));
+            return kept;
         }
 
         /** Its standard output. */
@@ -259,7 +259,7 @@ public final class Tool {
 
         /** What it said on standard error, its beginning, without any secret that we know. */
         public String complaint() {
-            String said = text(err);
+            String said = err.toString(UTF_8);
             return concealed(said.substring(0, Math.min(said.length(), LONGEST_COMPLAINT)));
         }
 
@@ -283,37 +283,29 @@ public final class Tool {
         }
     }
 
-    private static Thread daemon(Runnable work) {
-        Thread thread = new Thread(work, "tool");
+    /** As much as is kept of what a tool says. It may be read while it is still written. */
+    private static final class Kept extends ByteArrayOutputStream {
+        @Override
+        public synchronized void write(byte[] bytes, int from, int length) {
+            super.write(bytes, from, Math.min(length, LONGEST_OUTPUT - count));
+        }
+    }
+
+    private interface Work<T> {
+        void with(T stream) throws IOException;
+    }
+
+    private static <T extends Closeable> Thread daemon(T stream, Work<T> work) {
+        Thread thread = new Thread(() -> {
+            try (stream) {
+                work.with(stream);
+            } catch (IOException e) {
+                // Killed in mid-sentence, or it did not want its input: its exit code tells.
+            }
+        }, "tool");
         thread.setDaemon(true);
         thread.start();
         return thread;
-    }
-
-    private static void feed(OutputStream stdin, String input) {
-        try (stdin) {
-            stdin.write(input.getBytes(UTF_8));
-        } catch (IOException e) {
-            // The child did not want it, or is gone: its exit code tells.
-        }
-    }
-
-    private static void drain(InputStream stream, ByteArrayOutputStream into) {
-        byte[] chunk = new byte[8_192];
-        try (stream) {
-            for (int read = stream.read(chunk); read >= 0; read = stream.read(chunk)) {
-                synchronized (into) {
-                    into.write(chunk, 0, Math.min(read, LONGEST_OUTPUT - into.size()));
-                }
-            }
-        } catch (IOException e) {
-            // Killed in mid-sentence: what came is kept.
-        }
-    }
-
-    // Its methods are synchronized.
-    private static String text(ByteArrayOutputStream bytes) {
-        return bytes.toString(UTF_8);
     }
 
     /** Is told of every child as it starts. */
@@ -343,8 +335,6 @@ public final class Tool {
         Stream.concat(Stream.of(child), child.descendants()).toList().forEach(ProcessHandle::destroyForcibly);
     }
 
-    // ---- what there is to run
-
     /** Where a program is; empty when it is not installed. One with a folder in its name is not looked for. */
     public Optional<String> find(String program) {
         if (program.contains("/") || windows && program.contains("\\")) {
@@ -370,8 +360,8 @@ public final class Tool {
         Map<String, String> clean = new HashMap<>(environment);
         clean.putAll(QUIET);
         clean.putAll(more);
-        clean.keySet().removeIf(name -> SECRET_VARIABLES.matcher(name).matches());
-        clean.values().removeIf(value -> !secrets.masked(value).equals(value));
+        clean.keySet().removeIf(SECRET_VARIABLES.asMatchPredicate());
+        clean.values().removeIf(value -> !concealed(value).equals(value));
         return clean;
     }
 
@@ -387,8 +377,7 @@ public final class Tool {
 
     /**
      * The secrets that we know, in pieces of eight letters and digits: whoever breaks one at a line's end, puts colons
-     * between its bytes or encodes it shows pieces all the same. A piece of a key is as rare as the chance of guessing
-     * one.
+     * between its bytes or encodes it shows pieces all the same. A piece is as rare as the chance of guessing one.
      */
     private static final class Secrets {
         private static final int SHORTEST = 16;
@@ -397,14 +386,11 @@ public final class Tool {
         private static final Pattern PUBLIC = Pattern.compile("^\\w+://[^/]*/(services/)?");
 
         private final Set<String> pieces = ConcurrentHashMap.newKeySet();
-        private final Set<String> words = ConcurrentHashMap.newKeySet();
 
         void add(String value) {
             String secret = PUBLIC.matcher(value.strip()).replaceFirst("");
-            // What is shorter is no key (a site id, a placeholder); words in pieces would be found in any text.
-            if (secret.length() < SHORTEST || secret.replaceAll("\\D", "").length() < 4) {
-                words.addAll(secret.length() < SHORTEST ? List.of() : List.of(secret));
-                return;
+            if (secret.length() < SHORTEST) {
+                return; // no key, but a site id, or a placeholder
             }
             List<String> forms = new ArrayList<>(List.of(secret, HexFormat.of().formatHex(secret.getBytes(UTF_8))));
             for (int before = 0; before < 3; before++) {
@@ -414,7 +400,7 @@ public final class Tool {
                 forms.add(encoded.substring(before == 0 ? 0 : before + 1, encoded.length() - 1));
             }
             for (String form : forms) {
-                String bare = form.replaceAll("[^A-Za-z0-9]", "").toLowerCase();
+                String bare = form.replaceAll("[^A-Za-z0-9]", "").toLowerCase(Locale.ROOT);
                 for (int i = 0; i + PIECE <= bare.length(); i++) {
                     String piece = bare.substring(i, i + PIECE);
                     pieces.addAll(List.of(piece, new StringBuilder(piece).reverse().toString()));
@@ -422,18 +408,10 @@ public final class Tool {
             }
         }
 
-        String masked(String text) {
-            String rest = text;
-            for (String word : words) {
-                rest = rest.replace(word, "[key]");
-            }
-            return pieces.isEmpty() ? rest : withoutPieces(rest);
-        }
-
         // From the first piece to the last: whatever stands between them is as likely a part of it.
-        private String withoutPieces(String text) {
-            int[] at = IntStream.range(0, text.length()).filter(i -> Character.isLetterOrDigit(text.charAt(i)))
-                    .toArray();
+        String masked(String text) {
+            int[] at = IntStream.range(0, pieces.isEmpty() ? 0 : text.length())
+                    .filter(i -> Character.isLetterOrDigit(text.charAt(i))).toArray();
             StringBuilder bare = new StringBuilder();
             IntStream.of(at).forEach(i -> bare.append(Character.toLowerCase(text.charAt(i))));
             int[] found = IntStream.rangeClosed(0, at.length - PIECE)
