@@ -30,7 +30,7 @@ public record Incident(Path folder) {
             MalformedInputException.class, "no text in UTF-8: ");
     private static final boolean POSIX = FileSystems.getDefault().supportedFileAttributeViews().contains("posix");
 
-    /** The incident in that folder, which need not exist yet. */
+    /** The incident in that folder. */
     public static Incident at(Path folder) {
         return new Incident(folder);
     }
@@ -59,15 +59,11 @@ public record Incident(Path folder) {
             return open.isPresent() ? open : newest(events -> true);
         }
 
-        /**
-         * The open incident that a new one does not join: beside the one that was named, perhaps mistyped, or too old.
-         * Empty where an incident is joined.
-         */
+        /** Where none is joined, the open one beside that which was named, perhaps mistyped, or is too old. */
         public Optional<Incident> beside() throws IOException {
-            Optional<Incident> joined = current();
-            boolean there = joined.isPresent() && Files.exists(joined.get().journal().file());
+            boolean joined = current().filter(one -> Files.exists(one.journal().file())).isPresent();
             Path around = named == null ? base : named.toAbsolutePath().getParent();
-            return there || around == null ? Optional.empty() : new Choice(around, null, drill).open();
+            return joined || around == null ? Optional.empty() : new Choice(around, null, drill).open();
         }
 
         /** A new one. Who opens one within the same second joins it, unless it is closed or of another drill. */
@@ -196,7 +192,7 @@ public record Incident(Path folder) {
         FileChannel channel = FileChannel.open(file,
                 Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE), mode("rw-------"));
         try {
-            return channel.tryLock() == null ? Optional.empty() : Optional.of(channel);
+            return Optional.ofNullable(channel.tryLock()).map(FileLock::channel);
         } catch (OverlappingFileLockException e) {
             // Another thread of this process holds it. Closing the channel would end that lock too.
             return Optional.empty();
@@ -248,13 +244,16 @@ public record Incident(Path folder) {
             return data.path("drill").asText("");
         }
 
-        /**
-         * Whether it says that users are affected, now or again: an alert, a fall that watch saw, or a triage of P1 to
-         * P3. A cause that a person names later is no new failure.
-         */
+        /** Whether users are affected, now or again: an alert, a fall that watch saw, or a triage of P1 to P3. */
         public boolean failing() {
+            // A cause that a person names later is no new failure.
             return event.equals(DETECTED) || event.equals(DEGRADED)
                     || event.equals(DIAGNOSED) && severity().matches("P[1-3]");
+        }
+
+        /** Whether it says that something was done against it. */
+        public boolean mitigating() {
+            return event.equals(MITIGATED) || event.equals(ROTATED);
         }
 
         // Triage knows from a log when it began, and watch when it saw the first failure.
@@ -281,14 +280,10 @@ public record Incident(Path folder) {
             return severity().isEmpty() ? "P9" : severity();
         }
 
-        /** Whether it says that something was done against it. */
-        public boolean mitigating() {
-            return event.equals(MITIGATED) || event.equals(ROTATED);
-        }
-
-        ObjectNode json() {
-            return Json.object().put("at", at.toString()).put("step", step).put("event", event)
-                    .put("summary", summary).set("data", data);
+        /** It as a line's object; what comes from outside loses whatever is secret or personal on its way in. */
+        JsonNode json() {
+            return Journal.redacted(Json.object().put("at", at.toString()).put("step", step).put("event", event)
+                    .put("summary", summary).set("data", data));
         }
 
         /** Reads one line's object; unknown fields are left where they are. */
@@ -310,15 +305,16 @@ public record Incident(Path folder) {
         private static final int NEWEST = 6 << 20;
         private static final int MOST_PROBLEMS = 1_000;
 
-        /**
-         * Appends one event, forced to the disk. Texts from outside lose whatever is secret or personal on their way
-         * in. A write that fails half-way (a full disk) is taken back, so that the journal stays valid.
-         */
+        /** Appends one event, forced to the disk. A write that fails half-way (a full disk) is taken back. */
         public void append(Event event) throws IOException {
-            String line = Key.mask(Json.line(redacted(event.json()))) + "\n";
+            refuseOther();
+            String line = Key.mask(Json.line(event.json())) + "\n";
+            Set<OpenOption> options = Set.of(StandardOpenOption.CREATE, StandardOpenOption.READ,
+                    StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
             // A file lock belongs to the whole process: threads of one process have to take turns first.
             synchronized (Journal.class) {
-                try (FileChannel channel = open(); FileLock ignored = channel.lock()) {
+                try (FileChannel channel = FileChannel.open(file, options, mode("rw-------"));
+                        FileLock ignored = channel.lock()) {
                     long end = channel.size();
                     try {
                         ByteBuffer last = ByteBuffer.allocate(1);
@@ -332,12 +328,6 @@ public record Incident(Path folder) {
                     }
                 }
             }
-        }
-
-        private FileChannel open() throws IOException {
-            refuseOther();
-            return FileChannel.open(file, Set.of(StandardOpenOption.CREATE, StandardOpenOption.READ,
-                    StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS), mode("rw-------"));
         }
 
         // A link could lead anywhere, and a pipe would be waited for.
@@ -355,15 +345,10 @@ public record Incident(Path folder) {
          */
         public static JsonNode redacted(JsonNode node) {
             if (node instanceof ObjectNode object) {
-                object.properties().forEach(field -> {
-                    if (!field.getKey().equals("command")) {
-                        field.setValue(redacted(field.getValue()));
-                    }
-                });
+                object.properties().stream().filter(field -> !field.getKey().equals("command"))
+                        .forEach(field -> field.setValue(redacted(field.getValue())));
             } else if (node instanceof ArrayNode array) {
-                for (int i = 0; i < array.size(); i++) {
-                    array.set(i, redacted(array.get(i)));
-                }
+                IntStream.range(0, array.size()).forEach(i -> array.set(i, redacted(array.get(i))));
             }
             return node.isTextual() ? Json.of(Redactor.strict().text(node.textValue())) : node;
         }
@@ -422,8 +407,6 @@ public record Incident(Path folder) {
     /** The events of a journal in its order, and a sentence for each line that could not be used. */
     public record Reading(List<Event> events, List<String> problems) { }
 
-    // ---- what the events add up to
-
     /**
      * Where an incident stands by its events: since when users are affected, empty when they are not or no longer; the
      * last diagnosis, {@code indeterminate} before there was one; and its severity, {@code P1} to {@code P4}, or empty.
@@ -456,8 +439,7 @@ public record Incident(Path folder) {
 
         /** Since when it has been this bad or worse, without a recovery in between; {@code otherwise} if it was not. */
         public Instant since(String level, Instant otherwise) {
-            return sinceRecovery(events)
-                    .filter(event -> !event.severity().isEmpty() && event.severity().compareTo(level) <= 0)
+            return sinceRecovery(events).filter(event -> event.level().compareTo(level) <= 0)
                     .map(Event::at).filter(otherwise::isAfter).min(Instant::compareTo).orElse(otherwise);
         }
 
