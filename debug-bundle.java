@@ -192,7 +192,7 @@ class DebugBundle implements Callable<Integer> {
             return true;
         }
         screen.heading("Lines that stayed");
-        sample.forEach(line -> screen.indented(2, line));
+        sample.forEach(line -> screen.item("  ", line));
         screen.line(Bundle.NO_RULE_FINDS);
         if (!shared.host().terminal() || System.console() == null) {
             return true;
@@ -239,10 +239,10 @@ class DebugBundle implements Callable<Integer> {
         }
         if (!made.missing().isEmpty()) {
             screen.heading("Missing");
-            made.missing().stream().limit(MOST_MISSING).forEach(missing -> screen.indented(2, missing));
+            made.missing().stream().limit(MOST_MISSING).forEach(missing -> screen.item("  ", missing));
         }
         if (made.missing().size() > MOST_MISSING) {
-            screen.indented(2, "and " + (made.missing().size() - MOST_MISSING) + " more, in its summary.md");
+            screen.item("  ", "and " + (made.missing().size() - MOST_MISSING) + " more, in its summary.md");
         }
         screen.verdict(made.complete() ? Mark.OK : Mark.WARN, made.file() + " (" + made.size() + ")" + (made.complete()
                 ? "" : ", incomplete"));

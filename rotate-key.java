@@ -338,7 +338,7 @@ class RotateKey implements Callable<Integer>, Listener {
         for (Step step : plan) {
             screen.item("  " + HEADINGS.get(step.name()) + ": ", step.place());
             step.command().lines().forEach(command -> screen.command(6, command));
-            step.done().detail().lines().forEach(words -> screen.indented(6, words));
+            step.done().detail().lines().forEach(words -> screen.item("      ", words));
         }
     }
 
@@ -357,14 +357,14 @@ class RotateKey implements Callable<Integer>, Listener {
                 step.words() + (step.millis() > 0 ? " [" + step.millis() + " ms]" : ""));
         step.command().lines().forEach(command -> screen.command(4, command));
         if (!step.done().mend().isEmpty()) {
-            screen.indented(4, "To mend:");
+            screen.item("    ", "To mend:");
             step.done().mend().lines().forEach(line -> screen.command(6, line));
         }
     }
 
     @Override
     public void waiting(String words) {
-        screen.indented(4, words);
+        screen.item("    ", words);
     }
 
     private int end(Ending ending) {
@@ -386,7 +386,7 @@ class RotateKey implements Callable<Integer>, Listener {
         } else {
             screen.verdict(ending.exit == 0 ? Mark.OK : Mark.FAIL, ending.verdict + why);
         }
-        shared.drill().ifPresent(scenario -> screen.indented(2, "DRILL " + scenario));
+        shared.drill().ifPresent(scenario -> screen.item("  ", "DRILL " + scenario));
         if (ending.exit == 0 || !rotation.why.isEmpty()) {
             next(ending);
         }

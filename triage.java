@@ -307,12 +307,12 @@ class Triage implements Callable<Integer> {
         if (verdict.healthy()) {
             return;
         }
-        screen.indented(2, shown(verdict.reason()));
+        screen.item("  ", shown(verdict.reason()));
         verdict.respondBy().ifPresent(by -> {
             Duration late = Duration.between(by, Instant.now());
             String due = late.isNegative() ? "Respond by " + screen.time(by) : "A response was due by "
                     + screen.time(by) + ", " + Text.Durations.words(late) + " ago";
-            screen.indented(2, due + " (" + verdict.severity().orElseThrow().words() + ")");
+            screen.item("  ", due + " (" + verdict.severity().orElseThrow().words() + ")");
         });
     }
 
@@ -333,7 +333,7 @@ class Triage implements Callable<Integer> {
     }
 
     private void showWell(Findings found) {
-        screen.indented(2, found.account().map(account -> Text.safe(account.toString(), 34) + ", ").orElse("")
+        screen.item("  ", found.account().map(account -> Text.safe(account.toString(), 34) + ", ").orElse("")
                 + spent(found));
         // Beside a log that was given, what the vendor announces and errors of before are worth a line on a good day.
         Group.show(screen, told(found).stream().filter(group -> group.name().matches("app-log|status-page|app-errors"))
@@ -344,7 +344,7 @@ class Triage implements Callable<Integer> {
                     : " (open until it held, which watch tells)"));
             screen.command(2, launcher.line(over ? "postmortem" : "watch", ""));
         } else if (log == null) {
-            screen.indented(2, "Paged all the same? " + launcher.line("triage", "--log FILE"));
+            screen.item("  ", "Paged all the same? " + launcher.line("triage", "--log FILE"));
         }
     }
 
@@ -354,14 +354,14 @@ class Triage implements Callable<Integer> {
         Group.show(screen, told(verdict.findings()).stream().filter(group -> !reason.contains(group.text())).toList(),
                 MOST_FINDINGS);
         if (!verdict.also().isEmpty()) {
-            screen.indented(2, "Also: " + verdict.also().stream().limit(3).collect(Collectors.joining(", ")));
+            screen.item("  ", "Also: " + verdict.also().stream().limit(3).collect(Collectors.joining(", ")));
         }
     }
 
     private void showEverything(Verdict verdict) {
         Group.show(screen, verdict.findings().checks().stream().map(Group::of).toList(), Integer.MAX_VALUE);
         screen.line();
-        verdict.path().forEach(step -> screen.indented(2, step.question() + " " + screen.either("→", "->") + " "
+        verdict.path().forEach(step -> screen.item("  ", step.question() + " " + screen.either("→", "->") + " "
                 + step.answer()));
         screen.line();
         verdict.also().forEach(also -> screen.marked(Mark.WARN, also, 0, verdict.reason(also)));
@@ -376,7 +376,7 @@ class Triage implements Callable<Integer> {
     }
 
     private void showNext(List<Verdict.Action> actions) {
-        launcher.notes().forEach(note -> screen.indented(2, note));
+        launcher.notes().forEach(note -> screen.item("  ", note));
         int shown = screen.verbose() ? actions.size() : Math.min(MOST_STEPS, actions.size());
         for (int i = 0; i < shown; i++) {
             screen.item("  " + (i + 1) + ". ", actions.get(i).text());

@@ -230,7 +230,7 @@ public final class Checks implements AutoCloseable {
                 screen.marked(mark, group.name(), all ? width : 0, all ? group.text : few);
             });
             if (groups.size() > most) {
-                screen.indented(2, "and " + Text.count(groups.size() - most, "more finding"));
+                screen.item("  ", "and " + Text.count(groups.size() - most, "more finding"));
             }
         }
     }

@@ -185,12 +185,7 @@ public final class Screen {
         entry(Mark.NONE, "", text, "1");
     }
 
-    /** Text indented by {@code columns}, wrapped with a hanging indent. */
-    public void indented(int columns, String text) {
-        entry(Mark.NONE, " ".repeat(columns), text, "0");
-    }
-
-    /** A list's entry: its lead, then text wrapped beside it. */
+    /** A list's entry: its lead, or an indent, then text wrapped beside it. */
     public void item(String lead, String text) {
         entry(Mark.NONE, lead, text, "0");
     }
