@@ -50,11 +50,22 @@ public final class Screen {
 
         /** This process. */
         public static Host ofProcess() {
-            Charset charset = written();
+            Charset charset = Stream.of("stdout.encoding", "sun.stdout.encoding", "native.encoding")
+                    .map(System::getProperty).filter(name -> name != null && Charset.isSupported(name)).findFirst()
+                    .map(Charset::forName).orElse(StandardCharsets.UTF_8);
             return new Host(System.getenv(), Path.of(""), System.in,
                     new PrintStream(new FileOutputStream(FileDescriptor.out), true, charset),
-                    new PrintStream(new FileOutputStream(FileDescriptor.err), true, charset), charset,
-                    atTerminal());
+                    new PrintStream(new FileOutputStream(FileDescriptor.err), true, charset), charset, atTerminal());
+        }
+
+        // From Java 22 on there is a console also without a terminal, and it tells.
+        private static boolean atTerminal() {
+            try {
+                return System.console() != null
+                        && (boolean) Console.class.getMethod("isTerminal").invoke(System.console());
+            } catch (ReflectiveOperationException e) {
+                return true;
+            }
         }
 
         /** A variable's value; empty where it is not set, or blank. */
@@ -78,6 +89,7 @@ public final class Screen {
     private static final Pattern CONTROLS = Pattern.compile("[\\p{Cc}\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]");
     private static final String UNBREAKABLE = "\u00a0";
 
+    private final Host host;
     private final PrintStream out;
     private final boolean color;
     private final boolean unicode;
@@ -85,7 +97,6 @@ public final class Screen {
     private final ZoneId zone = ZoneId.systemDefault();
     /** Columns to fit into; 0 before anybody asked. */
     private int width;
-    private final Host host;
 
     /** How much is shown: a verdict alone, what is wrong and what comes next, or everything. */
     public enum Level { ONE_LINE, SHORT, ALL }
@@ -107,29 +118,6 @@ public final class Screen {
     /** Whether one line alone is shown. */
     public boolean quiet() {
         return level == Level.ONE_LINE;
-    }
-
-    /**
-     * Whether a person is at a terminal of this process, at both ends. From Java 22 on {@code System.console()} answers
-     * also where there is none, and {@code isTerminal()} tells.
-     */
-    private static boolean atTerminal() {
-        try {
-            return System.console() != null && (boolean) Console.class.getMethod("isTerminal").invoke(System.console());
-        } catch (ReflectiveOperationException e) {
-            return true;
-        }
-    }
-
-    /** What this process's standard output is written in. */
-    private static Charset written() {
-        for (String property : List.of("stdout.encoding", "sun.stdout.encoding", "native.encoding")) {
-            String name = System.getProperty(property);
-            if (name != null && Charset.isSupported(name)) {
-                return Charset.forName(name);
-            }
-        }
-        return StandardCharsets.UTF_8;
     }
 
     /** A terminal's rows and columns. */
@@ -289,16 +277,11 @@ public final class Screen {
     }
 
     private static List<String> wrap(String text, int columns) {
-        List<String> lines = new ArrayList<>();
-        String rest = text.stripTrailing();
-        while (rest.length() > columns) {
-            int space = rest.lastIndexOf(' ', columns);
-            int cut = space > columns / 3 ? space : columns;
-            lines.add(rest.substring(0, cut).stripTrailing().replace(UNBREAKABLE, " "));
-            rest = rest.substring(cut).stripLeading();
-        }
-        lines.add(rest.replace(UNBREAKABLE, " "));
-        return lines;
+        // At the last space that fits, or in the middle of a word that is longer than a line.
+        Pattern line = Pattern.compile("(?s)(.{0,%d})(?:\\s+|$)|.{%<d}".formatted(columns));
+        List<String> lines = line.matcher(text.stripTrailing()).results()
+                .map(part -> Objects.requireNonNullElse(part.group(1), part.group()).replace(UNBREAKABLE, " ")).toList();
+        return lines.subList(0, Math.max(1, lines.size() - 1));
     }
 
     /**

@@ -101,12 +101,11 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
     }
 
     private static boolean excluded(Map<String, String> environment, URI destination) {
-        String host = String.valueOf(destination.getHost()).toLowerCase(Locale.ROOT);
-        return set(environment, "no_proxy", "NO_PROXY").stream()
-                .flatMap(name -> Stream.of(environment.get(name).toLowerCase(Locale.ROOT).split("[,\\s]+")))
+        String host = "." + String.valueOf(destination.getHost()).toLowerCase(Locale.ROOT);
+        String hosts = set(environment, "no_proxy", "NO_PROXY").map(environment::get).orElse("");
+        return Stream.of(hosts.toLowerCase(Locale.ROOT).split("[,\\s]+"))
                 .map(entry -> entry.replaceFirst(":\\d+$", "").replaceFirst("^\\*?\\.", ""))
-                .filter(entry -> !entry.isEmpty())
-                .anyMatch(entry -> entry.equals("*") || host.equals(entry) || host.endsWith("." + entry));
+                .anyMatch(entry -> entry.equals("*") || !entry.isEmpty() && host.endsWith("." + entry));
     }
 
     /** Refuses to send a key where others read it: by plain http to another machine, or through a proxy. */
@@ -147,16 +146,13 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         return new Settings(target, key, revision, probing, other, drill, proxies, templates);
     }
 
-    /**
-     * Something that the person at the keyboard can mend: its message is one line that says what to change,
-     * and is safe to print. Scripts end with its exit code.
-     */
+    /** Something that the person at the keyboard can mend: one line that says what to change, and is safe to print. */
     public static class Problem extends RuntimeException {
-        /** Wrong usage (DESIGN: exit code 2). */
+        /** The exit code of wrong usage. */
         public static final int USAGE = 2;
         private final int exitCode;
 
-        /** A problem with the usage, exit code 2. */
+        /** A problem with the usage. */
         public Problem(String message) {
             this(USAGE, message);
         }
@@ -174,12 +170,9 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
     }
 
     /**
-     * The texts and tables in {@code templates/}. A team's own folder ({@code --templates}, {@code KLAVIYO_TEMPLATES})
-     * is laid over the built-in ones file by file: a file there takes the place of the whole file of that name, the
-     * others stay. Whatever is wrong with a file is a {@link Problem} (exit code 2) of one line that names file, id and
-     * field. Nothing is read before it is asked for, and nothing is remembered.
-     *
-     * @param over the team's folder, or null
+     * The texts and tables in {@code templates/}, and over them a team's own folder, or null: a file there takes the
+     * place of the whole file of that name. Whatever is wrong with one is a {@link Problem} of one line that names
+     * file, id and field. Nothing is read before it is asked for.
      */
     public record Templates(Path over) {
         /** Every file that there is; a script carries those that it needs ({@code //FILES templates/=…}). */
@@ -261,25 +254,21 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         }
 
         /** Whether every file is in a folder. */
-        public static boolean complete(Path folder) {
+        static boolean complete(Path folder) {
             return NAMES.stream().map(folder::resolve).allMatch(Files::exists);
         }
 
-        /** Writes all built-in files that came with the script into a folder, to start a team's own with. */
-        public static List<Path> export(Path folder) {
+        /** Writes the built-in files that came with the script into a folder, but for those that are there already. */
+        static List<Path> export(Path folder) {
             List<Path> written = new ArrayList<>();
             try {
                 Files.createDirectories(folder);
                 for (String name : NAMES.stream().filter(BUILT_IN::carries).toList()) {
-                    Path file = folder.resolve(name);
-                    // Another step may have written the same one.
-                    if (!Files.exists(file) || !Files.readString(file).equals(BUILT_IN.text(name))) {
-                        written.add(Files.writeString(file, BUILT_IN.text(name), StandardOpenOption.CREATE_NEW));
+                    if (!Files.exists(folder.resolve(name))) {
+                        written.add(Files.writeString(folder.resolve(name), BUILT_IN.text(name)));
                     }
                 }
                 return written;
-            } catch (FileAlreadyExistsException e) {
-                throw new Problem(e.getMessage() + " is there already: give a new folder");
             } catch (IOException e) {
                 throw new Problem("--export-templates " + folder + " cannot be written: " + Incident.why(e));
             }
