@@ -3,6 +3,7 @@
 //COMPILE_OPTIONS -encoding UTF-8 -XDstringConcat=inline -proc:none -J-XX:TieredStopAtLevel=1 -J-XX:+UseSerialGC
 //DESCRIPTION Collects what Klaviyo support needs into one archive, free of secrets and personal data
 //SOURCES runbook/ApiChecks.java
+//SOURCES runbook/AppLog.java
 //SOURCES runbook/Chart.java
 //SOURCES runbook/Checks.java
 //SOURCES runbook/Cli.java
@@ -14,7 +15,6 @@
 //SOURCES runbook/Klaviyo.java
 //SOURCES runbook/LogReader.java
 //SOURCES runbook/Message.java
-//SOURCES runbook/NetworkPath.java
 //SOURCES runbook/OurSide.java
 //SOURCES runbook/Prometheus.java
 //SOURCES runbook/Screen.java

@@ -3,6 +3,7 @@
 //COMPILE_OPTIONS -encoding UTF-8 -XDstringConcat=inline -proc:none -J-XX:TieredStopAtLevel=1 -J-XX:+UseSerialGC
 //DESCRIPTION Klaviyo is broken: tells what is broken, how bad it is, and what to do next
 //SOURCES runbook/ApiChecks.java
+//SOURCES runbook/AppLog.java
 //SOURCES runbook/Checks.java
 //SOURCES runbook/Cli.java
 //SOURCES runbook/DecisionTree.java
@@ -13,7 +14,6 @@
 //SOURCES runbook/Klaviyo.java
 //SOURCES runbook/LogReader.java
 //SOURCES runbook/Message.java
-//SOURCES runbook/NetworkPath.java
 //SOURCES runbook/OurSide.java
 //SOURCES runbook/Prometheus.java
 //SOURCES runbook/Screen.java
@@ -65,7 +65,6 @@ import runbook.Klaviyo.Account;
 import runbook.Klaviyo.Endpoint;
 import runbook.Message.Slack;
 import runbook.Message.Wording;
-import runbook.OurSide.AppLog;
 import runbook.Screen.Check;
 import runbook.Screen.Check.Outcome;
 import runbook.Screen.Mark;

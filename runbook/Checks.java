@@ -12,7 +12,7 @@ import runbook.Http.Asking;
 import runbook.Http.Fault;
 import runbook.Key.LastGood;
 import runbook.Klaviyo.Endpoint;
-import runbook.OurSide.AppLog;
+import runbook.OurSide.NetworkPath;
 import runbook.Prometheus.AppErrors;
 import runbook.Screen.Check;
 import runbook.redact.*;
@@ -47,7 +47,7 @@ public final class Checks implements AutoCloseable {
     public static void prepare(boolean tls) {
         Thread thread = new Thread(() -> {
             // Lambdas of nested records come from JBang's class archive only where the outer class is linked too.
-            load("runbook.", "Settings Text ApiChecks OurSide DecisionTree Message redact.Encoded");
+            load("runbook.", "Settings Text ApiChecks OurSide AppLog DecisionTree Message redact.Encoded");
             load("picocli.CommandLine$", "Model$OptionSpec Model$PositionalParamSpec Interpreter ParseResult Help");
             Http.prepare(tls);
             Text.Json.line(Text.Json.object());

@@ -448,8 +448,8 @@ public final class DecisionTree {
         }
         // Where the probes fail as well, the application's 5xx are no news; where nothing was reached, they are.
         boolean known = share(this::failing) > 0 && somethingIsReached() || found.status().admitsTrouble();
-        if (found.appSees(OurSide.SERVER_ERROR) && !known) {
-            answers.add("5xx" + onCalls(OurSide.SERVER_ERROR));
+        if (found.appSees(AppLog.SERVER_ERROR) && !known) {
+            answers.add("5xx" + onCalls(AppLog.SERVER_ERROR));
         }
         return answers;
     }

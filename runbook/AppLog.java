@@ -1,0 +1,325 @@
+package runbook;
+
+import java.io.*;
+import java.nio.charset.*;
+import java.nio.file.*;
+import java.time.*;
+import java.time.temporal.*;
+import java.util.*;
+import java.util.function.*;
+import java.util.stream.*;
+import java.util.zip.*;
+import runbook.Facts.Failure;
+import runbook.Facts.Minute;
+import runbook.Facts.Rate;
+import runbook.Klaviyo.Endpoint;
+import runbook.Prometheus.AppErrors;
+import runbook.Screen.Check;
+import runbook.Screen.Check.Outcome;
+import runbook.Settings.Problem;
+import runbook.Text.Durations;
+import runbook.Text.Json;
+import runbook.redact.*;
+
+/**
+ * What the application's log says of its calls to Klaviyo ({@code --log}).
+ *
+ * @param byStatus     errors that still come, by status
+ * @param nearlyAll    those of them that nearly all calls get by now, {@link #SERVER_ERROR} for any of these
+ * @param words        the errors in words, of how many calls, in which time; empty without any
+ * @param statuses     all calls in it by their status, 0 for those without an answer
+ * @param failingSince when the failures began that the log ends with: in what is one trouble, no half hour passes
+ *                     without one; empty where it has none, or ended long ago
+ * @param loop         the caller that makes nearly all calls and more than the endpoint allows, in words
+ */
+public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearlyAll, String words,
+        Map<Integer, Long> statuses, Optional<Instant> failingSince, Optional<String> loop) {
+    /** A 5xx, or what clients count when no answer came. */
+    static final String SERVER_ERROR = "(?i)5\\d\\d|5xx|0+|.*time.?out.*";
+    static final AppLog UNREAD = new AppLog(Check.skipped("app-log", "not read: --log FILE reads the application's log"),
+            Map.of(), Set.of(), "", Map.of(), Optional.empty(), Optional.empty());
+
+    /** The log of that name, - for standard input: opened now, and read when it is asked for. */
+    public static Supplier<AppLog> open(Screen.Host host, String name) {
+        String told = "--log " + Text.safe(name, 80);
+        if (Files.isDirectory(host.path(name))) {
+            throw new Problem(told + " is a folder: name the file in it");
+        }
+        try {
+            boolean pipe = name.equals("-");
+            Instant written = pipe ? Instant.now() : Files.getLastModifiedTime(host.path(name)).toInstant();
+            InputStream file = plain(pipe ? host.in() : Files.newInputStream(host.path(name)));
+            return () -> read(file, written);
+        } catch (IOException e) {
+            throw new Problem(told + " cannot be read: " + Text.safe(Incident.why(e), 120));
+        }
+    }
+
+    private static InputStream plain(InputStream file) throws IOException {
+        BufferedInputStream log = new BufferedInputStream(file, 1 << 16);
+        log.mark(2);
+        boolean packed = log.read() == 0x1f && log.read() == 0x8b;
+        log.reset();
+        return packed ? new GZIPInputStream(log, 1 << 16) : log;
+    }
+
+    /** What these lines say. */
+    public static AppLog of(String lines) {
+        return read(new ByteArrayInputStream(lines.getBytes(StandardCharsets.UTF_8)), Instant.now());
+    }
+
+    // To its end. Servers mostly write UTC, and the log may come from a pipe: it is read in both zones at once.
+    private static AppLog read(InputStream log, Instant written) {
+        Instant now = Instant.now();
+        LogReader local = new LogReader(ZoneId.systemDefault(), null, now, Redactor.strict()::text);
+        LogReader utc = new LogReader(ZoneOffset.UTC, null, now, Redactor.strict()::text);
+        boolean differ = !ZoneId.systemDefault().getRules().getOffset(now).equals(ZoneOffset.UTC);
+        LogReader.read("log", log, differ ? List.of(local, utc) : List.of(local));
+        Judge here = new Judge(local, now, "");
+        Judge there = new Judge(utc, now, "its times name no zone and are read as UTC");
+        boolean better = there.fits(written) || there.ahead().isEmpty() && here.ahead().isPresent();
+        return (differ && better && !here.fits(written) ? there : here).judge();
+    }
+
+    /** Whether it was read, and tells nothing of now: no call to Klaviyo is in it, or none of lately. */
+    public boolean mute() {
+        return check.state().equals("old");
+    }
+
+    /** Tells what of a log is of now, and whether it is enough to go by. */
+    private static final class Judge {
+        /** How far back from its end a log tells of now, and how many calls it takes for that at least. */
+        private static final Duration LATELY = Duration.ofMinutes(15);
+        private static final long ENOUGH = 20;
+        /** A status that was not seen for this long while other calls went on is over, */
+        private static final Duration OVER = Duration.ofMinutes(5);
+        /** and so is one of which, by its share, so many would have come since. */
+        private static final int MISSED = 5;
+        private static final Duration ONE_EPISODE = Duration.ofMinutes(30);
+        private static final double NEARLY_ALL = 0.75;
+        private static final double MOST = 0.5;
+        private static final String ZONE = "run this with TZ=UTC or TZ=ZONE before it";
+
+        private final LogReader reader;
+        private final Facts facts;
+        private final String zone;
+        private final Instant now;
+        /** All endpoints together, the newest first; calls that name no time are not among them. */
+        private final List<Minute> minutes = new ArrayList<>();
+        /** Those that tell of now, and calls that name no time. */
+        private final List<Minute> recent = new ArrayList<>();
+        private final Instant end;
+        private final boolean stale;
+
+        Judge(LogReader reader, Instant now, String zone) {
+            this.reader = reader;
+            this.facts = reader.facts();
+            this.now = now;
+            this.zone = zone;
+            Map<Instant, SortedMap<Integer, Long>> all =
+                    new TreeMap<>(Comparator.nullsLast(Comparator.reverseOrder()));
+            facts.minutes().forEach(some -> some.statuses().forEach((status, calls) ->
+                    all.computeIfAbsent(some.at(), at -> new TreeMap<>()).merge(status, calls, Long::sum)));
+            SortedMap<Integer, Long> untimed = all.remove(null);
+            all.forEach((at, statuses) -> minutes.add(new Minute(at, "", statuses)));
+            end = minutes.isEmpty() ? null : minutes.get(0).at();
+            stale = end != null && end.isBefore(now.minus(LATELY));
+            // The last minutes, and those before them until there are enough calls to weigh a failure among.
+            minutes.stream().filter(one -> !one.at().isBefore(end.minus(LATELY)) || calls(recent) < ENOUGH)
+                    .forEach(recent::add);
+            if (untimed != null) {
+                recent.add(new Minute(null, "", untimed));
+            }
+        }
+
+        private static long calls(List<Minute> some) {
+            return some.stream().mapToLong(Minute::calls).sum();
+        }
+
+        /** Whether this is its zone: it ends about when it was written, and not in the future. */
+        boolean fits(Instant written) {
+            return ahead().isEmpty() && end != null && Duration.between(end, written).compareTo(OVER) < 0;
+        }
+
+        // Clocks differ by minutes.
+        private Optional<String> ahead() {
+            return Optional.ofNullable(reader.outsideUpTo()).filter(until -> until.isAfter(now.plus(OVER)))
+                    .map(until -> "calls lie up to " + Durations.words(Duration.between(now, until))
+                            + " ahead: its times are of another zone than this machine's, " + ZONE);
+        }
+
+        AppLog judge() {
+            Map<String, Long> byStatus = stale ? Map.of() : still();
+            Set<String> nearlyAll = Stream.concat(byStatus.keySet().stream(), Stream.of(SERVER_ERROR))
+                    .filter(status -> newest(status) >= NEARLY_ALL).collect(Collectors.toSet());
+            Optional<Instant> since = byStatus.keySet().stream().max(Comparator.comparing(byStatus::get))
+                    .flatMap(loudest -> since(Integer.parseInt(loudest)));
+            Optional<String> loop = endpoints().findFirst().filter(rate -> !stale
+                    && rate.share() >= NEARLY_ALL && rate.perMinute() > limit(rate)
+                    && !rate.busyAt().isBefore(end.minus(LATELY))).map(rate -> words(rate) + caller(", by "));
+            String words = byStatus.isEmpty() ? "" : words(byStatus)
+                    + allSince(nearlyAll).or(() -> since.map(at -> ", since " + clock(at))).orElse("");
+            Map<String, Object> detail = new LinkedHashMap<>();
+            detail.put("byStatus", byStatus);
+            detail.put("statuses", facts.statuses());
+            detail.put("failingSince", since.orElse(null));
+            detail.put("endpoints", facts.endpoints().stream().limit(10).map(rate -> Map.of("endpoint",
+                    rate.endpoint(), "calls", rate.calls(), "failed", rate.failed(), "perMinute", rate.perMinute()))
+                    .toList());
+            detail.put("loop", loop.orElse(null));
+            boolean passed = byStatus.isEmpty() && facts.last() != null;
+            Outcome fine = passed || stale || recent.isEmpty() ? Outcome.WARN : Outcome.OK;
+            Check check = new Check("app-log", AppErrors.harmless(byStatus) && loop.isEmpty() ? fine : Outcome.FAIL,
+                    summary(words, loop), Duration.between(now, Instant.now()).toMillis(), null,
+                    Json.of(detail), stale || recent.isEmpty() ? "old" : "recent");
+            return new AppLog(check, byStatus, nearlyAll, words, facts.statuses(), since, loop);
+        }
+
+        private static long these(Minute minute, String statuses) {
+            return minute.statuses().entrySet().stream().filter(one -> one.getKey().toString().matches(statuses))
+                    .mapToLong(Map.Entry::getValue).sum();
+        }
+
+        // The share of some statuses in the newest minutes, of enough calls: what has just begun on all of them is a
+        // small share of a quarter of an hour.
+        private double newest(String statuses) {
+            long all = 0;
+            long these = 0;
+            for (int i = 0; i < recent.size() && all < ENOUGH; i++) {
+                all += recent.get(i).calls();
+                these += these(recent.get(i), statuses);
+            }
+            return these / (double) Math.max(1, all);
+        }
+
+        // The errors that still come, by status. A single one, or one in some hundreds, is what retries are for.
+        private Map<String, Long> still() {
+            Map<Integer, Long> counts = new TreeMap<>();
+            recent.forEach(minute -> minute.statuses().forEach((status, calls) ->
+                    counts.merge(status, calls, Long::sum)));
+            Map<String, Long> still = new TreeMap<>();
+            counts.forEach((status, count) -> {
+                boolean few = count * 100 < calls(recent) || count < 3 && count * 5 < calls(recent);
+                if (Facts.failed(status) && !few && !over(status, count)) {
+                    still.put(status.toString(), count);
+                }
+            });
+            return still;
+        }
+
+        private boolean over(Integer status, long count) {
+            List<Minute> later = recent.stream().takeWhile(one -> !one.statuses().containsKey(status)).toList();
+            Instant last = later.size() < recent.size() ? recent.get(later.size()).at() : end;
+            long since = calls(later);
+            return since > 0 && last != null
+                    && (last.isBefore(now.minus(OVER)) || since * count >= MISSED * (calls(recent) - since));
+        }
+
+        // In what is one trouble no half hour passes without it, and a stray one begins none.
+        private Optional<Instant> since(int status) {
+            Instant began = null;
+            for (Minute minute : minutes) {
+                long count = minute.statuses().getOrDefault(status, 0L);
+                boolean near = began == null || !minute.at().isBefore(began.minus(ONE_EPISODE));
+                began = near && (count >= 3 || count > 0 && count * 5 >= minute.calls()) ? minute.at() : began;
+            }
+            Failure first = facts.first();
+            boolean exact = began != null && first.status() == status && first.at() != null
+                    && first.at().truncatedTo(ChronoUnit.MINUTES).equals(began);
+            return Optional.ofNullable(exact ? first.at() : began);
+        }
+
+        // By the busiest sixty seconds, wherever the clock's minutes begin.
+        private Stream<Rate> endpoints() {
+            return facts.endpoints().stream().map(rate -> new Rate(rate.endpoint(), rate.calls(), rate.failed(),
+                    rate.share(), Math.max(rate.perMinute(), reader.busiest(rate.endpoint())), rate.busyAt(),
+                    rate.since()));
+        }
+
+        // Reading and writing of one resource have the same limit where we know one.
+        private static long limit(Rate rate) {
+            return Endpoint.KNOWN.stream().filter(endpoint -> rate.endpoint().endsWith(" " + endpoint.path()))
+                    .mapToLong(Endpoint::steady).findFirst().orElse(Long.MAX_VALUE);
+        }
+
+        // ---- in words
+
+        // Where calls are throttled, who makes most of them is who can end that.
+        private String words(Map<String, Long> byStatus) {
+            Instant begin = recent.stream().map(Minute::at).filter(Objects::nonNull)
+                    .reduce((newer, older) -> older).orElse(null);
+            Duration span = begin == null ? LATELY : Duration.between(begin, end);
+            String window = " in the log's last " + Durations.words(span.compareTo(LATELY) > 0 ? span : LATELY);
+            return AppErrors.words(byStatus) + " of " + count(calls(recent), "call") + (begin == null ? "" : window)
+                    + (byStatus.containsKey("429") ? caller(", {} % of all calls by ") : "");
+        }
+
+        private String summary(String words, Optional<String> loop) {
+            // What all the rest stands on comes first: a log of an hour ago may be one of now in another zone.
+            List<String> said = new ArrayList<>(zone.isEmpty() ? List.of() : List.of(zone));
+            long failed = facts.minutes().stream().mapToLong(Minute::failed).sum();
+            String lines = count(facts.lines(), "line");
+            if (!words.isEmpty()) {
+                said.add("the application gets " + words);
+            }
+            if (!recent.isEmpty()) {
+                String when = failed > 0 && facts.last().at() != null ? ", the first on " + facts.first().endpoint()
+                        + ", the last " + ago(facts.last().at()) : "";
+                said.add(lines + ", " + (failed == 0 ? "no failed call" : count(failed, "failed call")) + when);
+            } else if (ahead().isEmpty()) {
+                said.add("no call to Klaviyo in its " + lines + ": is it the application's log?");
+            }
+            if (stale) {
+                boolean sure = facts.zoneNamed() || !zone.isEmpty();
+                said.add("it ends " + ago(end) + ", and tells nothing of now"
+                        + (sure ? "" : "; where its times are of another zone, " + ZONE));
+            } else if (words.isEmpty() && failed > 0) {
+                said.add("too few, or over by now");
+            }
+            ahead().ifPresent(said::add);
+            loop.or(() -> endpoints().filter(rate -> rate.perMinute() > limit(rate) / 2).findFirst()
+                    .map(Judge::words)).ifPresent(said::add);
+            facts.notRead().stream().limit(2).forEach(said::add);
+            return String.join("; ", said);
+        }
+
+        // Since when no minute passed in which not nearly all calls got such a status.
+        private Optional<String> allSince(Set<String> statuses) {
+            String any = String.join("|", statuses);
+            List<Minute> these = statuses.isEmpty() ? List.of() : minutes.stream()
+                    .takeWhile(minute -> these(minute, any) >= NEARLY_ALL * minute.calls()).toList();
+            boolean each = these.stream().allMatch(minute -> these(minute, any) == minute.calls());
+            return these.stream().reduce((newer, older) -> older)
+                    .map(first -> (each ? ", all since " : ", nearly all since ") + clock(first.at()));
+        }
+
+        private String caller(String by) {
+            return facts.callers().stream().findFirst().filter(caller -> caller.share() >= MOST)
+                    .map(caller -> by.replace("{}", "" + Math.round(caller.share() * 100))
+                            + Text.safe(caller.name(), 60)).orElse("");
+        }
+
+        private static String words(Rate rate) {
+            boolean above = rate.perMinute() > limit(rate);
+            return String.format(Locale.ROOT, "%s %,d a minute", rate.endpoint(), rate.perMinute())
+                    + (above ? String.format(Locale.ROOT, " (limit %,d)", limit(rate)) : "") + ", "
+                    + Math.round(rate.share() * 100) + " % of calls"
+                    + (rate.since() == null ? "" : ", since " + clock(rate.since()));
+        }
+
+        private static String count(long number, String noun) {
+            return String.format(Locale.ROOT, "%,d %s%s", number, noun, number == 1 ? "" : "s");
+        }
+
+        private String ago(Instant at) {
+            Duration since = Duration.between(at, now).truncatedTo(ChronoUnit.MINUTES);
+            return since.compareTo(Duration.ofMinutes(1)) < 0 ? "just now" : Durations.words(since) + " ago";
+        }
+
+        // The day only where it is another than today.
+        private static String clock(Instant at) {
+            String minute = Text.minute(at);
+            return minute.substring(Instant.now().toString().startsWith(minute.substring(0, 10)) ? 11 : 0);
+        }
+    }
+}
