@@ -21,19 +21,24 @@ import org.junit.jupiter.params.support.AnnotationConsumer;
     /** Reads one. */
     final class Table implements ArgumentsProvider, AnnotationConsumer<Cases> {
         private static final int MOST_COLUMNS = 6;
-        private String[] where;
+        private String where;
 
         @Override
         public void accept(Cases cases) {
-            where = cases.value().split(": ");
+            where = cases.value();
         }
 
         @Override
         public Stream<? extends Arguments> provideArguments(ExtensionContext context) throws IOException {
-            String text = Files.readString(Repository.file("tests/" + where[0]));
-            String table = text.substring(text.indexOf("[" + where[1] + "]\n") + where[1].length() + 3);
-            return table.split("\n\n")[0].lines().map(row -> Arguments.of(Arrays.copyOf(Stream.of(row.split("\\|"))
-                    .map(String::strip).map(cell -> cell.isEmpty() ? null : cell).toArray(), MOST_COLUMNS)));
+            return rows(where).map(row -> Arguments.of((Object[]) row));
+        }
+
+        static Stream<String[]> rows(String where) throws IOException {
+            String[] place = where.split(": ");
+            String text = Files.readString(Repository.file("tests/" + place[0]));
+            String table = text.substring(text.indexOf("[" + place[1] + "]\n") + place[1].length() + 3);
+            return table.split("\n\n")[0].lines().map(row -> Arrays.copyOf(Stream.of(row.split("\\|")).map(String::strip)
+                    .map(cell -> cell.isEmpty() ? null : cell).toArray(String[]::new), MOST_COLUMNS));
         }
     }
 }

@@ -34,35 +34,7 @@ class TriageTest {
     private static final String KEY = "pk_" + "0f".repeat(17);
 
     @ParameterizedTest(name = "{0}: exit {1}, {2} {3}")
-    @CsvSource(delimiter = '|', value = {
-        "healthy              |  0 |    | healthy             | no; yes",
-        "outage               | 11 | P1 | klaviyo-outage      | yes; yes; 5xx or no answer; yes; nearly all requests",
-        "degraded             | 12 | P2 | klaviyo-degraded    | no; yes",
-        "event-delay          | 12 | P2 | klaviyo-degraded    | no; yes",
-        "maintenance          |  0 |    | healthy             | no; yes",
-        "silent-outage        | 11 | P1 | silent-outage       | yes; yes; 5xx or no answer; no; nearly all requests; yes",
-        "intermittent-5xx     | 12 | P2 | server-error        | yes; yes; 5xx or no answer; no; some requests",
-        "partial              | 13 | P3 | partial             | yes; yes; 5xx or no answer; no; one endpoint alone",
-        "rate-limited         | 12 | P2 | rate-limited        | yes; yes; 429; no",
-        "cdn-block            | 11 | P1 | cdn-blocked         | yes; yes; 403 from the CDN; nearly all requests",
-        "no-network           | 20 |    | network             | yes; no",
-        "revoked-key          | 11 | P1 | key-invalid         | yes; yes; 401; fit, and refused",
-        "load-shed            | 11 | P1 | load-shed           | yes; yes; 403 that names no scope, on most endpoints or beside 5xx; no; nearly all requests",
-        "runaway-loop         | 12 | P2 | runaway-loop        | yes; yes; 429; yes",
-        "expired-token        | 11 | P1 | token-expired       | yes; yes; 401; an OAuth token",
-        "missing-key          | 20 |    | key-missing         | not asked: no key",
-        "malformed-key        | 11 | P1 | key-malformed       | yes; yes; 401; unfit to be sent",
-        "missing-scope        | 13 | P3 | scope-missing       | yes; yes; 403; one endpoint alone",
-        "stale-app-key        | 11 | P1 | stale-app-key       | no; 401, and the key is fine here",
-        "bad-payload          | 13 | P3 | payload-invalid     | no; 400",
-        "retired-revision     | 11 | P1 | revision-retired    | yes; yes; revision refused; nearly all requests",
-        "deprecated-revision  | 14 | P4 | revision-deprecated | no; no: deprecated",
-        "app-down             | 11 | P1 | app-unhealthy       | no; no",
-        "webhook-down         | 13 | P3 | webhook-down        | no; no: route",
-        "webhook-cert-expired | 13 | P3 | webhook-certificate | no; no: certificate",
-        "monitoring-gap       | 14 | P4 | monitoring-gap      | no; no",
-        "recovering           | 11 | P1 | klaviyo-outage      | yes; yes; 5xx or no answer; yes; nearly all requests",
-        "flapping             | 11 | P1 | klaviyo-outage      | yes; yes; 5xx or no answer; yes; nearly all requests"})
+    @Cases("triage-cases.txt: drills")
     void aDrillIsDiagnosed(String scenario, int exit, String severity, String diagnosis, String path) throws IOException {
         Path folder = Tree.temporary("triage");
         TriageRun run = TriageRun.of(Run.script("triage").args("--drill", scenario).cwd(folder).terminal(80));
@@ -91,25 +63,15 @@ class TriageTest {
     }
 
     @Test
-    void everyScenarioOfTheSandboxIsInTheTableAbove() throws NoSuchMethodException {
-        CsvSource table = TriageTest.class.getDeclaredMethod("aDrillIsDiagnosed", String.class, int.class, String.class,
-                String.class, String.class).getAnnotation(CsvSource.class);
-        Set<String> tested = Stream.of(table.value()).map(row -> row.split("\\|")[0].strip()).collect(Collectors.toSet());
+    void everyScenarioOfTheSandboxIsInTheTableAbove() throws IOException {
+        Set<String> tested = Cases.Table.rows("triage-cases.txt: drills").map(row -> row[0]).collect(Collectors.toSet());
         assertEquals(Scenario.all(Templates.builtIn()).keySet(), tested);
     }
 
     @ParameterizedTest(name = "{0} {1}: {2}")
-    @CsvSource(delimiter = '|', textBlock = """
-        healthy       |           | not checked: app-log Paged all the same\\? .*triage@\\S+ --log FILE
-        runaway-loop  | -q        | ^. P2 runaway-loop: One caller of ours uses up the account's quota \\(DRILL runaway-loop\\) $
-        runaway-loop  | -v        | one caller's doing, by the application's log\\? → yes .* consequence .* 14 requests spent; not checked: nothing
-        runaway-loop  | --explain | > Is it one caller's doing, by the application's log\\?
-        cdn-block     |           | ^(?!(.*cf-ray){3}).* auth, profiles and 4 more
-        missing-scope |           | rotate-key@CATALOG --needs \\+events:read --dry-run
-        stale-app-key | -v        | 14 requests spent; not checked: app-log
-        """)
-    void moreOrLessIsShownWhenAskedFor(String scenario, String option, String expected) {
-        Run.Result result = drill(scenario).args(option == null ? new String[0] : new String[] {option}).run();
+    @Cases("triage-cases.txt: screens")
+    void moreOrLessIsShownWhenAskedFor(String scenario, String options, String expected) {
+        Run.Result result = drill(scenario).args(options == null ? new String[0] : options.split(" ")).run();
         assertTrue(Pattern.compile(expected).matcher(result.out().replaceAll("\\s+", " ")).find(), result.toString());
     }
 
@@ -128,74 +90,43 @@ class TriageTest {
 
     // ---- what the application sees
 
+    /** Lines of a log: minutes ago, status and number of calls, oldest first. */
+    private static String log(String calls, Instant now) {
+        return Stream.of(calls.split(" ")).map(some -> (some + "*1").split("[:*]")).map(part ->
+                (now.minusSeconds(60 * Long.parseLong(part[0])) + " INFO klaviyo POST /api/events -> " + part[1] + "\n")
+                        .repeat(Integer.parseInt(part[2]))).collect(Collectors.joining());
+    }
+
     @ParameterizedTest(name = "{0}: {1}")
-    @CsvSource(delimiter = '|', textBlock = """
-        600:202*1100 300:429 260:401 5:202*97 0:401 | key-missing - exit 20    | 1,200 lines, 3 failed calls, the first on POST /api/events, the last just now
-        20:202 20:400*2 20:429                      | key-missing - exit 20    | 3 failed calls, the first on POST /api/events, the last 20 min ago; it ends
-        12:401*30 1:202*30                          | key-missing - exit 20    | the last 12 min ago; too few, or over by now
-        4:401*200 3:202*60 1:202*60                 | key-missing - exit 20    | the last 4 min ago; too few, or over by now
-        8:202*300 1:401*150                         | key-invalid P1 exit 11   | the application gets 401 × 150 of 450 calls in the log's last 15 min, all since 
-        8:202*300 1:403*150                         | scope-missing P1 exit 11 | the application gets 403 × 150 of 450 calls
-        8:202*300 1:502*70 1:503*80                 | server-error P1 exit 11  | 502 × 70, 503 × 80 of 450 calls in the log's last 15 min, all since 
-        1:202*30 1:401*10                           | stale-app-key P2 exit 12 | the application gets 401 × 10 of 40 calls in the log's last 15 min, since
-        60:202*900 1:401*40                         | key-invalid P1 exit 11   | the application gets 401 × 40 of 40 calls in the log's last 15 min
-        1:202*30 1:429*10                           | rate-limited P2 exit 12  | the application gets 429 × 10 of 40 calls in the log's last 15 min
-        1:202*900 1:401*90 1:429*2000               | rate-limited P2 exit 12  | the application gets 401 × 90, 429 × 2000 of 2,990 calls
-        1:202*4200                                  | runaway-loop P3 exit 13  | 4,200 a minute (limit 3,500), 100 % of calls
-        30:202*4400 1:202*4200                      | runaway-loop P3 exit 13  | 4,400 a minute (limit 3,500), 100 % of calls
-        """)
+    @Cases("triage-cases.txt: logs")
     void aLogWeighsByTheShareOfItsCallsThatFailAndByHowLongAgo(String calls, String verdict, String says) throws IOException {
-        // Minutes ago and status of calls, oldest first.
-        StringBuilder log = new StringBuilder();
-        for (String some : calls.split(" ")) {
-            String[] part = some.split("[:*]");
-            String line = Instant.now().minusSeconds(60 * Long.parseLong(part[0])) + " INFO klaviyo POST /api/events -> " + part[1] + "\n";
-            log.append(line.repeat(part.length > 2 ? Integer.parseInt(part[2]) : 1));
-        }
+        Instant now = Instant.now();
+        String log = log(calls, now);
         Path file = Tree.temporary("log").resolve("app.log.gz");
         try (OutputStream packed = new GZIPOutputStream(Files.newOutputStream(file))) {
-            packed.write(log.toString().getBytes(StandardCharsets.UTF_8));
+            packed.write(log.getBytes(StandardCharsets.UTF_8));
         }
+        Matcher ago = Pattern.compile("\\{(\\d+)}").matcher(says);
+        Instant began = ago.find() ? now.minusSeconds(60 * Long.parseLong(ago.group(1))) : Instant.EPOCH;
+        String expected = ago.replaceAll(began.toString().substring(11, 16) + "Z");
+        boolean weighed = verdict.matches("(?!runaway).* P.*");
         try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
             for (String from : List.of(file.toString(), "-")) {
-                TriageRun run = TriageRun.of(against(sandbox).env("KLAVIYO_PRIVATE_KEY", "").args("--log", from).stdin(log.toString()));
-                assertEquals(verdict, run.verdict(), run.toString());
-                assertTrue(run.check("app-log").contains(says), run.check("app-log"));
+                TriageRun run = TriageRun.of(against(sandbox).env("KLAVIYO_PRIVATE_KEY", "").args("--log", from).stdin(log));
                 String seen = run.result().err().replaceAll("\\s+", " ");
+                String reason = run.json().path("reason").asText();
+                assertEquals(verdict, run.verdict(), run.toString());
+                assertTrue(run.check("app-log").contains(expected), expected + " is not in " + run.check("app-log"));
                 assertTrue(seen.contains(" app-log ") && seen.contains(" failed call"), seen);
                 assertFalse(seen.contains("every call with this key") || seen.contains("--log FILE"), seen);
-                boolean weighed = verdict.matches("(?!runaway).* P.*");
-                assertEquals(weighed, run.json().path("reason").asText().contains(" calls in the log's last 15 min"), run.toString());
+                assertEquals(weighed, reason.contains(" calls in the log's last 15 min"), reason);
+                assertEquals(verdict.contains(" P"), reason.contains(", since ") || reason.contains(" all since "), reason);
             }
         }
     }
 
-    @Test
-    void anErrorBeganWhereItDidAndNotWithAStrayOne() throws IOException {
-        StringBuilder log = new StringBuilder();
-        for (String some : "40:400*9 35:202*60 25:202*60 25:429*1 10:202*60 10:429*20 1:202*60 1:429*80".split(" ")) {
-            String[] part = some.split("[:*]");
-            String line = Instant.now().minusSeconds(60 * Long.parseLong(part[0])) + " INFO klaviyo POST /api/events -> " + part[1] + "\n";
-            log.append(line.repeat(Integer.parseInt(part[2])));
-        }
-        Instant began = Instant.now().minusSeconds(600).truncatedTo(ChronoUnit.MINUTES);
-        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
-            TriageRun run = TriageRun.of(against(sandbox).args("--log", "-").stdin(log.toString()));
-            assertEquals(began, Instant.parse(run.json().path("firstFailure").asText()), run.toString());
-            assertTrue(run.check("app-log").contains("since " + began.toString().substring(11, 16) + "Z"), run.check("app-log"));
-        }
-    }
-
     @ParameterizedTest(name = "{0}, its log in {1}, {2} min ago")
-    @CsvSource(delimiter = '|', textBlock = """
-        America/New_York | UTC              | 1  | P2 | read as UTC
-        Europe/Berlin    | UTC              | 1  | P2 | read as UTC
-        Europe/Berlin    | Europe/Berlin    | 1  | P2 | 60 of 60 calls
-        America/New_York | UTC              | 50 | -  | it ends 5
-        America/New_York | Asia/Tokyo       | 1  | -  | ahead: its times are of another zone
-        Europe/Berlin    | file in Berlin   | 60 | -  | it ends 1 h
-        Europe/Berlin    | file in UTC      | 1  | P2 | read as UTC
-        """)
+    @Cases("triage-cases.txt: zones")
     void aLogWithoutAZoneIsReadInTheOneThatItIsWrittenIn(String here, String there, int ago, String severity, String says)
             throws IOException {
         String zone = there.replace("file in Berlin", here).replace("file in ", "");
@@ -240,8 +171,7 @@ class TriageTest {
     }
 
     @ParameterizedTest(name = "{0}: {1}, {2}")
-    @CsvSource({"400, payload-invalid, Compare with the last deployment", "409, healthy, PATCH that one",
-        "413, payload-invalid, split the batch", "202, healthy, send a unique_id of your own"})
+    @Cases("triage-cases.txt: observed")
     void whatIsObservedInTheApplicationHasAVerdictAndAdvice(String status, String diagnosis, String advice) {
         try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
             TriageRun run = TriageRun.of(against(sandbox).args("--observed", status));
@@ -297,12 +227,11 @@ class TriageTest {
     }
 
     @ParameterizedTest(name = "[{0}] is {1}")
-    @CsvSource(delimiter = '|', value = {"''|key-missing - exit 20", "K;|key-malformed P1 exit 11", "xK|key-malformed P1 exit 11",
-        "KLAVIYO_PRIVATE_KEY=K|key-malformed P1 exit 11", "K|healthy - exit 0"})
+    @Cases("triage-cases.txt: stored keys")
     void whatIsStoredIsWhatTheApplicationSends(String given, String expected) {
         try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
-            TriageRun run = TriageRun.of(against(sandbox)
-                    .env("KLAVIYO_PRIVATE_KEY", given.replaceFirst("K(?=;?$)", sandbox.key())));
+            TriageRun run = TriageRun.of(against(sandbox).env("KLAVIYO_PRIVATE_KEY",
+                    given == null ? "" : given.replaceFirst("KEY(?=;?$)", sandbox.key())));
             assertEquals(expected, run.verdict(), run.toString());
             assertFalse(run.toString().contains(sandbox.key()), run.toString());
         }
@@ -369,29 +298,13 @@ class TriageTest {
     }
 
     @ParameterizedTest(name = "{0}: {1} is {2}")
-    @CsvSource(delimiter = '|', quoteCharacter = '~', value = {
-        "healthy     | abc | key-other - exit 20    | unknown form, 3 characters, .*; the application works with another",
-        "healthy     | \"K\" | key-other - exit 20 | quotes.*; the application works with another",
-        "runaway-loop | abc | rate-limited P2 exit 12 | our calls are throttled",
-        "missing-scope | abc | scope-missing P3 exit 13 | the application is refused with 403",
-        "revoked-key | \"K\" | key-invalid P1 exit 11 | every call with this key fails: HTTP 401 .*; as it is stored it is unfit, too: .*quotes"})
+    @Cases("triage-cases.txt: other keys")
     void aKeyThatIsNotTheApplicationsIsNoOutage(String scenario, String given, String verdict, String reason) {
         try (ControlledSandbox sandbox = ControlledSandbox.start(scenario)) {
-            TriageRun run = TriageRun.of(around(sandbox).env("KLAVIYO_PRIVATE_KEY",
-                    given.replace("K", sandbox.key()).replace("NEW", sandbox.newKey())));
+            TriageRun run = TriageRun.of(around(sandbox).env("KLAVIYO_PRIVATE_KEY", given.replace("KEY", sandbox.key())));
             assertEquals(verdict, run.verdict(), run.toString());
             assertTrue(Pattern.compile(reason).matcher(run.json().path("reason").asText()).find(), run.toString());
         }
-    }
-
-    @ParameterizedTest(name = "{0}: {1}")
-    @CsvSource(delimiter = '|', value = {"healthy|0|Nothing to tell people", "no-network|20|nothing is drafted that nobody knows",
-        "missing-key|20|nothing is drafted that nobody knows"})
-    void customersAreToldNothingThatNobodyKnows(String scenario, int exit, String line) {
-        Run.Result result = drill(scenario).args("--announce", "both").run();
-        assertEquals(exit, result.exit(), result.toString());
-        assertTrue(result.out().replaceAll("\\s+", " ").contains(line), result.out());
-        assertFalse(result.out().contains("Klaviyo Integration --"), result.out());
     }
 
     @ParameterizedTest(name = "{0}, and {1}: {3}")
@@ -488,37 +401,27 @@ class TriageTest {
 
     @Test
     void inPeacetimeItSaysWhatAnIncidentWouldMiss() throws IOException {
-        Run.Result result = drill("healthy").args("--preflight", "--json").env("KLAVIYO_RUNBOOK_COMMAND", "true")
-                .env("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/xyz").run();
-        JsonNode checks = Json.read(result.out()).path("checks");
-        List<String> names = TriageRun.texts(checks, "name");
-        List<String> outcomes = TriageRun.texts(checks, "outcome");
-        assertEquals("ok ok ok ok ok skipped skipped", Stream.of("scopes", "slack", "metrics", "rotate-key", "postmortem", "stores", "logs")
-                .map(name -> outcomes.get(names.indexOf(name))).collect(Collectors.joining(" ")), result.toString());
-        assertEquals(14, result.exit(), "something would be missed");
-        assertFalse(result.toString().contains("xyz"), result.toString());
-    }
-
-    @Test
-    void inPeacetimeItSaysWhichStoreAndWhichLogOfTheTeamsIsNotThere() throws IOException {
         Path home = Tree.temporary("home");
-        Files.writeString(home.resolve(".klaviyo-runbook.properties"), "rotate-key.to=file:a.env#K\ndebug-bundle.log=app.log\n");
         Path steps = Files.writeString(home.resolve("steps"), "#!/bin/sh\ncase \"$*\" in\nrotate-key*run) echo '✗ a.env: no such file'; "
                 + "exit 21;;\ndebug-bundle*run) echo 'log app.log: app.log left out: no such file';;\nesac\n");
         Files.setPosixFilePermissions(steps, PosixFilePermissions.fromString("rwx------"));
-        Run.Result result = drill("healthy").home(home).args("--preflight", "--json").env("KLAVIYO_RUNBOOK_COMMAND", steps.toString()).run();
-        String warned = StreamSupport.stream(Json.read(result.out()).path("checks").spliterator(), false)
-                .filter(check -> check.path("outcome").asText().equals("warn")).map(check -> check.path("name").asText() + " "
-                        + check.path("summary").asText()).collect(Collectors.joining("; "));
-        assertTrue(warned.matches(".*stores ✗ a.env: no such file \\(.*logs .*left out: no such.*"), warned);
+        Run triage = drill("healthy").home(home).args("--preflight", "--json").env("KLAVIYO_RUNBOOK_COMMAND", steps.toString())
+                .env("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/xyz");
+        Map<String, String> plain = preflight(triage);
+        assertEquals("ok ok ok ok ok skipped skipped", Stream.of("scopes", "slack", "metrics", "rotate-key", "postmortem", "stores", "logs")
+                .map(name -> plain.get(name).split(" ")[0]).collect(Collectors.joining(" ")), plain.toString());
+        assertFalse(plain.toString().contains("xyz"), plain.toString());
+        Files.writeString(home.resolve(".klaviyo-runbook.properties"), "rotate-key.to=file:a.env#K\ndebug-bundle.log=app.log\n");
+        Map<String, String> team = preflight(triage);
+        assertTrue(team.get("stores").startsWith("warn ✗ a.env: no such file ("), team.toString());
+        assertTrue(team.get("logs").matches("warn .*left out: no such.*"), team.toString());
     }
 
-    @Test
-    void withoutAKeyThePreflightSaysOnceThatTheEndpointsNeedOne() {
-        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
-            String shown = against(sandbox).env("KLAVIYO_PRIVATE_KEY", "").env("KLAVIYO_RUNBOOK_COMMAND", "true").args("--preflight").run().out();
-            assertEquals(2, shown.split("needs a key").length, shown);
-        }
+    private static Map<String, String> preflight(Run triage) throws IOException {
+        Run.Result result = triage.run();
+        assertEquals(14, result.exit(), "something would be missed: " + result);
+        return StreamSupport.stream(Json.read(result.out()).path("checks").spliterator(), false).collect(Collectors.toMap(
+                check -> check.path("name").asText(), check -> check.path("outcome").asText() + " " + check.path("summary").asText()));
     }
 
     @Test
@@ -537,28 +440,11 @@ class TriageTest {
     }
 
     @ParameterizedTest(name = "{0}")
-    @CsvSource(delimiter = '|', value = {
-        "--timeout 5x            | no duration",
-        "--timeout 0             | is no duration of more than 0",
-        "--timeout 9999999h      | at most ten years",
-        "--observed 99           | --observed",
-        "--endpoint nosuch       | there are profiles, lists, metrics",
-        "--endpoint profile      | did you mean profiles?",
-        "--drill nosuch          | no such scenario; there are healthy, outage",
-        "--drill revoked-kye     | did you mean revoked-key?",
-        "--api-url ftp://x       | --api-url",
-        "--key-file /nowhere     | --key-file",
-        "--key-command false     | --key-command",
-        "--announce everybody    | --announce",
-        "--paged-at soon         | --paged-at",
-        "--revision 2026‑07‑15   | is no revision: write YYYY-MM-DD",
-        "--log /nowhere          | --log /nowhere cannot be read",
-        "--log /tmp              | --log /tmp is a folder: name the file in it",
-        "--nosuch                | --nosuch"})
+    @Cases("triage-cases.txt: wrong usage")
     void wrongUsageIsOneLineThatNamesTheOption(String arguments, String expected) {
-        Run.Result result = Run.run("triage", arguments.strip().split(" "));
+        Run.Result result = Run.run("triage", arguments.split(" "));
         assertEquals(2, result.exit(), result.toString());
-        assertTrue(result.err().lines().findFirst().orElse("").contains(expected.strip()), result.toString());
+        assertTrue(result.err().lines().findFirst().orElse("").contains(expected), result.toString());
         assertEquals("", result.out());
     }
 
@@ -569,14 +455,10 @@ class TriageTest {
         assertEquals(8, commands.size(), result.out());
         commands.forEach(command -> assertTrue(command.contains("-gsS") && command.contains("--max-time"), command));
         assertFalse(result.out().contains("0f0f"), result.out());
+        assertEquals(0, Run.command("sh", "-n").stdin(result.out()).run().exit(), "any shell reads them");
         Run.Result json = Run.run("triage", "--curl", "--json", "--webhook-url", "https://x.example/in/?a=1&token=s3cr3t");
         assertEquals(9, Json.read(json.out()).path("commands").size(), json.toString());
         assertFalse(json.toString().contains("s3cr3t"), json.toString());
-        assertEquals(0, Run.command("sh", "-n").stdin(result.out()).run().exit(), "any shell reads them");
-        Run.Result drill = Run.run("triage", "--curl", "--drill", "outage");
-        assertEquals(2, drill.exit(), drill.toString());
-        assertTrue(drill.err().contains("a drill's sandbox ends with this one") && drill.out().isEmpty(), drill.toString());
-        assertTrue(drill.err().contains("sandbox@CATALOG outage"), "the same drill: " + drill.err());
     }
 
     @Test
