@@ -211,13 +211,10 @@ public final class Bundle {
                     progress.accept(new Progress(collector.name, sink.state(), sink.words())))).toList();
             run(sinks);
             archive.seal();
-            Summary.Head head = new Summary.Head(options.shared.drill().orElse(null), Instant.now()
-                    .truncatedTo(ChronoUnit.MILLIS), options.window, options.words, options.logZone != null,
-                    redactor.policy().kept());
-            Summary summary = new Summary(head, systems, incident, told, sinks);
+            Summary summary = new Summary(options, redactor.policy().kept(), systems, incident, told, sinks);
             Path half = archive.folder.resolve("archive.part");
             List<Part> parts = summary.withFrontPages(pages, options.shared.templates());
-            Archive.write(half, parts, head.created());
+            Archive.write(half, parts, summary.created);
             String unpacked = Archive.words(parts.stream().mapToLong(Part::plain).sum());
             progress.accept(new Progress("bundle/read-back", State.OK, unpacked
                     + " read back: the very bytes that were found clean"));

@@ -340,8 +340,9 @@ public final class Existing implements Closeable {
             }
             Path copy = archive.folder.resolve("copy");
             if (isZip(target)) {
-                Summary.Head head = new Summary.Head(null, Instant.now(), null, "", true, policy.kept());
-                Archive.write(copy, Summary.withManifest(pages, head, List.of(sink), sink.parts), head.created());
+                Instant now = Instant.now();
+                Map<String, Object> about = Summary.fields("created", now, "kept", policy.kept());
+                Archive.write(copy, Summary.withManifest(pages, about, List.of(sink), sink.parts), now);
             } else {
                 boolean several = Files.isDirectory(source) || isZip(source);
                 for (Part part : sink.parts) {

@@ -32,11 +32,10 @@ final class Summary {
     private static final String OF_LINES = "line name status impact started posted resolved calls at endpoint more "
             + "count failed perMinute instance peak peakAt longestSeconds words";
 
-    /** Facts about the whole: {@code kept} are rules that were relaxed, {@code window} may be null. */
-    record Head(String drill, Instant created, Bundle.Window window, String words, boolean zoneGiven,
-            Set<String> kept) { }
-
-    private final Head head;
+    final Instant created = Instant.now().truncatedTo(ChronoUnit.MILLIS);
+    private final Bundle.Options options;
+    private final Bundle.Window window;
+    private final Set<String> kept;
     private final Verdict verdict;
     private final Optional<Event> before;
     /** Lines that stayed, the least alike. */
@@ -47,8 +46,12 @@ final class Summary {
     private final Facts facts;
     private final long counted;
 
-    Summary(Head head, Systems systems, Optional<Incident> incident, Told told, List<Sink> sinks) throws IOException {
-        this.head = head;
+    /** @param kept rules that were relaxed */
+    Summary(Bundle.Options options, Set<String> kept, Systems systems, Optional<Incident> incident, Told told,
+            List<Sink> sinks) throws IOException {
+        this.options = options;
+        this.window = options.window;
+        this.kept = kept;
         this.verdict = systems.verdict;
         this.before = incident.flatMap(Summary::diagnosed);
         this.sample = told.sample();
@@ -152,22 +155,22 @@ final class Summary {
 
     /** In which zone the log's times were read, where the log does not say; empty where it does. */
     String assumedZone() {
-        boolean known = facts.zoneNamed() || head.zoneGiven || facts.minutes().isEmpty();
+        boolean known = facts.zoneNamed() || options.logZone != null || facts.minutes().isEmpty();
         return known ? "" : facts.zone() + ", which the log does not name; --log-zone reads them in another";
     }
 
     private String markdown(Templates templates) {
         Map<String, Object> values = new HashMap<>();
         Stream.of(OF_LINES.split(" ")).forEach(name -> values.put(name, ""));
-        values.put("drill", Objects.toString(head.drill, ""));
-        values.put("created", head.created.truncatedTo(ChronoUnit.SECONDS));
+        values.put("drill", options.shared.drill().orElse(""));
+        values.put("created", created.truncatedTo(ChronoUnit.SECONDS));
         values.put("headline", headline());
         String reason = verdict == null ? "" : verdict.reason();
         values.put("reason", before.isEmpty() || reason.isEmpty() ? reason : "Now: " + reason);
-        values.put("from", head.window.from());
-        values.put("to", head.window.to());
+        values.put("from", window.from());
+        values.put("to", window.to());
         values.put("replaced", redacted(collected).values().stream().mapToLong(Long::longValue).sum());
-        values.put("kept", String.join(", ", head.kept));
+        values.put("kept", String.join(", ", kept));
         values.put("noRuleFinds", Bundle.NO_RULE_FINDS);
         values.put("sample", lines(sample.stream().map(line -> line.replace('`', '\''))));
         values.put("missing", lines(missing(sinks).stream()));
@@ -230,13 +233,13 @@ final class Summary {
 
     private String figures() {
         List<Chart> charts = new ArrayList<>();
-        charts.add(new Chart("calls", CALLS, head.window.from(), head.window.to(), List.of(), lane(byStatus())));
+        charts.add(new Chart("calls", CALLS, window.from(), window.to(), List.of(), lane(byStatus())));
         Map<String, List<Chart.Line>> curves = new TreeMap<>();
         facts.metrics().forEach(curve -> curves.computeIfAbsent(curve.query() + (curve.unit().isEmpty() ? ""
                 : ", " + curve.unit()), any -> new ArrayList<>()).add(new Chart.Line(curve.name(), curve.points())));
-        Chart.Mark begins = new Chart.Mark(head.window.from(), Chart.Shape.OTHER, "window", "the window begins", "");
+        Chart.Mark begins = new Chart.Mark(window.from(), Chart.Shape.OTHER, "window", "the window begins", "");
         curves.forEach((title, lines) -> charts.add(new Chart("curve" + charts.size(), title,
-                head.window.hourBefore(), head.window.to(), List.of(begins), lane(lines))));
+                window.hourBefore(), window.to(), List.of(begins), lane(lines))));
         return charts.stream().map(Chart::figure).collect(Collectors.joining());
     }
 
@@ -250,14 +253,14 @@ final class Summary {
         Set<Integer> shown = totals.entrySet().stream().sorted(Map.Entry.<Integer, Long>comparingByValue().reversed())
                 .limit(totals.size() > MOST_STATUSES + 1 ? MOST_STATUSES : totals.size()).map(Map.Entry::getKey)
                 .collect(Collectors.toSet());
-        long step = Math.max(1, Duration.between(head.window.from(), head.window.to()).toMinutes() / 240) * 60;
+        long step = Math.max(1, Duration.between(window.from(), window.to()).toMinutes() / 240) * 60;
         Map<String, Map<Long, Double>> calls = new TreeMap<>();
         facts.minutes().stream().filter(minute -> minute.at() != null).forEach(minute ->
                 minute.statuses().forEach((status, count) -> calls
                         .computeIfAbsent(shown.contains(status) ? status(status) : "other", any -> new HashMap<>())
                         .merge(minute.at().getEpochSecond() / step, count * 60.0 / step, Double::sum)));
-        long first = head.window.from().getEpochSecond() / step;
-        long last = head.window.to().getEpochSecond() / step;
+        long first = window.from().getEpochSecond() / step;
+        long last = window.to().getEpochSecond() / step;
         return calls.entrySet().stream().map(one -> new Chart.Line(one.getKey(), LongStream.rangeClosed(first, last)
                 .mapToObj(at -> new Prometheus.Point(Instant.ofEpochSecond(at * step),
                         one.getValue().getOrDefault(at, 0.0))).toList())).toList();
@@ -271,11 +274,13 @@ final class Summary {
         List<Part> files = new ArrayList<>(List.of(pages.page("summary.md", markdown),
                 pages.page("report.html", html(markdown, templates)), pages.page("facts.json", facts.json())));
         files.addAll(collected);
-        return withManifest(pages, head, sinks, files);
+        return withManifest(pages, fields("drill", options.shared.drill().orElse(null), "created", created, "window",
+                fields("from", window.from(), "to", window.to()), "grep", options.words, "kept", kept), sinks, files);
     }
 
     /** The files and, before them, a manifest: what is in an archive, where it comes from, and what is missing. */
-    static List<Part> withManifest(Pipeline pages, Head head, List<Sink> sinks, List<Part> parts) throws IOException {
+    static List<Part> withManifest(Pipeline pages, Map<String, Object> about, List<Sink> sinks, List<Part> parts)
+            throws IOException {
         List<Object> files = new ArrayList<>();
         for (Part part : parts) {
             String sha256 = part.finish();
@@ -289,18 +294,18 @@ final class Summary {
         List<Object> collectors = new ArrayList<>();
         sinks.forEach(sink -> collectors.add(fields("name", sink.collector.name(), "state",
                 sink.state().name().toLowerCase(Locale.ROOT))));
-        Object window = head.window == null ? null : fields("from", head.window.from(), "to", head.window.to());
         Map<String, Object> manifest = fields("schema", SCHEMA, "tool", "klaviyo-runbook debug-bundle", "version",
-                Cli.VERSION, "drill", head.drill, "created", head.created, "window", window, "grep", head.words,
-                "kept", head.kept, "complete", complete(sinks), "missing", missing(sinks), "collectors", collectors,
-                "files", files);
+                Cli.VERSION);
+        manifest.putAll(about);
+        manifest.putAll(fields("complete", complete(sinks), "missing", missing(sinks), "collectors", collectors, "files",
+                files));
         Part first = pages.page(MANIFEST, Json.pretty(Json.of(manifest)) + "\n");
         first.finish();
         return Stream.concat(Stream.of(first), parts.stream()).toList();
     }
 
-    // Names and values, in this order.
-    private static Map<String, Object> fields(Object... namesAndValues) {
+    /** Names and values, in this order. */
+    static Map<String, Object> fields(Object... namesAndValues) {
         Map<String, Object> fields = new LinkedHashMap<>();
         for (int i = 0; i < namesAndValues.length; i += 2) {
             fields.put((String) namesAndValues[i], namesAndValues[i + 1]);
