@@ -237,8 +237,9 @@ final class Archive implements Closeable {
         private final Deque<Block> blocks = new ArrayDeque<>();
         private final MessageDigest digest = sha256();
         private final CRC32 crc = new CRC32();
+        /** How many bytes it holds, unpacked. */
+        long plain;
         private long packed;
-        private long plain;
         private long dropped;
         private boolean sealed;
         private String sum;
@@ -285,11 +286,6 @@ final class Archive implements Closeable {
             count(-oldest.packed, -oldest.plain);
             dropped += oldest.plain;
             Files.delete(oldest.file);
-        }
-
-        /** How many bytes it holds, unpacked. */
-        long plain() {
-            return plain;
         }
 
         /** The SHA-256 of what it holds, unpacked; to be asked for once no more will come. */

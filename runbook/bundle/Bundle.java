@@ -30,7 +30,6 @@ import runbook.redact.Redactor.Policy;
  */
 public final class Bundle {
     private static final long FRONT_PAGES = 200_000;
-    private static final Duration LAST_WAIT = Duration.ofMillis(300);
     private static final long LONGEST_GRACE = 3_000_000_000L;
     /** What no rule finds, in one line. */
     public static final String NO_RULE_FINDS = "No rule finds names, streets and the like in free text: look at these "
@@ -215,7 +214,7 @@ public final class Bundle {
             Path half = archive.folder.resolve("archive.part");
             List<Part> parts = summary.withFrontPages(pages, options.shared.templates());
             Archive.write(half, parts, summary.created);
-            String unpacked = Archive.words(parts.stream().mapToLong(Part::plain).sum());
+            String unpacked = Archive.words(parts.stream().mapToLong(part -> part.plain).sum());
             progress.accept(new Progress("bundle/read-back", State.OK, unpacked
                     + " read back: the very bytes that were found clean"));
             if (!looked.test(summary.sample)) {
@@ -248,7 +247,7 @@ public final class Bundle {
         } finally {
             pool.shutdownNow();
         }
-        pool.awaitTermination(LAST_WAIT.toMillis(), TimeUnit.MILLISECONDS);
+        pool.awaitTermination(300, TimeUnit.MILLISECONDS);
         sinks.forEach(Sink::close);
         for (Sink sink : sinks) {
             if (sink.unsafe != null) {
@@ -363,7 +362,7 @@ public final class Bundle {
                         log.ifPresent(source -> told.take(source, text)));
                 if (expired) {
                     part.notes.add("truncated: its time was up");
-                } else if (part.plain() == 0) {
+                } else if (part.plain == 0) {
                     remark(part.path + " is empty" + lines.none());
                 }
                 keep(part);
@@ -438,7 +437,7 @@ public final class Bundle {
 
         /** What a person is told about it in one line. */
         String words() {
-            long bytes = parts.stream().mapToLong(Part::plain).sum();
+            long bytes = parts.stream().mapToLong(part -> part.plain).sum();
             String got = parts.isEmpty() ? "nothing" : Text.count(parts.size(), "file") + ", " + Archive.words(bytes);
             String more = said.size() > 1 ? " and " + (said.size() - 1) + " more remarks" : "";
             String lacking = said.isEmpty() ? "" : said.get(0).replaceFirst("^[a-z ]*: ", "") + more;

@@ -287,7 +287,7 @@ final class Summary {
             // Count and rule, in this order: "secret": 5 reads as a secret, and so does a phone's count behind it.
             List<Object> redacted = new ArrayList<>();
             part.tally.counts().forEach((rule, count) -> redacted.add(fields("count", count, "rule", rule)));
-            files.add(fields("path", part.path, "bytes", part.plain(), "sha256", sha256, "collector", part.collector,
+            files.add(fields("path", part.path, "bytes", part.plain, "sha256", sha256, "collector", part.collector,
                     "truncated", part.notes.stream().anyMatch(CUT.asMatchPredicate()), "notes", part.notes, "redacted",
                     redacted));
         }
