@@ -17,10 +17,9 @@
 //SOURCES runbook/redact/Encoded.java
 //SOURCES runbook/redact/Redactor.java
 //SOURCES runbook/redact/Rules.java
-//SOURCES runbook/rotation/AppWatch.java
 //SOURCES runbook/rotation/Embedded.java
 //SOURCES runbook/rotation/Holding.java
-//SOURCES runbook/rotation/Keys.java
+//SOURCES runbook/rotation/Probes.java
 //SOURCES runbook/rotation/Progress.java
 //SOURCES runbook/rotation/Rotation.java
 //SOURCES runbook/rotation/Stores.java
@@ -62,6 +61,7 @@ import runbook.rotation.Progress.Trouble;
 import runbook.rotation.Rotation.Ending;
 import runbook.rotation.Stores.Hands;
 import runbook.rotation.Stores.Place;
+import runbook.sandbox.*;
 
 @Command(name = "rotate-key", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         showDefaultValues = false,
@@ -143,7 +143,6 @@ class RotateKey implements Callable<Integer>, Listener {
     private List<Place> stores = List.of();
     private volatile Rotation rotation;
     private String heading = "";
-    private boolean untested;
 
     @Override
     public Integer call() throws IOException {
@@ -159,13 +158,7 @@ class RotateKey implements Callable<Integer>, Listener {
         Incident incident = all.current().orElseGet(() -> all.opened(Instant.now()));
         try (Rotation one = new Rotation(wishes(), this)) {
             rotation = one;
-            return end(rotate(incident));
-        } catch (Problem e) {
-            // Whoever asked for JSON gets some, also where there was nothing to begin with.
-            if (e.exitCode() == REFUSED && rotation != null) {
-                printJson(Ending.REFUSED);
-            }
-            throw e;
+            return end(rotation.end(rotate(incident)));
         } finally {
             rotation = null;
         }
@@ -191,21 +184,22 @@ class RotateKey implements Callable<Integer>, Listener {
                     screen.verdict(Mark.WARN, "Going on with the rotation begun at " + words));
             // In a drill without a terminal everything is agreed to.
             rotation.preflight(console().isPresent() || drilled());
+            Optional<Key> fresh = givenKey();
+            boolean ask = !rollBack && !dryRun && (rotation.resumed().isEmpty() || console().isPresent());
+            fresh = fresh.isEmpty() && ask ? Optional.of(askedFor()) : fresh;
             if (rollBack) {
-                return rotation.rollBack("", givenKey());
-            }
-            Optional<Key> fresh = newKey();
-            if (fresh.isPresent()) {
-                rotation.keys.trial(fresh.get(), account -> agreed("The new key belongs to " + account
-                        + ". Nothing tells whose the old one was: is that your account?"));
-            } else if (dryRun) {
-                untested = true;
-            } else {
+                Ending ending = rotation.rollBack("", fresh);
+                show(ending == Ending.PLANNED ? rotation.plan() : List.of());
+                return ending;
+            } else if (fresh.isEmpty() && !dryRun) {
                 return rotation.rollBack("no new key was given, and no store holds the one of the run before", fresh);
             }
+            fresh.ifPresent(key -> rotation.probes.trial(key, account -> agreed("The new key belongs to " + account
+                    + ". Nothing tells whose the old one was: is that your account?")));
             show(rotation.plan());
             if (dryRun) {
-                return Ending.PLANNED;
+                return fresh.isPresent() ? Ending.PLANNED : Ending.PLANNED.but(
+                        "Dry run: nothing has changed. Not tested: the new key, for none was given");
             }
             return yes || agreed("Go ahead?") ? rotation.change() : Ending.REFUSED;
         } catch (Trouble e) {
@@ -238,11 +232,10 @@ class RotateKey implements Callable<Integer>, Listener {
     private Rotation.Wishes wishes() throws IOException {
         Hands hands = Hands.of(tool);
         if (drilled()) {
-            Set<String> breaks = new HashSet<>(shared.variant().stream().toList());
-            Rotation.Drill drill = new Rotation.Drill(shared.sandbox().get(), hands, breaks);
-            hands = drill;
-            to = List.of(drill.store());
-            restart = List.of("exec:curl -fsS -X POST " + drill.sandbox().restartUrl());
+            Sandbox sandbox = shared.sandbox().get();
+            hands = hands.drilled(sandbox, new HashSet<>(shared.variant().stream().toList()));
+            to = List.of(Hands.drillStore(sandbox));
+            restart = List.of("exec:curl -fsS -X POST " + sandbox.restartUrl());
         }
         table = new Stores(shared.templates(), tool, hands);
         stores = table.places(shared.host(), "--to", to);
@@ -258,12 +251,6 @@ class RotateKey implements Callable<Integer>, Listener {
     }
 
     // ---- the new key
-
-    private Optional<Key> newKey() {
-        Optional<Key> given = givenKey();
-        return given.isPresent() || dryRun || rotation.resumed().isPresent() && console().isEmpty() ? given
-                : Optional.of(askedFor());
-    }
 
     private Optional<Key> givenKey() {
         if (newKeyFile == null && newKeyCommand == null && drilled()) {
@@ -282,9 +269,9 @@ class RotateKey implements Callable<Integer>, Listener {
         screen.line();
         screen.heading("A new key is needed");
         screen.item("  1. ", "In Klaviyo, as Owner, Admin or Manager of the same account: Settings > API keys > Create"
-                        + " Private API Key");
-        String scopes = rotation.keys.oldScopes().orElse(needed);
-        screen.item("  2. ", "Name it after today and this application. Scopes: " + scopes);
+                + " Private API Key");
+        screen.item("  2. ", "Name it after today and this application. Scopes: "
+                + rotation.probes.oldScopes().orElse(needed));
         screen.item("  3. ", "Klaviyo shows it once. Copy it, and paste it here; it will not be shown.");
         Console console = console().orElseThrow(() ->
                 new Problem("no new key: give --new-key-file, --new-key-command or KLAVIYO_NEW_PRIVATE_KEY"));
@@ -295,7 +282,7 @@ class RotateKey implements Callable<Integer>, Listener {
         }
         // What was confirmed is what is tested, and what is tested is what is stored.
         boolean more = !key.faults().isEmpty() && key.cleaned().known();
-        return more && confirmed("That is more than a key: " + key.faults().get(0) + ". Go on with the key in it ("
+        return more && agreed("That is more than a key: " + key.faults().get(0) + ". Go on with the key in it ("
                 + key.cleaned().describe() + ")?") ? key.cleaned() : key;
     }
 
@@ -305,21 +292,18 @@ class RotateKey implements Callable<Integer>, Listener {
         return shared.host().terminal() ? Optional.ofNullable(System.console()) : Optional.empty();
     }
 
-    private boolean agreed(String question) {
-        return console().isPresent() ? confirmed(question) : drilled();
-    }
-
     // Only a no is a no: whoever types y meant something else.
-    private boolean confirmed(String question) {
+    private boolean agreed(String question) {
+        if (console().isEmpty()) {
+            return drilled();
+        }
         screen.line();
         screen.line(question);
         String prompt = (screen.quiet() ? question + " " : "") + "Type yes: ";
         while (true) {
             String answer = String.valueOf(console().orElseThrow().readLine("%s", prompt)).strip();
-            if (answer.equalsIgnoreCase("yes")) {
-                return true;
-            } else if (answer.matches("(?i)no?|null")) {
-                return false;
+            if (answer.matches("(?i)yes|no?|null")) {
+                return answer.equalsIgnoreCase("yes");
             }
             prompt = "Type yes in full, or no: ";
         }
@@ -333,8 +317,7 @@ class RotateKey implements Callable<Integer>, Listener {
             "by-hand", "By hand, now");
 
     private void show(List<Step> plan) {
-        screen.line();
-        screen.heading("Plan");
+        began(plan.isEmpty() ? heading : "plan");
         for (Step step : plan) {
             screen.item("  " + HEADINGS.get(step.name()) + ": ", step.place());
             step.command().lines().forEach(command -> screen.command(6, command));
@@ -347,7 +330,7 @@ class RotateKey implements Callable<Integer>, Listener {
         if (!heading.equals(name)) {
             heading = name;
             screen.line();
-            screen.heading(HEADINGS.get(name));
+            screen.heading(HEADINGS.getOrDefault(name, "Plan"));
         }
     }
 
@@ -368,73 +351,61 @@ class RotateKey implements Callable<Integer>, Listener {
     }
 
     private int end(Ending ending) {
-        rotation.end(ending);
         for (Done hand : rotation.byHand) {
             began("by-hand");
-            screen.item("  " + (rotation.byHand.indexOf(hand) + 1) + ". ", hand.detail());
-            hand.mend().lines().forEach(command -> screen.command(6, command));
             if (screen.quiet()) {
                 screen.verdict(Mark.NONE, "by hand: " + (hand.detail() + "\n" + hand.mend()).replace("\n", "   "));
             }
+            screen.item("  " + (rotation.byHand.indexOf(hand) + 1) + ". ", hand.detail());
+            hand.mend().lines().forEach(command -> screen.command(6, command));
         }
         screen.line();
-        String why = rotation.why.isEmpty() ? "" : ". Why: " + rotation.why;
-        if (untested && ending == Ending.PLANNED) {
-            screen.verdict(Mark.WARN, "Dry run: nothing has changed. Not tested: the new key, for none was given");
-        } else if (ending == Ending.REFUSED && rotation.resumed().isPresent()) {
-            screen.verdict(Mark.FAIL, "Refused: this run has changed nothing, the one before it is unfinished" + why);
-        } else {
-            screen.verdict(ending.exit == 0 ? Mark.OK : Mark.FAIL, ending.verdict + why);
-        }
+        screen.verdict(ending.mark(), ending.verdict() + (rotation.why.isEmpty() ? "" : ". Why: " + rotation.why));
         shared.drill().ifPresent(scenario -> screen.item("  ", "DRILL " + scenario));
-        if (ending.exit == 0 || !rotation.why.isEmpty()) {
-            next(ending);
+        List<String> commands = commands(ending);
+        if (ending.exit() == 0 || !rotation.why.isEmpty()) {
+            next(ending, commands);
         }
-        printJson(ending);
-        return ending.exit;
-    }
-
-    private void printJson(Ending ending) {
         if (shared.json()) {
-            boolean now = ending.exit == 0 || ending == Ending.STUCK;
-            String command = now ? commands(ending).get(0) : null;
-            shared.print(rotation.json(ending).set("advice", Cli.advice("now", ending.next, command)));
+            String command = ending.exit() == 0 || ending == Ending.STUCK ? commands.get(0) : null;
+            shared.print(rotation.json(ending).set("advice", Cli.advice("now", ending.next(), command)));
         }
+        return ending.exit();
     }
 
-    private void next(Ending ending) {
+    private void next(Ending ending, List<String> commands) {
+        boolean rotated = ending.is(Ending.ROTATED);
         screen.line();
         screen.heading("Next");
-        if (ending == Ending.ROTATED && !drilled()) {
+        if (rotated && !drilled()) {
             Optional<String> show = stores.stream().flatMap(store -> store.show().stream()).findFirst();
             screen.line("Load the new key in this shell:");
             screen.command(2, show.map(words -> "export KLAVIYO_PRIVATE_KEY=\"$(" + words + ")\"").orElse("read -rs"
                     + " KLAVIYO_PRIVATE_KEY && export KLAVIYO_PRIVATE_KEY   # then paste it: it is not shown"));
         }
-        screen.line(ending.next + ":");
-        commands(ending).forEach(command -> screen.command(2, command));
+        screen.line(ending.next() + ":");
+        commands.forEach(command -> screen.command(2, command));
         // After it, a command that gave the key may give the old one.
-        shared.launcher().notes().stream().filter(note -> ending != Ending.ROTATED || !note.endsWith("--key-command"))
+        shared.launcher().notes().stream().filter(note -> !rotated || !note.endsWith("--key-command"))
                 .forEach(screen::line);
-        if (ending == Ending.ROTATED) {
+        if (rotated) {
             screen.line("The old key: see step 7 above." + (drilled() ? " Each --drill starts a new sandbox: these two"
                     + " show the scenario's start again, with the old key." : ""));
         }
     }
 
     private List<String> commands(Ending ending) {
-        if (ending != Ending.ROTATED) {
+        if (!ending.is(Ending.ROTATED)) {
             // A refused look is to be taken again; what it found well is done in earnest.
-            String how = dryRun && ending == Ending.REFUSED ? " --dry-run" : agreed();
+            String how = dryRun && ending.is(Ending.REFUSED) ? " --dry-run" : agreed();
             return List.of(again(rollBack && dryRun ? " --roll-back" + how : how));
         }
         // The file that was given for the key holds the old one.
-        Screen.Launcher launcher = shared.launcher();
-        Map<String, String> options = new LinkedHashMap<>(launcher.options());
-        options.remove("key-file");
-        Optional.ofNullable(newKeyFile).filter(file -> !file.equals("-"))
-                .ifPresent(file -> options.put("key-file", "--key-file " + Text.word(file)));
-        Screen.Launcher then = new Screen.Launcher(launcher.script(), options, launcher.set(), launcher.notes());
+        Screen.Launcher then = shared.launcher();
+        then.options().remove("key-file");
+        if (newKeyFile != null && !newKeyFile.equals("-")) {
+            then = then.with("key-file", newKeyFile);
+        }
         return List.of(then.line("triage", ""), then.line("watch", ""));
     }
 
@@ -444,24 +415,23 @@ class RotateKey implements Callable<Integer>, Listener {
                 + (newKeyCommand == null ? "" : "   # and --new-key-command, which is left out here");
     }
 
-    // This step's options as they were given; one that may hold a secret is not told.
-    private String options() {
-        Set<String> left = Set.of("--dry-run", "--roll-back", "--new-key-command");
-        Stream<OptionSpec> own = spec.commandLine().getParseResult().matchedOptions().stream().distinct()
-                .filter(option -> !Cli.shared(option) && !left.contains(option.longestName()));
-        return own.map(this::words).collect(Collectors.joining(" "));
-    }
-
     private String agreed() {
         return cannotAsk() ? " --yes" : "";
     }
 
-    // A store by the name that it has from every folder.
-    private String words(OptionSpec option) {
-        String name = option.longestName();
-        List<String> values = name.equals("--to") && !drilled() ? stores.stream().map(Place::name).toList()
-                : option.originalStringValues();
-        return option.arity().max() == 0 ? name
-                : values.stream().map(value -> name + " " + Text.word(value)).collect(Collectors.joining(" "));
+    // This step's options as they were given, a store by the name that it has from every folder; one that may hold a
+    // secret is not told.
+    private String options() {
+        Set<String> left = Set.of("--dry-run", "--roll-back", "--new-key-command");
+        List<String> words = new ArrayList<>();
+        for (OptionSpec option : new LinkedHashSet<>(spec.commandLine().getParseResult().matchedOptions())) {
+            String name = option.longestName();
+            List<String> values = name.equals("--to") && !drilled() ? stores.stream().map(Place::name).toList()
+                    : option.originalStringValues();
+            if (!left.contains(name) && !Cli.shared(option)) {
+                values.forEach(value -> words.add(name + (option.arity().max() == 0 ? "" : " " + Text.word(value))));
+            }
+        }
+        return String.join(" ", words);
     }
 }

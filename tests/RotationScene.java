@@ -179,7 +179,7 @@ final class RotationScene implements AutoCloseable {
     Run.Running notedAt(String call, String... more) {
         return heldAt(call, more).awaitUntil("the record names the tool", () -> {
             String[] held = Tree.read(tools.file("there")).split("\\.");
-            return held.length > 1 && record().matches("(?s).*\"pid\" : " + held[0] + "\\D.*");
+            return held.length > 1 && record().matches("(?s).*\"child\" : \"" + held[0] + " .*");
         });
     }
 

@@ -10,7 +10,6 @@ import java.nio.file.*;
 import java.nio.file.attribute.*;
 import java.util.*;
 import java.util.regex.*;
-import java.util.stream.*;
 import runbook.*;
 import runbook.rotation.Progress.Effect;
 import runbook.rotation.Progress.Trouble;
@@ -29,8 +28,8 @@ record Embedded(String whole, String value, int begin, int end) {
         try (JsonParser parser = new JsonFactory().createParser(document.toCharArray())) {
             parser.nextToken();
             while (parser.nextToken() == JsonToken.FIELD_NAME) {
-                String field = parser.currentName();
-                if (parser.nextToken() == JsonToken.VALUE_STRING && field.equals(name)) {
+                boolean found = parser.currentName().equals(name);
+                if (parser.nextToken() == JsonToken.VALUE_STRING && found) {
                     int begin = (int) parser.currentTokenLocation().getCharOffset();
                     // Its end is known once it is read.
                     String value = parser.getText();
@@ -58,30 +57,28 @@ record Embedded(String whole, String value, int begin, int end) {
      * extended attributes stay as they are, or it is not replaced.
      */
     static Tool.Output run(Tool tool, List<String> command, String input) {
-        String variable = command.get(2);
         String name = command.get(4);
+        String folder = Path.of(name).getParent().toString();
         try {
             Path file = Path.of(name).toRealPath();
-            boolean reading = command.get(1).equals("read");
-            Embedded assigned = assignment(file, name, variable);
-            if (reading) {
+            Embedded assigned = assignment(file, name, command.get(2));
+            if (command.get(1).equals("read")) {
                 refuseUnfit(file, name);
-            } else {
-                replace(tool, file, name, assigned.replaced(input));
+                return new Tool.Output(0, assigned.value, "");
             }
-            return new Tool.Output(0, reading ? assigned.value : "", "");
+            replace(tool, file, name, assigned.replaced(input));
+            return new Tool.Output(0, "", "");
         } catch (IOException e) {
-            throw new Trouble(Effect.DENIED, name + " cannot be read: " + Incident.why(e),
-                    "ls -ld " + Text.word(name) + " " + Text.word(Path.of(name).getParent().toString()));
+            throw new Trouble(Effect.UNKNOWN, name + " cannot be read, or replaced: " + Incident.why(e),
+                    "ls -ld " + Text.word(name) + " " + Text.word(folder));
         }
     }
 
     private static void refuseUnfit(Path file, String name) throws IOException {
-        Path folder = file.getParent();
         String me = System.getProperty("user.name");
         String owner = POSIX ? Files.getOwner(file).getName() : me;
-        Trouble.when(!Files.isWritable(folder), "no permission to write in " + folder
-                + ", which replacing the file needs", "sudo chown \"$USER\" " + Text.word(folder.toString()));
+        Trouble.when(!Files.isWritable(file.getParent()), "no permission to write in " + file.getParent()
+                + ", which replacing the file needs", "sudo chown \"$USER\" " + Text.word(file.getParent().toString()));
         Trouble.when(!owner.equals(me) && !me.equals("root"), name + " belongs to " + owner
                 + ": replacing it would change that", "sudo -u " + owner + " …the same command…");
         Trouble.when(POSIX && (int) Files.getAttribute(file, "unix:nlink") > 1, name
@@ -96,24 +93,23 @@ record Embedded(String whole, String value, int begin, int end) {
                 "ls -l " + quoted);
         String text = Files.readString(file, StandardCharsets.ISO_8859_1);
         Matcher line = Pattern.compile("(?m)^[ \\t]*(?:export[ \\t]+)?" + Pattern.quote(variable) + "[ \\t]*=[ \\t]*"
-                + "(?:\"([^\"\\r\\n]*)\"|'([^'\\r\\n]*)'|([^\\s\"'#][^\\r\\n]*?|))[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$")
-                .matcher(text);
+                + "([\"']?)((?<=\")[^\"\\r\\n]*|(?<=')[^'\\r\\n]*|(?<![\"'])(?:[^\\s\"'#][^\\r\\n]*?|))\\1[ \\t]*"
+                + "(?:[ \\t]#[^\\r\\n]*)?\\r?$").matcher(text);
         Trouble.when(!line.find(), name + " sets no " + variable, "echo " + variable + "= >> " + quoted);
-        int group = IntStream.rangeClosed(1, 3).filter(one -> line.group(one) != null).findFirst().orElseThrow();
-        Embedded found = new Embedded(text, line.group(group), line.start(group), line.end(group));
+        Embedded found = new Embedded(text, line.group(2), line.start(2), line.end(2));
         Trouble.when(line.find(), name + " sets " + variable + " more than once: which one counts depends on who"
                 + " reads it", "grep -n " + variable + " " + quoted + "   # remove all but one");
         return found;
     }
 
-    private static void replace(Tool tool, Path file, String name, String text) {
+    private static void replace(Tool tool, Path file, String name, String text) throws IOException {
         // One fixed name: should we be killed in between, the next run finds and removes it. Nobody else can look into
         // the folder while the copy has not yet all that protects it.
         Path ours = file.resolveSibling("." + file.getFileName() + ".rotate-key");
         Path half = ours.resolve(file.getFileName());
-        Runnable discard = () -> List.of(half, ours).forEach(one -> one.toFile().delete());
         try {
-            discard.run();
+            Files.deleteIfExists(half);
+            Files.deleteIfExists(ours);
             Files.createDirectory(ours, Incident.mode("rwx------"));
             Files.copy(file, half, StandardCopyOption.COPY_ATTRIBUTES);
             Files.writeString(half, text, StandardCharsets.ISO_8859_1);
@@ -124,11 +120,8 @@ record Embedded(String whole, String value, int begin, int end) {
                     name + " has an owner, access list or attributes that a new file would not have",
                     "ls -l " + Text.word(name) + "   # or write it by --to 'exec:…'");
             Files.move(half, file, StandardCopyOption.ATOMIC_MOVE);
-        } catch (IOException e) {
-            throw new Trouble(Effect.UNKNOWN, name + " cannot be replaced: " + Incident.why(e),
-                    "ls -ld " + Text.word(file.getParent().toString()));
         } finally {
-            discard.run();
+            List.of(half, ours).forEach(one -> one.toFile().delete());
         }
     }
 
@@ -137,13 +130,11 @@ record Embedded(String whole, String value, int begin, int end) {
     private static List<Object> attributes(Tool tool, Path file) throws IOException {
         UserDefinedFileAttributeView view = Files.getFileAttributeView(file, UserDefinedFileAttributeView.class);
         List<Object> all = new ArrayList<>(view == null ? Set.of() : new TreeSet<>(view.list()));
-        if (POSIX) {
-            all.add(Files.readAttributes(file, "unix:mode,uid,gid"));
-            try {
-                all.add(tool.run(List.of("ls", "-ld", file.toString())).out().split(" ")[0]);
-            } catch (Tool.Failure e) {
-                // No ls: what Java sees has to do.
-            }
+        try {
+            all.addAll(POSIX ? Files.readAttributes(file, "unix:mode,uid,gid").values() : List.of());
+            all.add(tool.run(List.of("ls", "-ld", file.toString())).out().split(" ")[0]);
+        } catch (Tool.Failure e) {
+            // No ls: what Java sees has to do.
         }
         return all;
     }

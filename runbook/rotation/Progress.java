@@ -50,15 +50,7 @@ public final class Progress {
      * One thing that a rotation does or looks at: which of the runbook's steps it belongs to; the store, target or else
      * it is about; its command, where there is one; and how it ended, or what a plan says of it. Nothing secret in it.
      */
-    public record Step(String name, String place, String command, Supplier<Done> action, Done done, long millis) {
-        Step(String name, String place, String command, String plan, Supplier<Done> action) {
-            this(name, Text.safe(place, 120), command, action, new Done(Mark.NONE, plan, ""), 0);
-        }
-
-        Step(String name, String place, String plan, Supplier<Done> action) {
-            this(name, place, "", plan, action);
-        }
-
+    public record Step(String name, String place, String command, Done done, long millis) {
         /** What it is about and what it found: after a place, no colon, which would make the words its value. */
         public String words() {
             return place + (place.contains(":") ? " – " : ": ") + done.detail;
@@ -123,7 +115,7 @@ public final class Progress {
         public Set<String> targets = new TreeSet<>();
         public boolean restarting;
         public String disabled;
-        public Child child;
+        public String child = "";
 
         Stream<String> touched() {
             return stores.keySet().stream().filter(name -> stores.get(name).touched);
@@ -145,20 +137,14 @@ public final class Progress {
         public String wrote = "";
     }
 
-    /** A process: ids come round again, and only together with the time of its start does one name a process. */
-    record Child(long pid, String started) {
-        static Child of(ProcessHandle process) {
-            return new Child(process.pid(), process.info().startInstant().map(Instant::toString).orElse(""));
-        }
-    }
-
     private static final String FILE = "rotation.json";
     private static final ObjectMapper MAPPER = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT)
             .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES);
 
-    private final Wishes wishes;
+    final Wishes wishes;
     final Listener listener;
     final List<Step> made = new ArrayList<>();
+    private List<Step> planned;
     Kept kept = new Kept();
     boolean resumed;
     Incident incident;
@@ -183,8 +169,8 @@ public final class Progress {
 
     /** How to begin anew where this cannot go on. */
     String anew() {
-        return resumed ? "rm " + Text.word(incident.folder().resolve(FILE).toString())
-                + "   # once you know which key is right, then begin anew" : "";
+        return "rm -f " + Text.word(incident.folder().resolve(FILE).toString())
+                + "   # once you know which key is right, then begin anew";
     }
 
     /** Writes where things stand; a rotation that cannot keep that must not go on. */
@@ -197,9 +183,9 @@ public final class Progress {
         }
     }
 
-    /** Notes a tool that starts, or null: only a run after a kill would miss it where that cannot be saved. */
-    void child(ProcessHandle process) {
-        kept.child = process == null ? null : Child.of(process);
+    /** Notes a tool that starts: only a run after a kill would miss it where that cannot be saved. */
+    void child(String named) {
+        kept.child = named;
         try {
             save();
         } catch (Trouble e) {
@@ -207,48 +193,64 @@ public final class Progress {
         }
     }
 
+    // Process ids come round again: only with the time of its start does one name a process.
+    static String named(ProcessHandle process) {
+        return process.pid() + " of " + process.info().startInstant().map(Instant::toString).orElse("");
+    }
+
     /** Waits for a child of a run that was killed, and ends it at last: its late write must not come after ours. */
     void awaitChild(Duration patience) {
-        ProcessHandle.of(kept.child == null ? -1 : kept.child.pid)
-                .filter(process -> Child.of(process).equals(kept.child)).ifPresent(process -> {
-                    listener.waiting("waiting for a tool that the run before left running, at most "
-                            + Durations.words(patience));
-                    process.onExit().completeOnTimeout(process, patience.toMillis(), TimeUnit.MILLISECONDS).join();
-                    Tool.kill(process);
-                });
+        ProcessHandle.allProcesses().filter(one -> named(one).equals(kept.child)).findFirst().ifPresent(process -> {
+            listener.waiting("waiting for a tool that the run before left running, at most "
+                    + Durations.words(patience));
+            process.onExit().completeOnTimeout(process, patience.toMillis(), TimeUnit.MILLISECONDS).join();
+            Tool.kill(process);
+        });
     }
 
     // ---- as it goes on
 
-    void make(Step step) {
-        attempt(step).ifPresent(trouble -> {
+    /** All that is done between is planned, and not made. */
+    List<Step> planned(Runnable way) {
+        planned = new ArrayList<>();
+        way.run();
+        List<Step> all = planned;
+        planned = null;
+        return all;
+    }
+
+    void make(String name, String place, String command, String plan, Supplier<Done> action) {
+        attempt(name, place, command, plan, action).ifPresent(trouble -> {
             throw trouble;
         });
     }
 
     /** For where the rest has to be done whatever comes of it: gives why it failed. */
-    Optional<Trouble> attempt(Step step) {
-        long start = System.nanoTime();
-        listener.began(step.name);
-        try {
-            ended(step, step.action.get(), start);
+    Optional<Trouble> attempt(String name, String about, String command, String plan, Supplier<Done> action) {
+        String place = Text.safe(about, 120);
+        if (planned != null) {
+            planned.add(new Step(name, place, command, new Done(Mark.NONE, plan, ""), 0));
             return Optional.empty();
+        }
+        long start = System.nanoTime();
+        listener.began(name);
+        Optional<Trouble> trouble = Optional.empty();
+        Done done;
+        try {
+            done = action.get();
         } catch (RuntimeException e) {
             String what = Text.safe(e instanceof Problem ? e.getMessage() : "unexpected " + e, 300);
-            Trouble trouble = e instanceof Trouble known ? known : new Trouble(Effect.UNKNOWN, what, "");
-            ended(step, new Done(Mark.FAIL, trouble.getMessage(), trouble.mend), start);
-            return Optional.of(trouble);
+            trouble = Optional.of(e instanceof Trouble known ? known : new Trouble(Effect.UNKNOWN, what, ""));
+            done = new Done(Mark.FAIL, trouble.get().getMessage(), trouble.get().mend);
         }
-    }
-
-    private void ended(Step step, Done done, long start) {
         Tool tool = wishes.tool();
         Done told = new Done(done.mark, Text.safe(tool.concealed(done.detail), 500), tool.concealed(done.mend));
-        Step ended = new Step(step.name, step.place, tool.concealed(step.command), step.action, told,
-                (System.nanoTime() - start) / 1_000_000);
-        made.add(ended);
-        listener.ended(ended);
-        journal(Event.ROTATION_STEP, ended.name + " " + ended.data().get("detail"), ended.data());
+        long millis = (System.nanoTime() - start) / 1_000_000;
+        Step step = new Step(name, place, tool.concealed(command), told, millis);
+        made.add(step);
+        listener.ended(step);
+        journal(Event.ROTATION_STEP, name + " " + step.data().get("detail"), step.data());
+        return trouble;
     }
 
     // A journal that cannot be written costs its entry, never the rotation.

@@ -22,15 +22,14 @@ import runbook.rotation.Progress.Kept;
 import runbook.rotation.Progress.Listener;
 import runbook.rotation.Progress.Step;
 import runbook.rotation.Progress.Trouble;
-import runbook.rotation.Stores.Hands;
 import runbook.rotation.Stores.Place;
-import runbook.sandbox.*;
 
 /**
- * One rotation: the steps of the runbook's 401 section, each safe to repeat, and the way back. Whoever drives it calls
- * {@link #begin}, {@link #preflight}, {@link Keys#trial}, {@link #change} and {@link #end}. Keys stay in memory alone.
- * After a kill the old value comes from the store's own history, another store or the responder's key, and where none
- * has it, the way is forward; the new one comes from a store that has it already, or is given again.
+ * One rotation: the steps of the runbook's 401 section, each safe to repeat, and the way back, the same steps with the
+ * old key. Whoever drives it calls {@link #begin}, {@link #preflight}, {@link Probes#trial}, {@link #change} and {@link
+ * #end}. Keys stay in memory alone. After a kill the old value comes from the store's own history, another store or the
+ * responder's key, and where none has it, the way is forward; the new one comes from a store that has it already, or is
+ * given again.
  */
 public final class Rotation implements AutoCloseable {
     /** The exit code of a rotation that was refused before anything changed. */
@@ -44,71 +43,39 @@ public final class Rotation implements AutoCloseable {
             Optional<String> account, Set<String> needs, Duration restart, Duration verify, Duration grace,
             boolean disableOld, String options, Supplier<String> again) { }
 
-    /** How a rotation ends: its exit code, the verdict, and what comes next. */
-    public enum Ending {
-        ROTATED(0, "Rotated: the application runs with the new key", "See that all is well, and that it stays so"),
-        PLANNED(0, "Dry run: nothing has changed, and nothing seen stands in the way", "Do it in earnest"),
-        REFUSED(Rotation.REFUSED, "Refused: nothing has changed", "Mend what the failed step says, and run it again"),
-        ROLLED_BACK(22, "Failed, and rolled back: everything is as it was", REFUSED.next),
-        STUCK(23, "Failed, and not rolled back: do the steps above, or run this again to finish",
+    /** How a rotation ends, by the name that files have; its exit code, the verdict, and what comes next. */
+    public record Ending(String name, int exit, Mark mark, String verdict, String next) {
+        public static final Ending ROTATED = new Ending("rotated", 0, Mark.OK,
+                "Rotated: the application runs with the new key", "See that all is well, and that it stays so");
+        public static final Ending PLANNED = new Ending("planned", 0, Mark.OK,
+                "Dry run: nothing has changed, and nothing seen stands in the way", "Do it in earnest");
+        public static final Ending REFUSED = new Ending("refused", Rotation.REFUSED, Mark.FAIL,
+                "Refused: nothing has changed", "Mend what the failed step says, and run it again");
+        static final Ending ROLLED_BACK = new Ending("rolled-back", 22, Mark.FAIL,
+                "Failed, and rolled back: everything is as it was", REFUSED.next);
+        public static final Ending STUCK = new Ending("stuck", 23, Mark.FAIL,
+                "Failed, and not rolled back: do the steps above, or run this again to finish",
                 "Do by hand what the failed steps say, or run it again to finish");
 
-        public final int exit;
-        public final String verdict;
-        public final String next;
-
-        Ending(int exit, String verdict, String next) {
-            this.exit = exit;
-            this.verdict = verdict;
-            this.next = next;
+        /** The same in other words, where not all of it was done or seen. */
+        public Ending but(String verdict) {
+            return new Ending(name, exit, exit == 0 ? Mark.WARN : mark, verdict, next);
         }
 
-        /** As files have it: {@code rolled-back}. */
-        @Override
-        public String toString() {
-            return name().toLowerCase(Locale.ROOT).replace('_', '-');
-        }
-    }
-
-    /**
-     * A drill's store, a dotenv file made for it, and its application, the sandbox's, which reads that at each restart.
-     * What {@code breaks} names ({@code read-back}, {@code restart}, {@code verify}) goes wrong once.
-     */
-    public record Drill(Sandbox sandbox, Hands hands, Set<String> breaks) implements Hands {
-        /** The store's address. */
-        public String store() throws IOException {
-            Path file = Files.createTempDirectory("klaviyo-drill").resolve("app.env");
-            Files.writeString(file, "# Made by a drill: this key opens nothing.\nKLAVIYO_PRIVATE_KEY="
-                    + sandbox.appKey() + "\n");
-            sandbox.appKeyFile(file, "KLAVIYO_PRIVATE_KEY");
-            List.of(file.getParent(), file).forEach(one -> one.toFile().deleteOnExit());
-            return "file:" + file + "#KLAVIYO_PRIVATE_KEY";
-        }
-
-        @Override
-        public Tool.Output run(List<String> command, String input, Optional<Duration> lasting) throws Tool.Failure {
-            if (command.get(0).equals(Embedded.PROGRAM)) {
-                // A letter too much, as with a slip of the hand.
-                boolean slips = !input.isEmpty() && breaks.remove("read-back");
-                return hands.run(command, slips ? input + "x" : input, lasting);
-            } else if (lasting.isPresent() && breaks.remove("restart")) {
-                return new Tool.Output(22, "", "HTTP 500: the application did not start");
-            } else if (lasting.isPresent()) {
-                sandbox.restartApp(!breaks.remove("verify"));
-            }
-            return new Tool.Output(0, "", "");
+        /** Whether it is that one, in whatever words. */
+        public boolean is(Ending other) {
+            return name.equals(other.name);
         }
     }
 
     private final Wishes wishes;
     final Progress progress;
-    /** What is known of the old key and the new one. */
-    public final Keys keys;
-    private final AppWatch app;
+    /** What is asked of Klaviyo and of our application: what is known of the old key and the new one. */
+    public final Probes probes;
     private final List<FileChannel> locks = new ArrayList<>();
     private List<Holding> holdings = List.of();
     private boolean changing;
-    private boolean goingBack;
+    private boolean back;
     private boolean unmarked;
     /** What a person has to do by hand, with the commands. */
     public final List<Done> byHand = new ArrayList<>();
@@ -120,8 +87,7 @@ public final class Rotation implements AutoCloseable {
     public Rotation(Wishes wishes, Listener listener) {
         this.wishes = wishes;
         this.progress = new Progress(wishes, listener);
-        this.keys = new Keys(wishes, progress);
-        this.app = new AppWatch(wishes, progress);
+        this.probes = new Probes(progress);
         wishes.settings.key().ifPresent(wishes.tool::conceal);
     }
 
@@ -148,23 +114,18 @@ public final class Rotation implements AutoCloseable {
                 + Key.of(store.identity()).fingerprint() + ".lock"), store.name()));
         files.forEach(this::lock);
         progress.begin(where, looking);
-        holdings = wishes.stores.stream().map(store -> new Holding(store, wishes, progress, keys)).toList();
-        String stores = missing("--to", kept().touched(), wishes.stores);
-        String targets = missing("--restart", kept().targets.stream(), wishes.targets);
+        holdings = wishes.stores.stream().map(store -> new Holding(store, progress, probes)).toList();
+        List<String> given = wishes.stores.stream().map(Place::name).toList();
+        Stream<String> stores = kept().touched().filter(name -> !given.contains(name))
+                .map(name -> " --to " + Text.word(name));
         // A target that turned out to be wrong may be changed for another: none at all is forgotten.
-        missing = stores.isEmpty() && !wishes.targets.isEmpty() ? "" : stores + targets;
+        Stream<String> targets = kept().targets.stream().filter(name -> wishes.targets.isEmpty())
+                .map(name -> " --restart " + Text.word(name));
+        missing = Stream.concat(stores, targets).collect(Collectors.joining());
         if (!missing.isEmpty()) {
-            progress.make(new Step("preflight", "unfinished rotation", "", () -> {
-                throw new Trouble(Effect.NONE, "the one in " + where + " is about more than was given:" + missing,
-                        wishes.again.get());
-            }));
+            throw new Trouble(Effect.NONE, "the unfinished rotation in " + where + " is about more than was given:"
+                    + missing, wishes.again.get());
         }
-    }
-
-    private static String missing(String option, Stream<String> known, List<Place> given) {
-        List<String> names = given.stream().map(Place::name).toList();
-        return known.filter(name -> !names.contains(name)).map(name -> " " + option + " " + Text.word(name))
-                .collect(Collectors.joining());
     }
 
     private void lock(Path file, String what) {
@@ -200,17 +161,13 @@ public final class Rotation implements AutoCloseable {
 
     /** Notes that this process is ending in the middle of it; says how things stand, and what to do. */
     public String interrupted() {
-        progress.journal(Event.NOTE, "key rotation interrupted: " + state(), keys.data());
+        progress.journal(Event.NOTE, "key rotation interrupted: " + state(), data());
         boolean unfinished = kept().changed() && !wishes.settings.target().passing();
         return state() + (!unfinished ? "" : ". This finishes it, or with --roll-back rolls it back:\n  "
                 + wishes.again.get());
     }
 
     // ---- steps 1 and 2
-
-    private static Step look(String name, Holding one, String plan, Supplier<Done> action) {
-        return new Step(name, one.store.name(), one.store.reading(), plan, action);
-    }
 
     /**
      * Step 1: tools, access, what every store holds, how the application does, whose the old key is (or a {@code
@@ -219,103 +176,106 @@ public final class Rotation implements AutoCloseable {
     public void preflight(boolean person) {
         if (!progress.looking && progress.resumed) {
             progress.awaitChild(wishes.tool.timeout());
-            wishes.tool.watch(progress::child);
+            wishes.tool.watch(child -> progress.child(Progress.named(child)));
         }
         // At once: another run looks for an open incident, and that is one with a journal.
-        progress.journal(Event.NOTE, "key rotation begun", keys.data());
-        List<Step> looks = new ArrayList<>();
-        holdings.forEach(one -> looks.add(look("preflight", one, "", one::inspect)));
-        wishes.targets.forEach(target -> looks.add(new Step("preflight", target.name(), "", target::reach)));
-        looks.add(new Step("preflight", "app", "", app::begin));
-        List<Trouble> troubles = looks.stream().flatMap(step -> progress.attempt(step).stream()).toList();
+        progress.journal(Event.NOTE, "key rotation begun", data());
+        List<Trouble> troubles = new ArrayList<>();
+        holdings.forEach(one -> progress.attempt("preflight", one.store.name(), one.store.reading(), "", one::inspect)
+                .ifPresent(troubles::add));
+        wishes.targets.forEach(target -> progress.attempt("preflight", target.name(), "", "", target::reach)
+                .ifPresent(troubles::add));
+        progress.attempt("preflight", "app", "", "", probes::appBefore).ifPresent(troubles::add);
         if (!troubles.isEmpty()) {
             throw troubles.get(0);
         }
         List<Key> held = holdings.stream().flatMap(holding -> holding.now.key().stream()).toList();
         boolean writeOnly = !holdings.stream().allMatch(holding -> holding.store.readable());
-        progress.make(new Step("preflight", "old key", "", () -> keys.settle(held, writeOnly, person)));
+        progress.make("preflight", "old key", "", "", () -> probes.settle(held, writeOnly, person));
     }
 
     /** The new key, where a store of an unfinished rotation holds it already. */
     public Optional<Key> rediscovered() {
-        return holdings.stream().filter(one -> one.now.holds(kept().newKey))
-                .flatMap(one -> one.now.key().stream()).findFirst();
+        return holdings.stream().filter(Holding::holdsNew).flatMap(one -> one.now.key().stream()).findFirst();
     }
 
-    // ---- steps 3 to 7
+    // ---- steps 3 to 7, and back
 
-    /** Stores, reads back, restarts, verifies, sees to the old key, and looks at every store again. */
+    /** What is to be done: steps 3 to 7, or the way back. */
     public List<Step> plan() {
-        List<Step> steps = new ArrayList<>();
-        holdings.forEach(one -> steps.add(
-                new Step("store", one.store.name(), one.store.writing(), one.plan(), one::write)));
-        holdings.forEach(one -> steps.add(look("read-back", one, one.store.readable() ? "has to be the new key"
-                : "not compared: " + one.store.note(), one::readBack)));
-        wishes.targets.forEach(target -> steps.add(restart("restart", target)));
+        return progress.planned(back ? this::backward : this::forward);
+    }
+
+    private void forward() {
+        holdings.forEach(one -> progress.make("store", one.store.name(), one.store.writing(), one.plan(),
+                () -> one.put(false)));
+        looksAgain("read-back");
+        wishes.targets.forEach(target -> progress.make("restart", target.name(), target.restarting(wishes.restart), "",
+                () -> restart(target)));
         if (wishes.targets.isEmpty()) {
             String none = "no --restart: where the application does not read the key anew by itself, step 6 fails";
-            steps.add(new Step("restart", "app", none, () -> Done.warn(none)));
+            progress.make("restart", "app", "", none, () -> Done.warn(none));
         }
-        steps.add(new Step("verify", "app", app.plan(), () -> app.well(keys.newPrint())));
-        if (app.counts()) {
-            steps.add(new Step("verify", "errors", "must not rise", app::steady));
+        progress.make("verify", "app", "", probes.appPlan(), () -> probes.appWith(false));
+        if (probes.counts()) {
+            progress.make("verify", "errors", "", "must not rise", probes::steady);
         }
-        steps.add(new Step("verify", "new key", "has to authenticate still", keys::alive));
-        looksAgain("verify", steps);
-        String oldKey = keys.oldPrint().isEmpty() ? "old key" : "sha256 " + keys.oldPrint();
-        if (wishes.disableOld && keys.lives()) {
-            String plan = "disabled by Klaviyo's API " + Durations.words(wishes.grace)
-                    + " after the application is well; enabled again if anything still uses it";
-            steps.add(new Step("disable-old", oldKey, plan,
-                    () -> keys.disable(() -> holdings.forEach(Holding::readBack))));
-            steps.add(new Step("disable-old", "app", "is well without it", () -> app.well(keys.newPrint())));
-            looksAgain("disable-old", steps);
-        } else {
-            steps.add(new Step("disable-old", oldKey, keys.left(), () -> Done.skipped(keys.left())));
+        progress.make("verify", "new key", "", "has to authenticate still", probes::alive);
+        looksAgain("verify");
+        String oldKey = probes.oldPrint().isEmpty() ? "old key" : "sha256 " + probes.oldPrint();
+        if (!wishes.disableOld || !probes.lives()) {
+            progress.make("disable-old", oldKey, "", probes.left(), () -> Done.skipped(probes.left()));
+            return;
         }
-        return steps;
-    }
-
-    // Nobody has set one since.
-    private void looksAgain(String name, List<Step> steps) {
-        holdings.stream().filter(one -> one.store.readable())
-                .forEach(one -> steps.add(look(name, one, "has to be the new key still", one::readBack)));
-    }
-
-    private Step restart(String name, Place target) {
-        return new Step(name, target.name(), target.restarting(wishes.restart), "", () -> {
-            kept().restarting = true;
-            progress.save();
-            progress.listener.waiting(target.name() + ": restarting, at most " + Durations.words(wishes.restart));
-            Optional<String> mark = target.restart(wishes.restart);
-            unmarked |= mark.isEmpty();
-            return Done.ok("restarted" + mark.map(now -> ", now " + now).orElse(""));
+        String stays = "stays enabled for another " + Durations.words(wishes.grace);
+        progress.make("disable-old", oldKey, "", stays, () -> {
+            progress.listener.waiting("the old key " + stays);
+            Progress.pause(wishes.grace);
+            return Done.ok("is not needed any more");
         });
+        looksAgain("disable-old");
+        progress.make("disable-old", oldKey, "", "disabled by Klaviyo's API; enabled again if anything still uses it",
+                probes::disable);
+        progress.make("disable-old", "app", "", "is well without it", () -> probes.appWith(false));
+        looksAgain("disable-old");
+    }
+
+    // What was written is there, and nobody has set one since.
+    private void looksAgain(String name) {
+        holdings.forEach(one -> progress.make(name, one.store.name(), one.store.reading(), "has to be the new key",
+                () -> one.readBack(false)));
+    }
+
+    private Done restart(Place target) {
+        kept().restarting = true;
+        progress.save();
+        progress.listener.waiting(target.name() + ": restarting, at most " + Durations.words(wishes.restart));
+        Optional<String> mark = target.restart(wishes.restart);
+        unmarked |= mark.isEmpty();
+        return Done.ok("restarted" + mark.map(now -> ", now " + now).orElse(""));
     }
 
     /** Makes steps 3 to 7. */
     public Ending change() {
-        kept().oldKey = keys.oldPrint();
-        kept().newKey = keys.newPrint();
-        kept().account = keys.account.map(Account::id).orElse("");
+        kept().oldKey = probes.oldPrint();
+        kept().newKey = probes.newPrint();
+        kept().account = probes.account.map(Account::id).orElse("");
         kept().options = wishes.options;
         wishes.targets.forEach(target -> kept().targets.add(target.name()));
         progress.save();
-        wishes.tool.watch(progress::child);
+        wishes.tool.watch(child -> progress.child(Progress.named(child)));
         changing = true;
-        plan().forEach(progress::make);
+        forward();
         return Ending.ROTATED;
     }
 
     /** What comes of a failure: the way back where something has been changed, by an earlier run too. */
     public Ending failed(Trouble trouble) {
-        boolean halfWay = kept().changed() && keys.fresh.isPresent() && !progress.looking;
         why = progress.made.stream().filter(step -> step.done().mark() == Mark.FAIL).findFirst().map(Step::words)
                 .orElse(trouble.getMessage());
-        return halfWay ? rollBack(why, keys.fresh) : Ending.REFUSED;
+        boolean halfWay = kept().changed() && probes.fresh.isPresent() && !progress.looking;
+        return halfWay ? rollBack(why, probes.fresh) : Ending.REFUSED;
     }
-
-    // ---- the way back
 
     /**
      * Puts the old value back into every store that this rotation changed, last one first, restarts, and verifies.
@@ -324,83 +284,109 @@ public final class Rotation implements AutoCloseable {
      */
     public Ending rollBack(String reason, Optional<Key> given) {
         why = reason;
-        goingBack = true;
+        back = true;
         progress.listener.began("roll-back");
         progress.listener.waiting(reason.isEmpty() ? "asked for" : reason);
-        List<Holding> touched = new ArrayList<>(holdings);
-        touched.removeIf(one -> !one.kept.touched);
-        Collections.reverse(touched);
-        touched.forEach(one -> progress.attempt(look("roll-back", one, "", one::mayGoBack)).ifPresent(trouble ->
-                byHand.add(new Done(Mark.NONE, one.store.name() + " – " + trouble.getMessage(), trouble.mend))));
+        for (Holding one : touched()) {
+            String place = one.store.name();
+            progress.attempt("roll-back", place, one.store.reading(), "", one::mayGoBack).ifPresent(trouble ->
+                    byHand.add(new Done(Mark.NONE, place + " – " + trouble.getMessage(), trouble.mend)));
+        }
         if (!byHand.isEmpty() && !changing) {
-            why = byHand.remove(0).detail();
+            why = byHand.get(0).detail();
             byHand.clear();
             return Ending.REFUSED;
         } else if (progress.looking) {
-            touched.forEach(one -> progress.listener.waiting("would then: " + one.byHand().detail()));
             return Ending.PLANNED;
-        } else if (byHand.isEmpty() && kept().disabled != null) {
+        }
+        if (byHand.isEmpty() && kept().disabled != null) {
             // To bring a dead key back would leave the application with none.
-            back(new Step("roll-back", "old key", "", () -> keys.enable(rediscovered().or(() -> given))),
-                    Done.warn("something still uses the old key, which is disabled and could not be enabled again: do"
-                            + " that in Klaviyo, Settings > API keys. The stores keep the new key meanwhile"));
+            back("old key", "", Done.warn("something still uses the old key, which is disabled and could not be enabled"
+                    + " again: do that in Klaviyo, Settings > API keys. The stores keep the new key meanwhile"),
+                    () -> probes.enable(rediscovered().or(() -> given)));
         }
         if (byHand.isEmpty()) {
-            putBack(touched, kept().restarting);
+            unmarked = wishes.targets.isEmpty();
+            backward();
         }
         return byHand.isEmpty() ? Ending.ROLLED_BACK : Ending.STUCK;
     }
 
-    private void putBack(List<Holding> touched, boolean restarting) {
-        touched.forEach(one -> back(new Step("roll-back", one.store.name(), one.store.writing(), "", one::putBack),
-                one.byHand()));
-        unmarked = wishes.targets.isEmpty();
-        for (Place target : restarting ? wishes.targets : List.<Place>of()) {
-            back(restart("roll-back", target), new Done(Mark.NONE, "restart " + target.name(),
-                    target.restarting(wishes.restart)));
+    private List<Holding> touched() {
+        List<Holding> touched = new ArrayList<>(holdings);
+        touched.removeIf(one -> !one.kept.touched);
+        Collections.reverse(touched);
+        return touched;
+    }
+
+    private void backward() {
+        touched().forEach(one -> back(one.store.name(), one.store.writing(), one.byHand(), () -> one.put(true)));
+        for (Place target : kept().restarting ? wishes.targets : List.<Place>of()) {
+            String command = target.restarting(wishes.restart);
+            back(target.name(), command, new Done(Mark.NONE, "restart " + target.name(), command),
+                    () -> restart(target));
         }
-        if (restarting || !touched.isEmpty()) {
-            back(new Step("roll-back", "app", "", () -> app.asBefore(keys.oldPrint(), !restarting || !unmarked)),
-                    Done.warn("look at the application: nothing shows that it is well with the old key, sha256 "
-                            + keys.oldPrint()));
+        if (kept().changed()) {
+            back("app", "", Done.warn("look at the application: nothing shows that it is well with the old key, sha256 "
+                    + probes.oldPrint()), this::appAsBefore);
         }
     }
 
-    // Whatever goes wrong, the rest still has to be brought back.
-    private void back(Step step, Done otherwise) {
-        progress.attempt(step).ifPresent(trouble -> byHand.add(otherwise));
+    // Where one step fails, a person does that one by hand: the rest is brought back all the same.
+    private void back(String place, String command, Done otherwise, Supplier<Done> action) {
+        progress.attempt("roll-back", place, command, "", action).ifPresent(trouble -> byHand.add(otherwise));
+    }
+
+    // With the old key it has to be seen; the new one is stored, be it seen or not.
+    private Done appAsBefore() {
+        Done seen = probes.appWith(true);
+        String unseen = kept().restarting && unmarked ? probes.appUnseen("old", false) : "";
+        Trouble.when(!unseen.isEmpty(), unseen);
+        return seen;
     }
 
     // ---- the end
 
-    /** Notes how it ended. The next run goes on with what is stuck, or was refused after a change of an earlier run. */
-    public void end(Ending ending) {
+    /**
+     * Notes how it ended, and says so no better than it was seen. The next run goes on with what is stuck, or was
+     * refused after a change of an earlier run.
+     */
+    public Ending end(Ending ending) {
         wishes.tool.watch(child -> { });
-        if (progress.looking || ending == Ending.REFUSED && kept().changed()) {
-            return;
+        String unseen = ending.is(Ending.ROTATED) ? probes.appUnseen("new", !unmarked) : "";
+        if (progress.looking || ending.is(Ending.REFUSED) && kept().changed()) {
+            return !progress.resumed || !ending.is(Ending.REFUSED) ? ending
+                    : ending.but("Refused: this run has changed nothing, the one before it is unfinished");
+        } else if (!kept().newKey.isEmpty()) {
+            kept().outcome = ending.name;
+            progress.child("");
         }
-        if (!kept().newKey.isEmpty()) {
-            kept().outcome = ending.toString();
-            progress.child(null);
+        if (ending.is(Ending.ROTATED)) {
+            String from = probes.oldPrint().isEmpty() ? "" : "sha256 " + probes.oldPrint() + " -> ";
+            progress.journal(Event.ROTATED, "key rotated: " + from + "sha256 " + probes.newPrint(), data());
+            progress.journal(Event.MITIGATED, unseen.isEmpty() ? "the application runs with a new key"
+                    : "a new key is stored, but " + unseen, data());
+        } else if (!ending.is(Ending.REFUSED)) {
+            progress.journal(Event.NOTE, "key rotation: " + ending.verdict, data());
         }
-        Map<String, Object> data = keys.data();
-        if (ending == Ending.ROTATED) {
-            String from = keys.oldPrint().isEmpty() ? "" : "sha256 " + keys.oldPrint() + " -> ";
-            progress.journal(Event.ROTATED, "key rotated: " + from + "sha256 " + keys.newPrint(), data);
-            progress.journal(Event.MITIGATED, "the application runs with a new key", data);
-        } else if (ending != Ending.REFUSED) {
-            String how = ending == Ending.STUCK ? "could not be rolled back" : "was rolled back";
-            progress.journal(Event.NOTE, "key rotation failed and " + how, data);
-        }
+        return unseen.isEmpty() ? ending : ending.but("Rotated: the new key is stored, but " + unseen);
+    }
+
+    // Keys and stores for journal and JSON; after a kill a key may be known by its fingerprint alone.
+    private Map<String, Object> data() {
+        return new TreeMap<>(Map.of("account", probes.account.map(Account::id).orElse(""),
+                "oldKey", Probes.data(probes.old, probes.oldPrint()),
+                "newKey", Probes.data(probes.fresh, probes.newPrint()),
+                "stores", wishes.stores.stream().map(Place::name).toList()));
     }
 
     /** What {@code rotate-key --json} shows; the steps that were planned are among those that were made. */
     public ObjectNode json(Ending ending) {
-        List<Step> planned = ending == Ending.PLANNED && !goingBack ? plan() : List.of();
-        Stream<Step> all = Stream.concat(progress.made.stream(), planned.stream());
-        ObjectNode root = Json.object().put("schema", 1).put("outcome", ending.toString());
-        keys.data().forEach((name, value) -> root.set(name, Json.of(value)));
-        root.put("account", keys.account.map(Account::id).orElse(null));
+        Stream<Step> all = Stream.concat(progress.made.stream(), ending.is(Ending.PLANNED) ? plan().stream()
+                : Stream.of());
+        ObjectNode root = Json.object().put("schema", 1).put("outcome", ending.name());
+        data().forEach((name, value) -> root.set(name, Json.of(value)));
+        root.put("account", probes.account.map(Account::id).orElse(null));
         root.set("steps", Json.of(all.map(Step::data).toList()));
         return root.put("incident", progress.looking ? null : progress.incident.toString());
     }

@@ -3,6 +3,7 @@ package runbook.rotation;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.*;
 import java.nio.charset.*;
+import java.nio.file.*;
 import java.time.*;
 import java.util.*;
 import java.util.function.*;
@@ -13,10 +14,10 @@ import runbook.Settings.Problem;
 import runbook.Settings.Templates;
 import runbook.Text.Json;
 import runbook.redact.*;
-import runbook.rotation.Holding.Held;
 import runbook.rotation.Progress.Done;
 import runbook.rotation.Progress.Effect;
 import runbook.rotation.Progress.Trouble;
+import runbook.sandbox.*;
 
 /**
  * Secret stores and restart targets, as the rows of {@code stores.json} describe them and as somebody typed them. Every
@@ -25,14 +26,15 @@ import runbook.rotation.Progress.Trouble;
 public final class Stores {
     // A name in braces, the part of the address that stands there; and words in brackets, which are left away where a
     // part in them was not given.
-    private static final Pattern PART = Pattern.compile("\\{(\\w+(?::\\w+)?)}");
-    private static final Pattern OPTIONAL = Pattern.compile("\\[([^\\[\\]{}]*\\{\\w+}[^\\[\\]{}]*)]");
+    private static final Pattern PART = Pattern.compile("\\{([a-z]\\w*(?::\\w+)?)}");
+    private static final Pattern OPTIONAL = Pattern.compile("( ?)\\[([^\\[\\]{}]*\\{\\w+}[^\\[\\]{}]*)]");
     private static final String FORM = "[a-z0-9-]+:(?:[\\w:/@#,=\\[\\]-]|\\{\\w+})*";
     /** Never starts with a dash: no tool can take it for an option. */
     private static final Pattern WORD = Pattern.compile("[A-Za-z0-9_][A-Za-z0-9_.-]*");
-    private static final Pattern FILE = Pattern.compile("file:([^\\x00-\\x1f]+)(#[^#]*)");
+    private static final Pattern FILE = Pattern.compile("file:(~(?=/))?([^\\x00-\\x1f]+)(#[^#]*)");
     /** A command that is one part alone is a line for the shell; the program that such a line calls first. */
-    private static final Pattern FOR_SHELL = Pattern.compile("\\{\\w+}");
+    private static final String FOR_SHELL = "\\{\\w+}";
+    private static final Map<String, String> STDIN = Map.of("stdin", "/dev/stdin");
     private static final Pattern FIRST_WORD = Pattern.compile("\\s*([A-Za-z0-9_./+-]+)(\\s.*)?", Pattern.DOTALL);
 
     private final Map<String, Row> rows;
@@ -61,6 +63,32 @@ public final class Stores {
                         : tool.run(command, input, tool.timeout(), Map.of());
             };
         }
+
+        /** In a drill: the sandbox's store and application alone; what {@code breaks} names goes wrong once. */
+        default Hands drilled(Sandbox sandbox, Set<String> breaks) {
+            return (command, input, lasting) -> {
+                if (command.get(0).equals(Embedded.PROGRAM)) {
+                    // A letter too much, as with a slip of the hand.
+                    boolean slips = !input.isEmpty() && breaks.remove("read-back");
+                    return run(command, slips ? input + "x" : input, lasting);
+                } else if (lasting.isPresent() && breaks.remove("restart")) {
+                    return new Tool.Output(22, "", "HTTP 500: the application did not start");
+                } else if (lasting.isPresent()) {
+                    sandbox.restartApp(!breaks.remove("verify"));
+                }
+                return new Tool.Output(0, "", "");
+            };
+        }
+
+        /** A dotenv file with the key of a sandbox's application, which reads that at each restart: its address. */
+        static String drillStore(Sandbox sandbox) throws IOException {
+            Path file = Files.createTempDirectory("klaviyo-drill").resolve("app.env");
+            Files.writeString(file, "# Made by a drill: this key opens nothing.\nKLAVIYO_PRIVATE_KEY="
+                    + sandbox.appKey() + "\n");
+            sandbox.appKeyFile(file, "KLAVIYO_PRIVATE_KEY");
+            List.of(file.getParent(), file).forEach(one -> one.toFile().deleteOnExit());
+            return "file:" + file + "#KLAVIYO_PRIVATE_KEY";
+        }
     }
 
     // ---- a row: CONTRIBUTING.md says what each field means
@@ -69,11 +97,7 @@ public final class Stores {
 
     record Check(Optional<String> run, Optional<String> at, Pattern is, String means, List<String> action) { }
 
-    record Explanation(Pattern when, String means, List<String> action) {
-        Explanation {
-            when = Pattern.compile(when.pattern(), Pattern.CASE_INSENSITIVE);
-        }
-    }
+    record Explanation(Pattern when, String means, List<String> action) { }
 
     /** A restart target where it has {@code restart}, else a store. */
     record Row(String id, List<String> address, Map<String, Pattern> parts, Optional<String> read,
@@ -88,26 +112,18 @@ public final class Stores {
             } else if (restart.isEmpty() && (write.isEmpty() || !stdin.toString().contains("{key"))) {
                 throw new IllegalArgumentException("has neither restart, nor write with a stdin that has {key} in it");
             }
-            List<String> parted = address.stream().flatMap(form -> names(form).stream()).toList();
-            known("read", parted, read);
-            known("value, inside, version or mark", parted, List.of(value, inside, version, mark));
-            known("readAt or undo", parted, List.of(readAt, undo), "version");
-            known("write", parted, write, "stdin");
-            known("stdin", parted, stdin, "key", "key:base64");
-            known("restart", parted, restart, "within", "now");
-            known("show", parted, show);
-            known("need or refuse", parted, Stream.concat(need.stream(), refuse.stream())
-                    .map(one -> "" + one.run + one.at + one.means + one.action).toList());
-            known("explain", parted, explain.stream().map(one -> one.means + one.action).toList());
-        }
-
-        private static void known(String field, List<String> parts, Object held, String... more) {
-            for (String name : names(held.toString())) {
-                if (!parts.contains(name) && !List.of(more).contains(name)) {
+            List<String> known = new ArrayList<>(List.of("version", "stdin", "within", "now"));
+            address.forEach(form -> known.addAll(names(form)));
+            Map<String, Object> fields = new TreeMap<>(Map.of("value", value, "inside", inside, "version", version,
+                    "mark", mark, "need", need, "refuse", refuse, "readAt", readAt, "undo", undo, "show", show));
+            fields.putAll(Map.of("read", read, "write", write, "restart", restart, "explain", explain,
+                    "stdin", stdin.toString().replaceAll("\\{key(:base64)?}", "")));
+            fields.forEach((field, held) -> names(held.toString()).forEach(name -> {
+                if (!known.contains(name)) {
                     throw new IllegalArgumentException(field + " has {" + name + "} in it" + (name.startsWith("key")
                             ? ": the key goes by stdin alone" : ", which the address does not"));
                 }
-            }
+            }));
         }
 
         String usage() {
@@ -116,22 +132,20 @@ public final class Stores {
 
         /** The parts of what somebody typed; empty when it is no address of this row. */
         Optional<Map<String, String>> parse(String typed) {
-            for (String form : address) {
+            return address.stream().flatMap(form -> {
                 String pattern = PART.matcher(form.replace("[", "(?:").replace("]", ")?")).replaceAll(part ->
                         Matcher.quoteReplacement("(?<" + part.group(1) + ">"
                                 + parts.getOrDefault(part.group(1), WORD) + ")"));
                 Matcher matcher = Pattern.compile(pattern, Pattern.DOTALL).matcher(typed);
-                if (matcher.matches()) {
-                    return Optional.of(names(form).stream().filter(name -> matcher.group(name) != null)
-                            .collect(Collectors.toMap(name -> name, matcher::group)));
-                }
-            }
-            return Optional.empty();
+                return !matcher.matches() ? Stream.of() : Stream.of(names(form).stream()
+                        .filter(name -> matcher.group(name) != null)
+                        .collect(Collectors.toMap(name -> name, matcher::group)));
+            }).findFirst();
         }
     }
 
-    private static List<String> names(String text) {
-        return PART.matcher(text).results().map(found -> found.group(1)).toList();
+    private static List<String> names(String template) {
+        return PART.matcher(template).results().map(part -> part.group(1)).toList();
     }
 
     // ---- an address
@@ -140,7 +154,7 @@ public final class Stores {
         return rows.values().stream().filter(row -> row.restart.isEmpty() != targets).toList();
     }
 
-    /** How a store, or a restart target, may be written: {@code gcp:SECRET[@PROJECT], …}. */
+    /** How stores, or restart targets, are written: {@code gcp:SECRET[@PROJECT], …}. */
     public String usages(boolean targets) {
         return rows(targets).stream().map(Row::usage).collect(Collectors.joining(", "));
     }
@@ -150,78 +164,121 @@ public final class Stores {
      * between them; a {@link Problem} shows how one is written.
      */
     public List<Place> places(Screen.Host host, String option, List<String> typed) {
-        List<Row> some = rows(option.equals("--restart"));
         return typed.stream().flatMap(one -> one.startsWith("exec:") ? Stream.of(one)
                 : Stream.of(one.split("\\s*,\\s*(?=[a-z0-9-]+:\\S)")))
-                .map(one -> whole(host, one)).distinct().map(one -> place(option, one, some)).toList();
+                .map(one -> whole(host, one)).distinct().map(one -> place(option, one)).toList();
     }
 
     // A file by its path in full: no shell expands ~ there.
     private static String whole(Screen.Host host, String typed) {
-        Matcher file = FILE.matcher(typed);
-        if (!file.matches()) {
-            return typed;
-        }
-        String path = file.group(1).startsWith("~/") ? host.home() + file.group(1).substring(1) : file.group(1);
-        return "file:" + host.path(path).toAbsolutePath().normalize() + file.group(2);
+        return FILE.matcher(typed).replaceFirst(file -> Matcher.quoteReplacement("file:"
+                + host.path((file.group(1) == null ? "" : host.home()) + file.group(2)).toAbsolutePath().normalize()
+                + file.group(3)));
     }
 
-    private Place place(String option, String typed, List<Row> some) {
-        if (!Key.mask(typed).equals(typed)) {
-            throw new Problem(option + " has a key in it, where every process list shows it: let the command read it"
-                    + " from standard input");
-        }
-        Optional<Place> place = some.stream().flatMap(row ->
-                row.parse(typed).map(parts -> new Place(row, typed, parts, tool, hands)).stream()).findFirst();
-        if (place.filter(one -> tool.windows() && one.row.write.orElse("").contains("{stdin}")).isPresent()) {
+    private Place place(String option, String typed) {
+        boolean targets = option.equals("--restart");
+        String prefix = typed.replaceFirst("(?s):.*", ":");
+        String usage = rows(targets).stream().map(Row::usage).filter(one -> one.startsWith(prefix)).findFirst()
+                .orElseGet(() -> usages(targets));
+        Place place = rows(targets).stream().flatMap(row -> row.parse(typed).stream().map(parts ->
+                new Place(row, typed, parts, tool, hands))).findFirst().orElseThrow(() ->
+                new Problem(option + " " + Text.safe(typed, 60) + ": write " + usage));
+        if (tool.windows() && place.row.write.orElse("").contains("{stdin}")) {
             throw new Problem(Rotation.REFUSED, option + " " + typed + ": Windows has no /dev/stdin, and the key goes"
                     + " no other way into its tool: run this in WSL, or on another machine");
         }
-        String prefix = typed.replaceFirst("(?s):.*", ":");
-        return place.orElseThrow(() -> new Problem(option + " " + Text.safe(typed, 60) + ": write "
-                + some.stream().map(Row::usage).filter(usage -> usage.startsWith(prefix)).findFirst()
-                        .orElseGet(() -> usages(option.equals("--restart")))));
+        return place;
+    }
+
+    /**
+     * What a store holds: the key, where it gives it back; its own name for that, where it has one; and the document
+     * that it is part of.
+     */
+    record Held(Optional<Key> key, String version, Optional<Embedded> within) {
+        static final Held UNSEEN = new Held(Optional.empty(), "", Optional.empty());
+
+        /** By what it is known: the key's fingerprint, or else that name; empty where nothing tells. */
+        String mark() {
+            return key.map(Key::fingerprint).orElse(version);
+        }
+
+        String versionWords() {
+            return version.isEmpty() ? "" : ", version " + Text.safe(version, 40);
+        }
+
+        @Override
+        public String toString() {
+            return key.map(held -> held.reveal().isEmpty() ? "nothing" : "sha256 " + mark()).orElse("something")
+                    + versionWords();
+        }
     }
 
     /** A store or restart target: a row, and the parts of its address as somebody typed it after an option. */
     public record Place(Row row, String name, Map<String, String> parts, Tool tool, Hands hands) {
         // ---- words and commands
 
-        private String filled(String template, UnaryOperator<String> form, Map<String, String> more) {
-            return PART.matcher(chosen(template)).replaceAll(part -> Matcher.quoteReplacement(form.apply(
+        private String filled(String template, Map<String, String> more, UnaryOperator<String> form) {
+            String chosen = OPTIONAL.matcher(template).replaceAll(words -> Matcher.quoteReplacement(
+                    parts.keySet().containsAll(names(words.group(2))) ? words.group(1) + words.group(2) : ""));
+            return PART.matcher(chosen).replaceAll(part -> Matcher.quoteReplacement(form.apply(
                     more.getOrDefault(part.group(1), parts.getOrDefault(part.group(1), "")))));
         }
 
-        private String chosen(String template) {
-            return OPTIONAL.matcher(template).replaceAll(words -> Matcher.quoteReplacement(
-                    parts.keySet().containsAll(names(words.group(1))) ? words.group(1) : ""));
-        }
-
         private String words(String template) {
-            return filled(template, UnaryOperator.identity(), Map.of());
+            return filled(template, Map.of(), UnaryOperator.identity());
         }
 
-        private String pasted(String template, String version) {
-            return filled(template, Text::word, Map.of("version", version)).replaceAll(" {2,}(?! *#)", " ");
+        // As it can be pasted.
+        private String line(String template, Map<String, String> more) {
+            return template.matches(FOR_SHELL) ? words(template) : filled(template, more, Text::word);
         }
 
-        // Split before the parts are put in: whatever is in them, they stay one word, and no option.
+        // Whatever is in the parts, they stay one word, and no option; one that is the whole line is one for the shell.
         private List<String> command(String template, Map<String, String> more) {
-            return FOR_SHELL.matcher(template).matches() ? tool.shell(words(template))
-                    : Tool.split("stores.json, " + row.id, chosen(template)).stream()
-                            .map(word -> filled(word, UnaryOperator.identity(), more)).toList();
+            String line = line(template, more);
+            return template.matches(FOR_SHELL) ? tool.shell(line) : Tool.split("stores.json, " + row.id, line);
         }
 
-        private List<String> writer() {
-            return command(row.write.orElseThrow(), Map.of("stdin", "/dev/stdin"));
+        private String shown(Optional<String> template) {
+            return template.map(one -> line(one, STDIN)).filter(one -> !one.startsWith(Embedded.PROGRAM)).orElse("");
+        }
+
+        String reading() {
+            return shown(row.read);
+        }
+
+        String writing() {
+            return shown(row.write) + (shown(row.write).isEmpty() ? "" : "   # the key on standard input");
+        }
+
+        /** The command by which a person brings an earlier value back; empty where the store has no history. */
+        String undo(String version) {
+            return version.isEmpty() ? "" : row.undo.map(undo -> line(undo, Map.of("version", version))).orElse("");
+        }
+
+        /** A shell's words that print the value; empty where none do. */
+        public Optional<String> show() {
+            return row.show.map(show -> line(show, Map.of()));
+        }
+
+        /** What it is, however it was written, and less the field in it: two rotations of it never run at once. */
+        String identity() {
+            Map<String, String> whole = new TreeMap<>(parts);
+            whole.keySet().removeAll(List.of("field", "variable"));
+            return row.id + whole;
+        }
+
+        boolean readable() {
+            return row.read.isPresent() && row.value.isPresent();
+        }
+
+        /** What people should know before they say yes; may be empty. */
+        String note() {
+            return row.note.orElse(readable() ? "" : "write-only: it gives no value back, so step 4 cannot compare it");
         }
 
         // ---- running a tool
-
-        private Trouble trouble(Effect effect, String what, List<String> actions) {
-            return new Trouble(effect, what, actions.stream().map(action -> pasted(action, ""))
-                    .collect(Collectors.joining("\n")));
-        }
 
         private String run(List<String> command, String input, Optional<Duration> lasting) {
             Tool.Output output = ended(command, input, lasting);
@@ -232,15 +289,14 @@ public final class Stores {
             String quoted = Text.safe(Redactor.strict().text(Text.safe(said, 400)), 200);
             // Ended by a signal, it may have done what it was to do. (The AWS CLI's own exit codes are 252 to 255.)
             Effect effect = output.exit() > 128 && output.exit() < 193 ? Effect.UNKNOWN : Effect.DENIED;
-            Optional<Explanation> known = row.explain.stream().filter(one -> one.when.matcher(said).find()).findFirst();
-            String what = known.map(one -> words(one.means) + " (" + Tool.name(command) + ": " + quoted + ")")
-                    .orElse(Tool.name(command) + " ended with exit code " + output.exit()
-                            + (quoted.isEmpty() ? " and said nothing" : ": " + quoted));
-            throw trouble(effect, what, known.map(Explanation::action).orElse(List.of()));
-        }
-
-        private Tool.Output ended(List<String> command) {
-            return ended(command, "", Optional.empty());
+            String program = Tool.name(command);
+            for (Explanation one : row.explain) {
+                if (Pattern.compile("(?i)" + one.when).matcher(said).find()) {
+                    throw trouble(effect, words(one.means) + " (" + program + ": " + quoted + ")", one.action);
+                }
+            }
+            throw trouble(effect, program + " ended with exit code " + output.exit()
+                    + (quoted.isEmpty() ? " and said nothing" : ": " + quoted), List.of());
         }
 
         private Tool.Output ended(List<String> command, String input, Optional<Duration> lasting) {
@@ -251,6 +307,16 @@ public final class Stores {
                 throw e.missing() ? new Trouble(Effect.NONE, e.getMessage(), install) : new Trouble(Effect.UNKNOWN,
                         e.getMessage(), "run it by hand to see why: " + Tool.shown(command));
             }
+        }
+
+        private Trouble trouble(Effect effect, String what, List<String> actions) {
+            return new Trouble(effect, what, actions.stream().map(action -> line(action, Map.of()))
+                    .collect(Collectors.joining("\n")));
+        }
+
+        private Trouble strange() {
+            return new Trouble(Effect.UNKNOWN, "the tool succeeded, but its answer is not what it should be",
+                    "look at it: " + reading());
         }
 
         // What a command of the row answers. Nothing at all is an answer too: a list without the name asked for.
@@ -264,83 +330,32 @@ public final class Stores {
             }
         }
 
-        private Trouble strange() {
-            return new Trouble(Effect.UNKNOWN, "the tool succeeded, but its answer is not what it should be",
-                    "look at it: " + reading());
-        }
-
         private JsonNode at(JsonNode answer, Optional<String> pointer) {
-            return answer.at(filled(pointer.orElse(""), part -> part.replace("~", "~0").replace("/", "~1"), Map.of()));
+            return answer.at(filled(pointer.orElse(""), Map.of(), part -> part.replace("~", "~0").replace("/", "~1")));
         }
 
-        // Refuses what is not as it has to be; thorough: also what costs a command of its own to know.
-        private JsonNode checked(JsonNode answer, boolean thorough) {
+        /** What there is, and all that would keep this from being written or restarted, as far as it can be known. */
+        private JsonNode inspected(String template) {
+            boolean line = template.matches(FOR_SHELL) && !tool.windows();
+            Matcher first = FIRST_WORD.matcher(line ? words(template) : "");
+            if (first.matches()) {
+                String program = first.group(1);
+                Trouble.when(!ended(tool.shell("command -v " + program), "", Optional.empty()).ok(),
+                        "exec: " + program + " is not there", "install " + program + ", or put it on the PATH");
+            }
+            JsonNode answer = answer(row.read, "");
             for (Check check : Stream.concat(row.need.stream(), row.refuse.stream()).toList()) {
-                if (thorough || check.run.isEmpty()) {
-                    JsonNode there = check.run.map(run -> Json.of(ended(command(run, Map.of())).out()))
-                            .orElseGet(() -> at(answer, check.at));
-                    boolean is = there.isValueNode() && check.is.matcher(there.asText()).find();
-                    if (is == row.refuse.contains(check)) {
-                        throw trouble(Effect.DENIED, words(check.means), check.action);
-                    }
+                JsonNode there = check.run.map(run -> command(run, Map.of())).map(command ->
+                        Json.of(ended(command, "", Optional.empty()).out())).orElseGet(() -> at(answer, check.at));
+                boolean is = there.isValueNode() && check.is.matcher(there.asText()).find();
+                if (is == row.refuse.contains(check)) {
+                    throw trouble(Effect.DENIED, words(check.means), check.action);
                 }
             }
             return answer;
         }
 
-        // What is there now, and all that would keep this command from working, as far as can be known without.
-        private JsonNode inspected(String template) {
-            boolean looked = FOR_SHELL.matcher(template).matches() && !tool.windows();
-            Matcher first = FIRST_WORD.matcher(looked ? words(template) : "");
-            if (first.matches()) {
-                String program = first.group(1);
-                Trouble.when(!ended(tool.shell("command -v " + program)).ok(), "exec: " + program + " is not there",
-                        "install " + program + ", or put it on the PATH");
-            }
-            return checked(answer(row.read, ""), true);
-        }
-
-        String reading() {
-            return row.read.map(read -> shown(command(read, Map.of()), "")).orElse("");
-        }
-
-        private static String shown(List<String> command, String more) {
-            return command.get(0).equals(Embedded.PROGRAM) ? "" : Tool.shown(command) + more;
-        }
-
-        /** What it is, however it was written, and less the field in it: two rotations of it never run at once. */
-        String identity() {
-            Map<String, String> whole = new TreeMap<>(parts);
-            whole.keySet().removeAll(List.of("field", "variable"));
-            return row.id + whole;
-        }
-
-        String writing() {
-            return shown(writer(), "   # the key on standard input");
-        }
-
-        private String inside() {
-            return row.inside.map(this::words).orElse("");
-        }
-
-        boolean readable() {
-            return row.read.isPresent() && row.value.isPresent();
-        }
-
-        /** What people should know before they say yes; may be empty. */
-        String note() {
-            return row.note.orElse(readable() ? "" : "write-only: it gives no value back, so step 4 cannot compare it");
-        }
-
-        /** The command by which a person brings an earlier value back; empty where the store has no history. */
-        String undo(String version) {
-            return version.isEmpty() ? "" : row.undo.map(undo -> pasted(undo, version)).orElse("");
-        }
-
-        /** A shell's words that print the value; empty where none do. */
-        public Optional<String> show() {
-            return row.show.map(show -> pasted(show, ""));
-        }
+        // ---- as a store
 
         /** What it holds, and all that would keep {@link #write} from working, as far as can be known without. */
         Held inspect() {
@@ -348,37 +363,39 @@ public final class Stores {
         }
 
         Held read() {
-            return held(checked(answer(row.read, ""), false));
+            return held(answer(row.read, ""));
         }
 
         /** An earlier value out of its own history: the way back after this process was killed. */
         Optional<Key> recall(String version) {
             return row.readAt.filter(read -> !version.isEmpty())
-                    .flatMap(read -> held(checked(answer(row.readAt, version), false)).key());
+                    .flatMap(read -> held(answer(row.readAt, version)).key());
         }
 
         private Held held(JsonNode answer) {
             String version = row.version.isEmpty() ? "" : at(answer, row.version).asText().replaceFirst(".*/", "");
             if (!readable()) {
-                return new Held(Optional.empty(), version, version, Optional.empty());
+                return new Held(Optional.empty(), version, Optional.empty());
             }
-            String value = decoded(at(answer, row.value));
-            Optional<Embedded> within = inside().isEmpty() ? Optional.empty() : Embedded.field(value, inside());
-            Trouble.when(within.isEmpty() && !inside().isEmpty(), "the secret is no JSON document with a text field "
-                    + inside(), reading());
-            Key key = Key.of(within.map(Embedded::value).orElse(value));
-            return new Held(Optional.of(key), version, key.fingerprint(), within);
+            String value = Optional.of(at(answer, row.value)).filter(JsonNode::isTextual).map(this::decoded)
+                    .orElseThrow(this::strange);
+            String field = field();
+            Optional<Embedded> within = field.isEmpty() ? Optional.empty() : Embedded.field(value, field);
+            Trouble.when(within.isEmpty() && !field.isEmpty(), "the secret is no JSON document with a text field "
+                    + field, reading());
+            return new Held(Optional.of(Key.of(within.map(Embedded::value).orElse(value))), version, within);
         }
 
-        // gcloud prints bytes in the URL-safe alphabet, the API itself in the usual one.
+        private String field() {
+            return row.inside.map(this::words).orElse("");
+        }
+
         private String decoded(JsonNode value) {
             boolean base64 = row.decode.orElse(null) == Decode.BASE64;
-            String text = base64 ? value.asText().replace('-', '+').replace('_', '/') : value.asText();
-            if (!value.isTextual()) {
-                throw strange();
-            }
+            // gcloud prints bytes in the URL-safe alphabet, the API itself in the usual one.
+            String usual = value.asText().replace('-', '+').replace('_', '/');
             try {
-                return base64 ? new String(Base64.getDecoder().decode(text), StandardCharsets.UTF_8) : text;
+                return base64 ? new String(Base64.getDecoder().decode(usual), StandardCharsets.UTF_8) : value.asText();
             } catch (IllegalArgumentException e) {
                 throw strange();
             }
@@ -386,41 +403,37 @@ public final class Stores {
 
         /** Makes it hold this key instead of that. May have done so even when it fails: read back before you judge. */
         void write(Key key, Held instead) {
-            String value = inside().isEmpty() ? key.reveal()
+            String value = field().isEmpty() ? key.reveal()
                     : instead.within().orElseThrow(this::strange).replaced(Json.line(Json.of(key.reveal())));
             Map<String, String> forms = Map.of("key", value, "key:base64",
                     Base64.getEncoder().encodeToString(value.getBytes(StandardCharsets.UTF_8)));
             JsonNode stdin = row.stdin.orElseThrow();
             UnaryOperator<String> inJson = part -> Json.line(Json.of(part)).replaceAll("^\"|\"$", "");
-            run(writer(), stdin.isTextual() ? filled(stdin.asText(), UnaryOperator.identity(), forms)
-                    : filled(Json.line(stdin), inJson, forms), Optional.empty());
+            run(command(row.write.orElseThrow(), STDIN), stdin.isTextual()
+                    ? filled(stdin.asText(), forms, UnaryOperator.identity())
+                    : filled(Json.line(stdin), forms, inJson), Optional.empty());
         }
 
         // ---- as a restart target
 
-        private List<List<String>> restarts(Duration within) {
-            Map<String, String> times = Map.of("within", Long.toString(Math.max(1, within.toSeconds())),
-                    "now", Long.toString(Instant.now().getEpochSecond()));
-            return row.restart.stream().map(template -> command(template, times)).toList();
+        private static Map<String, String> times(Duration within) {
+            return Map.of("within", Long.toString(Math.max(1, within.toSeconds())), "now",
+                    Long.toString(Instant.now().getEpochSecond()));
         }
 
         String restarting(Duration within) {
-            return restarts(within).stream().map(Tool::shown).collect(Collectors.joining(" && "));
+            return row.restart.stream().map(one -> line(one, times(within))).collect(Collectors.joining(" && "));
         }
 
-        /** All that would keep a restart from working, as far as that is known without. */
         Done reach() {
-            JsonNode answer = inspected(row.restart.get(0));
-            if (row.mark.isPresent() && !at(answer, row.mark).isValueNode()) {
-                throw strange();
-            }
+            inspected(row.restart.get(0));
             return Done.ok("there, and may be restarted");
         }
 
         /** Restarts it, and gives what changes with every restart, and has changed; empty where nothing tells. */
         Optional<String> restart(Duration within) {
             Optional<String> before = mark();
-            restarts(within).forEach(command -> run(command, "", Optional.of(within)));
+            row.restart.forEach(template -> run(command(template, times(within)), "", Optional.of(within)));
             Optional<String> after = mark();
             Trouble.when(before.isPresent() && before.equals(after), "the tool says that it restarted, but nothing did"
                     + after.map(mark -> " (still " + mark + ")").orElse(""));

@@ -11,24 +11,25 @@ import runbook.*;
 import runbook.ApiChecks.Account;
 import runbook.ApiChecks.Symptom;
 import runbook.Http.Answer;
+import runbook.Http.Health;
 import runbook.Http.Reply;
 import runbook.Key.LastGood;
 import runbook.Klaviyo.ApiError;
 import runbook.Klaviyo.Endpoint;
 import runbook.Text.Durations;
 import runbook.Text.Json;
+import runbook.redact.*;
 import runbook.rotation.Progress.Done;
 import runbook.rotation.Progress.Effect;
-import runbook.rotation.Progress.Step;
 import runbook.rotation.Progress.Trouble;
 import runbook.rotation.Rotation.Wishes;
-import runbook.rotation.Stores.Place;
 
 /**
- * The old key and the new one, and what Klaviyo's API tells of them: whose they are, whether the new one is fit to be
- * shipped, and (beta) the old one's end. Nobody ships a staging key to production past this.
+ * What is asked over the network: of Klaviyo, whose the old key and the new one are, whether the new one is fit to be
+ * shipped, and (beta) the old one's end; of our application, how it does, and with which key. Nobody ships a staging
+ * key to production past this.
  */
-public final class Keys {
+public final class Probes {
     private static final String HERE = " in Klaviyo, Settings > API keys";
     private static final String ANOTHER = "make another" + HERE;
     private static final String UNKNOWN_ACCOUNT = "give --account ID, the site id in Klaviyo, Settings > Account";
@@ -43,59 +44,76 @@ public final class Keys {
     // How long a disabled key may go on is not documented: it is asked until it stops, within this limit.
     private static final Duration DYING = Duration.ofSeconds(60);
     private static final Duration BETWEEN = Duration.ofSeconds(4);
+    // Short enough to fall soon after a restart; long enough to span Prometheus's usual scrape interval twice.
+    private static final String LAST_MINUTE = "sum by (status) (increase(klaviyo_api_errors_total[1m]))";
 
-    // What a key is worth to Klaviyo, whose it is, where that is told, and what was answered, for one line.
-    private record Standing(boolean valid, boolean dead, Optional<Account> account, String words) {
-        static final Standing UNKNOWN = new Standing(false, false, Optional.empty(), "");
-    }
-
-    private final Wishes wishes;
     private final Progress progress;
+    private final Wishes wishes;
+    private final Settings settings;
     private final Http http;
     // What is in memory: what the stores held, and what the responder has; the new key is none of them.
     private List<Key> known = List.of();
     Optional<Key> old = Optional.empty();
-    private Standing standing = Standing.UNKNOWN;
+    private Optional<Standing> standing = Optional.empty();
     Optional<Key> fresh = Optional.empty();
     Optional<Account> account = Optional.empty();
+    private Prometheus.Result errors;
+    /** The application as it was seen last; null where nobody looks. */
+    private State app;
 
-    Keys(Wishes wishes, Progress progress) {
-        this.wishes = wishes;
+    Probes(Progress progress) {
         this.progress = progress;
-        this.http = Http.of(wishes.settings());
+        this.wishes = progress.wishes;
+        this.settings = wishes.settings();
+        this.http = Http.of(settings.withKey(Optional.empty()));
     }
 
     // ---- asking Klaviyo
 
+    /** What a key is worth to Klaviyo, by what that answered when it was asked whose it is. */
+    private record Standing(Key key, Answer answer) {
+        // A 403 with Klaviyo's own error proves that it authenticates as well as a 200 does.
+        boolean valid() {
+            return List.of(Symptom.NONE, Symptom.FORBIDDEN).contains(Symptom.of(answer));
+        }
+
+        boolean dead() {
+            return Symptom.of(answer) == Symptom.UNAUTHORIZED;
+        }
+
+        Optional<Account> account() {
+            return Account.in(answer).or(() -> key.site().filter(id -> valid()).map(id -> new Account(id, "", false)));
+        }
+
+        String words() {
+            return Account.in(answer).map(Account::toString)
+                    .orElse(valid() ? "valid, though without accounts:read" : Symptom.describe(answer));
+        }
+    }
+
     private Answer ask(Key key, String method, String target, Map<String, ?> body) {
-        String revision = target.startsWith(KEYS) ? BETA : wishes.settings().revision();
+        String revision = target.startsWith(KEYS) ? BETA : settings.revision();
         byte[] bytes = body == null ? null : Json.line(Json.of(body)).getBytes(StandardCharsets.UTF_8);
         return Progress.until(() -> http.withKey(Optional.of(key)).api(method, target, revision, bytes,
-                wishes.settings().probing().timeout()), answer -> Symptom.of(answer) != Symptom.THROTTLED, PATIENCE,
+                settings.probing().timeout()), answer -> Symptom.of(answer) != Symptom.THROTTLED, PATIENCE,
                 answer -> Duration.ofSeconds(Math.max(1, ApiError.retryAfter((Reply) answer).orElse(1L))));
     }
 
     private Standing standing(Key key) {
-        Answer answer = ask(key, "GET", Endpoint.ACCOUNTS.target(), null);
-        // A 403 with Klaviyo's own error proves that it authenticates as well as a 200 does.
-        boolean valid = List.of(Symptom.NONE, Symptom.FORBIDDEN).contains(Symptom.of(answer));
-        Optional<Account> inside = key.site().filter(id -> valid).map(id -> new Account(id, "", false));
-        String shown = Account.in(answer).map(Account::toString).orElse("valid, though without accounts:read");
-        return new Standing(valid, Symptom.of(answer) == Symptom.UNAUTHORIZED, Account.in(answer).or(() -> inside),
-                valid ? shown : Symptom.describe(answer));
+        return new Standing(key, ask(key, "GET", Endpoint.ACCOUNTS.target(), null));
     }
 
-    // The beta API lists keys never with the value, only with its last four characters.
     private Optional<JsonNode> list(Key reader) {
         Answer answer = ask(reader, "GET", KEYS + "?additional-fields%5Bapi-key%5D=redacted_key", null);
         return Optional.of(answer).filter(one -> Symptom.of(one) == Symptom.NONE)
                 .map(one -> ((Reply) one).json().path("data"));
     }
 
-    private static Optional<JsonNode> only(JsonNode listed, Key key) {
+    // The beta API lists keys never with the value, only with its last four characters.
+    private static Optional<JsonNode> only(JsonNode list, Key key) {
         String ending = key.reveal().substring(Math.max(0, key.reveal().length() - 4));
         List<JsonNode> alike = new ArrayList<>();
-        listed.forEach(alike::add);
+        list.forEach(alike::add);
         alike.removeIf(one -> !one.at("/attributes/redacted_key").asText().endsWith(ending));
         return alike.size() == 1 ? Optional.of(alike.get(0)) : Optional.empty();
     }
@@ -106,21 +124,10 @@ public final class Keys {
         return scopes;
     }
 
-    // Needs credentials:write of the new key.
-    private void enabled(Key with, String id, boolean enabled) {
-        Answer answer = ask(with, "PATCH", KEYS + "/" + id, Map.of("data", Map.of("type", "api-key", "id", id,
-                "attributes", Map.of("status", enabled ? "active" : "disabled"))));
-        int status = answer instanceof Reply reply ? reply.status() : 0;
-        if (status != 200) {
-            throw new Trouble(status / 100 == 4 ? Effect.DENIED : Effect.UNKNOWN, "Klaviyo did not "
-                    + (enabled ? "enable" : "disable") + " it: " + Symptom.describe(answer), "");
-        }
-    }
-
     // ---- the old key
 
     private Optional<Key> own() {
-        return wishes.settings().key().map(Key::cleaned);
+        return settings.key().map(Key::cleaned);
     }
 
     /** The value of that fingerprint, where somebody has it in memory. */
@@ -130,13 +137,17 @@ public final class Keys {
 
     private void replaces(Optional<Key> key) {
         old = key;
-        standing = key.map(this::standing).orElse(Standing.UNKNOWN);
+        standing = key.map(this::standing);
+    }
+
+    private boolean dead() {
+        return standing.filter(Standing::dead).isPresent();
     }
 
     // What Klaviyo says of the old key counts, then what was noted when it was still alive, then the id inside of it.
     private Optional<String> wanted() {
         return wishes.account().or(() -> Optional.of(progress.kept.account).filter(id -> !id.isEmpty()))
-                .or(() -> standing.account.map(Account::id))
+                .or(() -> standing.flatMap(Standing::account).map(Account::id))
                 .or(() -> old.flatMap(key -> LastGood.of(wishes.host(), key)).map(LastGood::account))
                 .or(() -> old.flatMap(Key::site));
     }
@@ -147,14 +158,13 @@ public final class Keys {
                 .filter(key -> !key.fingerprint().equals(progress.kept.newKey)).toList();
         String recorded = progress.kept.oldKey;
         replaces(!recorded.isEmpty() ? known(recorded) : known.stream().filter(Key::known).findFirst().or(this::own));
-        progress.kept.dead |= standing.dead;
         Trouble.when(writeOnly && old.isEmpty() && !progress.resumed,
                 "a store cannot be read, so there would be no way back",
                 "give the key that it holds now: KLAVIYO_PRIVATE_KEY or --key-file");
         Set<String> sites = held.stream().flatMap(key -> key.site().stream()).collect(Collectors.toSet());
         Trouble.when(sites.size() > 1, "the stores hold keys of several accounts: " + String.join(", ", sites),
                 "leave those of the others out of --to");
-        String words = old.map(key -> key.describe() + (standing.dead ? "; it is dead: " + standing.words : ""))
+        String words = old.map(key -> key.describe() + (dead() ? "; it is dead: " + standing.get().words() : ""))
                 .orElse("not known: neither a store nor KLAVIYO_PRIVATE_KEY has it");
         boolean told = wanted().isPresent();
         Trouble.when(!told && !person, words + "; nothing tells which account it belongs to", UNKNOWN_ACCOUNT);
@@ -178,10 +188,10 @@ public final class Keys {
         if (!progress.resumed && old.equals(fresh)) {
             replaces(own().filter(mine -> !mine.equals(key)).or(() -> old));
         }
-        progress.make(new Step("test", "form", "", () -> form(key)));
-        progress.make(new Step("test", "authenticates", "", () -> authenticates(key)));
-        progress.make(new Step("test", "account", "", () -> account(confirm)));
-        progress.make(new Step("test", "scopes", "", () -> scopes(key)));
+        progress.make("test", "form", "", "", () -> form(key));
+        progress.make("test", "authenticates", "", "", () -> authenticates(key));
+        progress.make("test", "account", "", "", () -> account(confirm));
+        progress.make("test", "scopes", "", "", () -> scopes(key));
     }
 
     // What is tested is what is stored, byte for byte: a value that would have to be cleaned first is refused.
@@ -197,11 +207,11 @@ public final class Keys {
 
     private Done authenticates(Key key) {
         Standing now = standing(key);
-        Trouble.when(now.dead, "Klaviyo refuses the new key: " + now.words, ANOTHER);
-        Trouble.when(!now.valid, "the new key could not be tested: " + now.words,
+        Trouble.when(now.dead(), "Klaviyo refuses the new key: " + now.words(), ANOTHER);
+        Trouble.when(!now.valid(), "the new key could not be tested: " + now.words(),
                 "run triage, and this again once Klaviyo answers");
-        account = now.account;
-        return Done.ok(now.words);
+        account = now.account();
+        return Done.ok(now.words());
     }
 
     private Done account(Predicate<Account> confirm) {
@@ -218,9 +228,9 @@ public final class Keys {
 
     // Compares what it may do with what is needed: what was asked for, or what the old key may do, and +SCOPE besides.
     private Done scopes(Key key) {
-        Optional<JsonNode> listed = list(key).or(() -> old.filter(one -> standing.valid).flatMap(this::list));
-        Optional<Set<String>> has = listed.flatMap(keys -> only(keys, key)).map(Keys::scopes);
-        Optional<Set<String>> had = listed.flatMap(keys -> old.flatMap(one -> only(keys, one))).map(Keys::scopes);
+        Optional<JsonNode> keys = list(key).or(() -> old.filter(one -> lives()).flatMap(this::list));
+        Optional<Set<String>> has = keys.flatMap(all -> only(all, key)).map(Probes::scopes);
+        Optional<Set<String>> had = keys.flatMap(all -> old.flatMap(one -> only(all, one))).map(Probes::scopes);
         boolean besides = wishes.needs().stream().allMatch(scope -> scope.startsWith("+"));
         Set<String> needed = new TreeSet<>(besides ? had.orElse(Set.of()) : Set.of());
         wishes.needs().forEach(scope -> needed.add(scope.replaceFirst("^\\+", "")));
@@ -259,21 +269,21 @@ public final class Keys {
     }
 
     Done alive() {
-        Standing now = Progress.until(() -> standing(fresh.orElseThrow()), one -> one.valid || one.dead,
+        Standing now = Progress.until(() -> standing(fresh.orElseThrow()), one -> one.valid() || one.dead(),
                 wishes.verify(), one -> Progress.INTERVAL);
-        Trouble.when(!now.valid, "it does not authenticate any more: " + now.words);
-        return Done.ok("still authenticates: " + now.words);
+        Trouble.when(!now.valid(), "it does not authenticate any more: " + now.words());
+        return Done.ok("still authenticates: " + now.words());
     }
 
     // ---- the old key's end
 
     /** Whether the old key is in memory, is another than the new one, and not known to be dead. */
     boolean lives() {
-        return old.isPresent() && !old.equals(fresh) && !standing.dead;
+        return old.isPresent() && !old.equals(fresh) && !dead();
     }
 
     String left() {
-        String dead = standing.dead ? "dead already (" + standing.words + ")"
+        String dead = dead() ? "dead already (" + standing.get().words() + ")"
                 : "which key was the old one is not known";
         return lives() ? "stays enabled. " + byHand(wishes.grace()) : dead + ": delete it" + HERE;
     }
@@ -284,43 +294,46 @@ public final class Keys {
     }
 
     // A key that Klaviyo will not disable does no harm: the rotation stands.
-    Done disable(Runnable lastLook) {
+    Done disable() {
         Key key = old.orElseThrow();
-        Optional<JsonNode> listed = list(fresh.orElseThrow()).flatMap(keys -> only(keys, key));
-        if (listed.isEmpty()) {
-            return Done.warn("not disabled: the new key may not list keys (credentials:read), or several end alike. "
-                    + byHand(Duration.ZERO));
-        }
-        progress.listener.waiting("the old key stays enabled for another " + Durations.words(wishes.grace()));
-        Progress.pause(wishes.grace());
-        lastLook.run();
-        String id = listed.get().path("id").asText();
-        disabled(id);
+        String id = list(fresh.orElseThrow()).flatMap(keys -> only(keys, key)).map(one -> one.path("id").asText())
+                .orElse("");
+        String why = id.isEmpty() ? "the new key may not list keys (credentials:read), or several end alike" : "";
         try {
-            enabled(fresh.get(), id, false);
-        } catch (Trouble e) {
-            if (e.effect == Effect.DENIED) {
-                disabled(null);
+            if (!id.isEmpty()) {
+                able(id, fresh, "disabled");
             }
-            return Done.warn("not disabled: " + e.getMessage() + ". " + byHand(Duration.ZERO));
+        } catch (Trouble e) {
+            why = e.getMessage();
         }
-        boolean dead = Progress.until(() -> standing(key), Standing::dead, DYING, one -> BETWEEN).dead;
-        return Done.ok(dead ? "disabled, and Klaviyo refuses it"
-                : "disabled, though Klaviyo still accepted it a minute later");
+        if (!why.isEmpty()) {
+            return Done.warn("not disabled: " + why + ". " + byHand(Duration.ZERO));
+        }
+        boolean dead = Progress.until(() -> standing(key), Standing::dead, DYING, one -> BETWEEN).dead();
+        return Done.ok("disabled, " + (dead ? "and Klaviyo refuses it" : "though Klaviyo still accepted it a minute"
+                + " later"));
     }
 
     /** Undoes that, with the new key, where somebody has it. */
     Done enable(Optional<Key> given) {
-        Key with = fresh.or(() -> given).orElseThrow(() -> new Trouble(Effect.NONE,
-                "the old key was disabled, and there is no new key at hand to enable it with", ""));
-        enabled(with, progress.kept.disabled, true);
-        disabled(null);
+        able(progress.kept.disabled, fresh.or(() -> given), "active");
         return Done.ok("enabled again: it was disabled by this rotation");
     }
 
-    private void disabled(String id) {
+    // Needs credentials:write of the new key. What may be disabled is on record from before it is until it is no more.
+    private void able(String id, Optional<Key> with, String status) {
         progress.kept.disabled = id;
         progress.save();
+        Answer answer = ask(with.orElseThrow(() -> new Trouble(Effect.NONE, "the old key was disabled, and there is no"
+                + " new key at hand to enable it with", "")), "PATCH", KEYS + "/" + id, Map.of("data",
+                Map.of("type", "api-key", "id", id, "attributes", Map.of("status", status))));
+        boolean done = answer instanceof Reply reply && reply.status() == 200;
+        boolean refused = answer instanceof Reply reply && reply.status() / 100 == 4;
+        if (done && status.equals("active") || refused && status.equals("disabled")) {
+            progress.kept.disabled = null;
+            progress.save();
+        }
+        Trouble.when(!done, "Klaviyo did not make it " + status + ": " + Symptom.describe(answer));
     }
 
     // ---- for machines
@@ -333,14 +346,113 @@ public final class Keys {
         return old.filter(key -> !fresh.equals(Optional.of(key))).map(Key::fingerprint).orElse(progress.kept.oldKey);
     }
 
-    /** Account, keys and stores for journal and JSON; after a kill a key may be known by its fingerprint alone. */
-    Map<String, Object> data() {
-        return new TreeMap<>(Map.of("account", account.map(Account::id).orElse(""), "oldKey", seen(old, oldPrint()),
-                "newKey", seen(fresh, newPrint()), "stores", wishes.stores().stream().map(Place::name).toList()));
-    }
-
-    private static JsonNode seen(Optional<Key> key, String print) {
+    /** A key for journal and JSON; after a kill it may be known by its fingerprint alone. */
+    static JsonNode data(Optional<Key> key, String print) {
         return Json.of(print.isEmpty() ? null : Map.of("fingerprint", print, "kind",
                 key.map(Key::kind).orElse("not at hand")));
+    }
+
+    // ---- our application
+
+    /** How it does, the same for one line, and the fingerprint of the key that it says it uses; empty where none. */
+    private record State(Health health, String words, String key) {
+        static State of(Answer answer) {
+            if (!(answer instanceof Reply reply)) {
+                return new State(Health.of(answer), ((Http.Fault) answer).words(), "");
+            }
+            String body = Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
+            return new State(Health.of(reply), "HTTP " + reply.status() + " in " + reply.millis() + " ms"
+                    + (body.isEmpty() ? "" : ": " + body), reply.json().path("keyFingerprint").asText());
+        }
+
+        // What is wrong with it: it is worse than that, or has another key than one of these; else empty.
+        String fault(Health worst, List<String> right) {
+            String stale = key.isEmpty() || right.contains(key) ? ""
+                    : "it says that it still uses another key, sha256 " + key;
+            return health.compareTo(worst) > 0 ? words : stale;
+        }
+    }
+
+    private State look() {
+        return State.of(http.get(settings.target().app(), settings.probing().timeout()));
+    }
+
+    /** Looks before anything changes; what an interrupted run did to it does not count as how it was. */
+    Done appBefore() {
+        errors = counts() ? errors() : null;
+        if (settings.target().app() == null) {
+            return Done.warn("nobody looks at it: give --app-url to have its health verified");
+        }
+        app = look();
+        if (progress.kept.app == null) {
+            progress.kept.app = app.health;
+            progress.kept.appKey = app.key;
+        }
+        return app.health == Health.HEALTHY ? Done.ok(app.words) : Done.warn("not healthy now: " + app.words);
+    }
+
+    String appPlan() {
+        return app == null ? "not looked at: no --app-url"
+                : "healthy within " + Durations.words(wishes.verify()) + " by " + settings.target().app();
+    }
+
+    /** It is healthy with the new key, or no worse than it was with the old one, where it tells its key. */
+    Done appWith(boolean oldKey) {
+        if (app == null) {
+            return Done.warn(appPlan());
+        }
+        Health worst = oldKey ? progress.kept.app : Health.HEALTHY;
+        List<String> right = oldKey ? List.of(oldPrint(), progress.kept.appKey) : List.of(newPrint());
+        Predicate<State> well = state -> state.fault(worst, right).isEmpty();
+        progress.listener.waiting("waiting for the application, at most " + Durations.words(wishes.verify()));
+        app = Progress.until(() -> {
+            // Twice in a row: the first answer may come from what is being restarted.
+            State first = look();
+            return well.test(first) && Progress.pause(Progress.INTERVAL) ? look() : first;
+        }, well, wishes.verify(), state -> Progress.INTERVAL);
+        Trouble.when(!well.test(app), "not well within " + Durations.words(wishes.verify()) + ": "
+                + app.fault(worst, right));
+        return Done.ok(app.words);
+    }
+
+    /**
+     * What was not seen of it with that key, in words that follow "but"; empty where it is well and told its key, or
+     * where a restart that left a mark ({@code proven}), or its being well again, shows as much.
+     */
+    String appUnseen(String key, boolean proven) {
+        if (app == null) {
+            return "nobody looked at the application: no --app-url";
+        }
+        boolean seen = proven || !app.key.isEmpty() || app.health.compareTo(progress.kept.app) < 0;
+        return seen ? "" : "nothing shows that the application runs with the " + key
+                + " key: its health tells no keyFingerprint, and a restart left no mark";
+    }
+
+    boolean counts() {
+        return settings.target().prometheus() != null;
+    }
+
+    private Prometheus.Result errors() {
+        return new Prometheus(http, settings.target().prometheus(), settings.probing().timeout()).instant(LAST_MINUTE);
+    }
+
+    // Rounded, as people see it.
+    private static long sum(Prometheus.Result counted) {
+        return Math.round(counted.sum().orElse(0));
+    }
+
+    Done steady() {
+        Duration watch = wishes.verify().dividedBy(4);
+        progress.listener.waiting("watching its errors for " + Durations.words(watch));
+        long most = Math.max(sum(errors()), sum(errors));
+        Progress.pause(watch);
+        Prometheus.Result now = Progress.until(this::errors, one -> sum(one) <= most, wishes.verify(), one -> watch);
+        if (now.series().isEmpty() || !errors.ok()) {
+            return Done.warn("not compared: Prometheus has no klaviyo_api_errors_total, or gave no answer "
+                    + errors.trouble() + now.trouble());
+        }
+        String seen = sum(now) + " in the last minute, " + sum(errors) + " in the minute before the rotation";
+        Trouble.when(sum(now) > most, "its errors rise: " + seen);
+        return Done.ok(seen);
     }
 }
