@@ -61,7 +61,6 @@ import runbook.*;
 import runbook.Checks.Findings;
 import runbook.Checks.Group;
 import runbook.Incident.Event;
-import runbook.Klaviyo.Account;
 import runbook.Klaviyo.Endpoint;
 import runbook.Message.Slack;
 import runbook.Message.Wording;
@@ -70,6 +69,7 @@ import runbook.Screen.Check.Outcome;
 import runbook.Screen.Mark;
 import runbook.Settings.Problem;
 import runbook.Text.Json;
+import runbook.sandbox.*;
 
 @Command(name = "triage", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         showDefaultValues = false,
@@ -398,21 +398,22 @@ class Triage implements Callable<Integer> {
             return;
         }
         // Where no incident is open, this look is all that is known.
-        List<Event> known = !journal.isEmpty() ? journal : List.of(Event.now("triage", Event.DIAGNOSED, "", Map.of(
-                "diagnosis", verdict.diagnosis(), "severity", verdict.severity().map(Enum::name).orElse(""))));
+        List<Event> known = !journal.isEmpty() ? journal : List.of(verdict.diagnosed());
         Message message = Message.of(shared.templates(), Message.State.of(known),
                 Instant.now().truncatedTo(ChronoUnit.SECONDS), known,
                 new Message.Known(shared.drill(), lead, null, null, verdict.healthy()));
-        if (announce == Audience.internal || announce == Audience.both) {
-            draft("Internal message", message.internal());
+        Map<String, String> drafts = new LinkedHashMap<>();
+        if (announce != null && announce != Audience.external) {
+            drafts.put("Internal message", message.internal());
         }
-        if (announce == Audience.external || announce == Audience.both) {
-            draft("External message", message.external()
-                    .orElse("None: how bad it is for customers is not known, and nothing is drafted that nobody knows"));
+        if (announce != null && announce != Audience.internal) {
+            message.external().ifPresentOrElse(text -> drafts.put("External message", text), () ->
+                    screen.line("Nothing to tell customers yet: nothing is drafted that nobody knows"));
         }
+        drafts.forEach(this::draft);
         if (post) {
             post(Http.of(verdict.findings().settings()), message);
-        } else {
+        } else if (!drafts.isEmpty()) {
             screen.line();
             screen.line("These are drafts. Once one is sent, put it on record:");
             screen.command(2, launcher.line("postmortem", "event 'told people' --kind announced"));
@@ -426,8 +427,7 @@ class Triage implements Callable<Integer> {
     }
 
     private void post(Http http, Message message) {
-        var webhook = shared.sandbox().map(sandbox -> sandbox.slackUrl())
-                .or(() -> Slack.webhook(shared.host().environment()));
+        var webhook = shared.sandbox().map(Sandbox::slackUrl).or(() -> Slack.webhook(shared.host().environment()));
         if (webhook.isEmpty()) {
             screen.marked(Mark.WARN, "slack", 0, "not posted: set " + Slack.VARIABLE);
             return;
@@ -437,12 +437,13 @@ class Triage implements Callable<Integer> {
                 posted.accepted() ? "posted" : "not posted: " + posted.why());
         if (posted.accepted() && incident.isPresent()) {
             String state = message.state().word();
+            Event told = Event.now("triage", Event.ANNOUNCED, "internal message posted to Slack: " + state,
+                    Map.of("audience", "internal", "state", state, "text", message.internal(), "drill",
+                            shared.drill().orElse("")));
             try {
-                incident.get().append(Event.now("triage", Event.ANNOUNCED, "internal message posted to Slack: " + state,
-                        Map.of("audience", "internal", "state", state, "text", message.internal(),
-                                "drill", shared.drill().orElse(""))));
+                incident.get().append(told);
             } catch (IOException e) {
-                warn("posted, but not journalled: " + Text.safe(Incident.why(e), 200));
+                notWritten(e);
             }
         }
     }
@@ -461,7 +462,7 @@ class Triage implements Callable<Integer> {
         if (shared.drill().isPresent()) {
             throw new Problem("--accounts and --drill exclude each other: the sandbox has one account");
         }
-        List<Account> all = Account.all(accounts);
+        List<Klaviyo.Account> all = Klaviyo.Account.all(accounts);
         wording = Wording.all(shared.templates());
         ExecutorService pool = Executors.newFixedThreadPool(ACCOUNTS_AT_ONCE);
         try (Checks checks = new Checks(settings)) {

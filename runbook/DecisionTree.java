@@ -34,7 +34,7 @@ public final class DecisionTree {
         │   │   │   ├── yes → see KLAVIYO'S OUTAGE
         │   │   │   └── no / not seen
         │   │   │       How much of it fails?
-        │   │   │       ├── nearly all requests → P1 load-shed: not a scope: enable fallback mode, queue, tell stakeholders
+        │   │   │       ├── nearly all requests → P1 load-shed: not a scope: enable fallback mode, tell stakeholders
         │   │   │       └── some requests / one endpoint alone → P2 load-shed: queue and retry, what got a 403 too
         │   │   ├── 403 from the CDN
         │   │   │   How much of it is blocked?
@@ -200,7 +200,8 @@ public final class DecisionTree {
             } else if (branch.matches()) {
                 for (String label : branch.group(1).split(" / ")) {
                     if (answers.contains(label)) {
-                        follow(branch.group(2), i, column + INDENT, and(path, new Step(question, label)), and(asked, i));
+                        List<Step> further = and(path, new Step(question, label));
+                        follow(branch.group(2), i, column + INDENT, further, and(asked, i));
                     }
                 }
             } else if (words.endsWith("?")) {
@@ -268,8 +269,7 @@ public final class DecisionTree {
             case "Are webhooks arriving?" -> Set.of(found.webhook().state().startsWith("no:") && cutOff()
                     ? "not seen from here" : found.webhook().state());
             case "Is the key as it is stored fit to be sent?" -> Set.of(storedKey());
-            case "Is the API revision supported?" -> Set.of(found.revision().state()
-                    + (found.revision().state().equals("no: retired") && found.keyIsAccepted() ? ", and still answered" : ""));
+            case "Is the API revision supported?" -> Set.of(revision());
             case "Is a tenth of each quota left?" -> yes(found.limits().low().isEmpty());
             case "Does all that we watch with answer?" -> yes(!found.errors().check().state().equals("unavailable")
                     && (found.status().seen() || found.status().check().outcome() == Outcome.SKIPPED));
@@ -285,6 +285,11 @@ public final class DecisionTree {
         String unasked = found.settings().key().isEmpty() ? "not asked: no key" : "could not tell";
         String asked = found.apiFails() ? "yes" : "no";
         return found.symptoms().isEmpty() ? unasked : asked;
+    }
+
+    private String revision() {
+        String state = found.revision().state();
+        return state.equals("no: retired") && found.keyIsAccepted() ? "no: retired, and still answered" : state;
     }
 
     private String page() {

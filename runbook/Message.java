@@ -170,11 +170,7 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
         /** What the table has for a diagnosis; careful words for one that it lacks. */
         public static Wording of(Templates templates, String diagnosis) {
             Map<String, Wording> all = all(templates);
-            Wording usual = all.get("unknown");
-            Wording found = all.getOrDefault(diagnosis, usual);
-            Lessons lessons = new Lessons(found.lessons.errorType, found.lessons.factors, found.lessons.actions,
-                    found.lessons.replay, found.lessons.repeat.or(() -> usual.lessons.repeat), usual.lessons.measures);
-            return new Wording(found.title, found.reason, found.next, found.when, found.words, lessons);
+            return all.getOrDefault(diagnosis, all.get("unknown"));
         }
 
         /**
@@ -316,17 +312,15 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
 
         // Before anything is filled in: a section that is skipped today must not hide a typing error until tomorrow.
         private void refuseUnknown(Set<String> known) {
-            for (MatchResult tag : TAG.matcher(text).results().toList()) {
-                String kind = tag.group(1);
+            Optional<MatchResult> unknown = TAG.matcher(text).results()
+                    .filter(tag -> !tag.group(1).equals("!") && !known.contains(tag.group(2))).findFirst();
+            unknown.ifPresent(tag -> {
                 String wrong = "{{" + Text.safe(tag.group(2), 60) + "}}";
-                String place = origin + " line " + text.substring(0, tag.start() + 1).lines().count() + ": ";
-                if (kind.equals(">")) {
-                    throw new Problem(place + "a template cannot include another");
-                } else if (!kind.equals("!") && !known.contains(tag.group(2))) {
-                    List<String> there = known.stream().map(name -> "{{" + name + "}}").toList();
-                    throw new Problem(place + "there is no " + wrong + Nearest.hint(wrong, there));
-                }
-            }
+                List<String> there = known.stream().map(name -> "{{" + name + "}}").toList();
+                throw new Problem(origin + " line " + text.substring(0, tag.start() + 1).lines().count() + ": "
+                        + (tag.group(1).equals(">") ? "a template cannot include another"
+                                : "there is no " + wrong + Nearest.hint(wrong, there)));
+            });
         }
     }
 }

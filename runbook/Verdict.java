@@ -86,7 +86,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         return new Verdict(findings, findings.at(), wrong.isEmpty() ? worstFirst : wrong, wording);
     }
 
-    /** The same as part of an incident: the time to respond counts from the page, or from when it was first this bad. */
+    /** The same as part of an incident: the time to respond counts from the page, or from when it was this bad. */
     public Verdict in(List<Event> incident, Optional<Instant> paged) {
         Instant begun = paged.filter(since::isAfter).orElse(since);
         return new Verdict(findings, severity().map(now -> Incident.State.of(incident).since(now.name(), begun))
@@ -186,8 +186,10 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
             String command = next.command().map(any -> any.fill(values)).or(() -> ours).orElse(null);
             actions.add(new Action(next.text().fill(values), command));
         }
-        OurSide.ADVICE.forEach((status, advice) -> actions.add(new Action(findings.appSees(status) ? advice : "", null)));
-        return actions.stream().filter(action -> !action.text.isEmpty()).toList();
+        actions.removeIf(action -> action.text.isEmpty());
+        OurSide.ADVICE.entrySet().stream().filter(advice -> findings.appSees(advice.getKey()))
+                .forEach(advice -> actions.add(new Action(advice.getValue(), null)));
+        return actions;
     }
 
     // ---- for scripts, and for the journal
@@ -224,16 +226,21 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
      * @param lead   who leads from now on
      */
     public List<Event> events(boolean opened, Optional<Instant> paged, Optional<String> lead) {
-        boolean wrong = severity().isPresent();
         List<Event> events = new ArrayList<>();
-        if (wrong && (opened || paged.isPresent())) {
+        if (severity().isPresent() && (opened || paged.isPresent())) {
             events.add(event(opened ? since : paged.get(), Event.DETECTED, (paged.isEmpty() ? "" : "paged; ")
                     + "triage found " + diagnosis(), journalData()));
         }
         lead.map(name -> Text.safe(name, 60)).ifPresent(name -> events.add(event(Instant.now(), Event.ACKNOWLEDGED,
                 name + " leads the incident", Map.of("by", name, "drill", findings.settings().drill().orElse("")))));
-        events.add(event(findings.at(), wrong ? Event.DIAGNOSED : Event.NOTE, headline(), journalData()));
+        // What cannot be told names no incident anew.
+        events.add(severity().isPresent() ? diagnosed() : event(findings.at(), Event.NOTE, headline(), journalData()));
         return events;
+    }
+
+    /** The event that says what is broken. */
+    public Event diagnosed() {
+        return event(findings.at(), Event.DIAGNOSED, headline(), journalData());
     }
 
     private static Event event(Instant at, String kind, String summary, Map<String, Object> data) {
@@ -298,8 +305,8 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
     private void addKlaviyos(Map<String, Object> values, DecisionTree tree) {
         int asked = findings.symptoms().values().stream().mapToInt(Integer::intValue).sum();
         double share = tree.share(tree::failing);
-        values.put("rate", share == 0 ? "" : String.format("%d of %d requests (%d %%)", Math.round(share * asked), asked,
-                Math.round(share * 100)));
+        values.put("rate", share == 0 ? "" : Math.round(share * asked) + " of " + asked + " requests ("
+                + Math.round(share * 100) + " %)");
         values.put("page", findings.status().words());
         values.put("slow", findings.endpoints().stream().filter(Probe::slow).map(probe ->
                 probe.endpoint().name() + " " + probe.check().millis() + " ms").collect(Collectors.joining(", ")));

@@ -195,7 +195,7 @@ class TriageTest {
             assertEquals("refused-elsewhere - exit 20", run.verdict(), run.toString());
             String key = "runs with the key here (" + Key.of(sandbox.key()).describe() + ")";
             assertTrue(run.json().path("reason").asText().contains(key), run.toString());
-            assertTrue(run.result().err().contains("nothing is drafted that nobody knows"), run.toString());
+            assertTrue(run.result().err().contains("Nothing to tell customers yet"), run.toString());
             String log = (Instant.now() + " INFO klaviyo POST /api/events -> 401\n").repeat(30);
             TriageRun now = TriageRun.of(around(sandbox).args("--log", "-").stdin(log));
             assertEquals("refused-elsewhere P2 exit 12", now.verdict(), "all that a part of it calls: " + now);

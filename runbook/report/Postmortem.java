@@ -46,6 +46,7 @@ public final class Postmortem {
     private final String diagnosis;
     private final String severity;
     private final Wording wording;
+    private final Wording.Lessons usual;
     private final String title;
 
     /** Gathers the evidence, and tells what is missing; a {@link Settings.Problem} when the bundle named is none. */
@@ -59,6 +60,7 @@ public final class Postmortem {
         this.diagnosis = diagnosed.path("diagnosis").asText("unknown");
         this.severity = worst.map(Event::severity).orElse("");
         this.wording = Wording.of(sources.templates(), diagnosis);
+        this.usual = Wording.of(sources.templates(), "unknown").lessons();
         this.title = "Klaviyo " + wording.lessons().errorType();
     }
 
@@ -236,7 +238,7 @@ public final class Postmortem {
     private void measures(Map<String, Object> values) {
         List<Map<String, Object>> measures = new ArrayList<>();
         List<String> hints = new ArrayList<>();
-        for (Wording.Measure measure : wording.lessons().measures()) {
+        for (Wording.Measure measure : usual.measures()) {
             Optional<Row> start = timeline.moment(measure.from());
             Optional<Row> end = timeline.moment(measure.to());
             Optional<Duration> took = timeline.between(measure.from(), measure.to());
@@ -280,7 +282,7 @@ public final class Postmortem {
 
     // Which calls failed is known by a bundle's logs alone; without them all kinds of calls are told apart.
     private void replay(Map<String, Object> values) {
-        List<Wording.Repeat> kinds = wording.lessons().repeat().orElse(List.of());
+        List<Wording.Repeat> kinds = wording.lessons().repeat().or(usual::repeat).orElse(List.of());
         values.put("replay", wording.lessons().replay());
         values.put("failing", evidence.facts.map(Facts::endpoints).orElse(List.of()).stream()
                 .filter(rate -> rate.failed() > 0).sorted(Comparator.comparing(Rate::failed).reversed())
