@@ -165,7 +165,10 @@ class Watch implements Callable<Integer> {
             // The terminal is given back before the end is told, or it would go with the view.
             face.close();
             screen.resized();
-            end(watching, exit);
+            end(watching.shot(Optional.empty()), exit);
+            if (chart != null) {
+                draw(watching);
+            }
             return exit;
         }
     }
@@ -251,12 +254,15 @@ class Watch implements Callable<Integer> {
                 .orElseGet(Lines::new);
     }
 
-    private void end(Watching watching, int exit) {
-        Shot end = watching.shot(Optional.empty());
-        if (!shared.json()) {
-            verdict(end, exit);
-            end.open().forEach(words -> screen.marked(Mark.WARN, "", 0, words));
-        }
+    private void end(Shot end, int exit) {
+        String drilled = shared.drill().map(scenario -> "DRILL " + scenario + ": ").orElse("");
+        Duration watched = end.watched().truncatedTo(ChronoUnit.SECONDS).plusSeconds(1);
+        String state = end.state().word();
+        String how = Map.of(0, "recovered: every condition holds", Watching.NOT_RECOVERED, "not recovered: " + state)
+                .getOrDefault(exit, "left: " + state + ", not called recovered");
+        screen.verdict(Map.of(0, Mark.OK, Watching.NOT_RECOVERED, Mark.FAIL).getOrDefault(exit, Mark.SKIP),
+                drilled + how + " (watched for " + Durations.words(watched) + ")");
+        end.open().forEach(words -> screen.marked(Mark.WARN, "", 0, words));
         // Nothing was written where the disk is full, or the folder is somebody else's.
         end.folder().filter(incident -> incident.journal().file().toFile().length() > 0)
                 .ifPresent(incident -> screen.line("Journal: " + incident.journal().file()));
@@ -264,49 +270,36 @@ class Watch implements Callable<Integer> {
             screen.line(Text.count(end.untold(), "message")
                     + " not accepted yet: watch with --post on this incident sends what is left");
         }
-        if (!shared.json()) {
-            next(end, exit);
+        end.folder().ifPresent(incident -> next(end, exit == 0));
+    }
+
+    /** What people do now. */
+    private void next(Shot end, boolean over) {
+        Screen.Launcher launcher = shared.launcher();
+        List<String> commands = new ArrayList<>();
+        if (over) {
+            screen.line("Next: tell people that it is over and put that on record, collect evidence, write it up");
+            end.record().ifPresent(record -> {
+                commands.add(launcher.line("triage", "--announce both"));
+                commands.add(record);
+            });
+            commands.addAll(List.of(launcher.line("debug-bundle", ""), launcher.line("postmortem", "")));
+        } else {
+            screen.line("Next: what is wrong now, what the next person must know; watch on, it goes on from here");
+            commands.addAll(List.of(launcher.line("triage", ""), launcher.line("postmortem", "handover"),
+                    launcher.line("watch", "")));
         }
+        commands.forEach(command -> screen.command(2, command));
+        launcher.notes().forEach(screen::line);
+    }
+
+    private void draw(Watching watching) {
         try {
-            if (chart != null) {
-                boolean page = !chart.toString().toLowerCase(Locale.ROOT).endsWith(".svg");
-                Files.writeString(shared.host().path(chart.toString()), watching.chart(page));
-                screen.line("Chart: " + chart);
-            }
+            boolean page = !chart.toString().toLowerCase(Locale.ROOT).endsWith(".svg");
+            Files.writeString(shared.host().path(chart.toString()), watching.chart(page));
+            screen.line("Chart: " + chart);
         } catch (IOException e) {
             shared.host().err().println("warning: --chart was not written: " + Text.safe(Incident.why(e), 200));
-        }
-    }
-
-    /** What people do now; nothing where nothing was wrong. */
-    private void next(Shot end, int exit) {
-        Screen.Launcher launcher = shared.launcher();
-        if (end.folder().isPresent() && exit == 0) {
-            screen.line("Next: tell people that it is over and put that on record, collect evidence, write it up");
-            end.record().ifPresent(command -> {
-                screen.command(2, launcher.line("triage", "--announce both"));
-                screen.command(2, command);
-            });
-            screen.command(2, launcher.line("debug-bundle", ""));
-            screen.command(2, launcher.line("postmortem", ""));
-        } else if (end.folder().isPresent()) {
-            screen.line("Next: what is wrong now, what the next person must know; watch on, it goes on from here");
-            screen.command(2, launcher.line("triage", ""));
-            screen.command(2, launcher.line("postmortem", "handover"));
-            screen.command(2, launcher.line("watch", ""));
-        }
-        launcher.notes().stream().filter(any -> end.folder().isPresent()).forEach(screen::line);
-    }
-
-    private void verdict(Shot end, int exit) {
-        String drilled = shared.drill().map(scenario -> "DRILL " + scenario + ": ").orElse("");
-        Duration watched = end.watched().truncatedTo(ChronoUnit.SECONDS).plusSeconds(1);
-        String after = " (watched for " + Durations.words(watched) + ")";
-        String state = end.state().word();
-        switch (exit) {
-            case 0 -> screen.verdict(Mark.OK, drilled + "recovered: every condition holds" + after);
-            case Watching.NOT_RECOVERED -> screen.verdict(Mark.FAIL, drilled + "not recovered: " + state + after);
-            default -> screen.verdict(Mark.SKIP, drilled + "left: " + state + ", not called recovered" + after);
         }
     }
 

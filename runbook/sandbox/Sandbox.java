@@ -64,21 +64,8 @@ public class Sandbox implements AutoCloseable {
     public record Stretch(int from, List<Answers> answers, List<String> paths, Optional<Duration> late,
                           List<Failing> fails) { }
 
-    /** How bad it is by the status page, and what that says of the whole. */
-    public enum Impact {
-        NONE("All Systems Operational"), MINOR("Minor Service Outage"), MAJOR("Partial System Outage"),
-        CRITICAL("Major Service Outage"), MAINTENANCE("Service Under Maintenance");
-
-        final String description;
-
-        Impact(String description) {
-            this.description = description;
-        }
-
-        String word() {
-            return name().toLowerCase(Locale.ROOT);
-        }
-    }
+    /** How bad it is by the status page. */
+    public enum Impact { NONE, MINOR, MAJOR, CRITICAL, MAINTENANCE }
 
     /** An incident or maintenance on the status page, and what it touches; oldest update first. */
     public record Page(String name, Impact impact, List<String> components, List<Update> updates) { }

@@ -116,8 +116,9 @@ public final class Keeper {
     private final Goal goal;
     // When it fell, and when it failed for less than a fall; only what still counts towards flapping.
     private final List<Long> dips = new ArrayList<>();
-    // What was looked at when it became good, and what has proven it since: itself or another check; empty for nothing.
+    // What was seen to work since it is good, and by what check: itself or another.
     private final Map<String, String> proven = new TreeMap<>();
+    private List<Reading> known = List.of();
     private State state;
     private long since;
     private boolean troubled;
@@ -162,7 +163,7 @@ public final class Keeper {
     /** Nothing failed, and nothing that failed earlier is still to be looked at again or proven by another. */
     boolean good(Round round) {
         return !round.bad() && !round.seen(Result.GOOD).isEmpty() && round.readings().stream()
-                .filter(one -> one.result() == Result.BAD && proven.getOrDefault(one.check(), "").isEmpty())
+                .filter(one -> one.result() == Result.BAD && !proven.containsKey(one.check()))
                 .allMatch(one -> !proof(round, one).isEmpty());
     }
 
@@ -175,11 +176,16 @@ public final class Keeper {
 
     /** Takes in that nobody looked between two moments: whatever was proven has to be proven again. */
     public Happening gap(long from, long to, String why) {
-        goodRounds = 0;
+        anew();
         badRounds = 0;
-        proven.clear();
         String words = "nothing was observed for " + words(to - from) + " (" + why + "); not counted as healthy";
         return Happening.of("gap", words, Map.of("from", Instant.ofEpochMilli(from), "to", Instant.ofEpochMilli(to)));
+    }
+
+    private void anew() {
+        goodRounds = 0;
+        proven.clear();
+        known = List.of();
     }
 
     // ---- failed rounds
@@ -187,8 +193,7 @@ public final class Keeper {
     private void fail(Round round) {
         badSince = badRounds++ == 0 ? round.at() : badSince;
         badWords = round.failures();
-        goodRounds = 0;
-        proven.clear();
+        anew();
         if (badRounds == goal.failAfter() && state != State.DEGRADED && up) {
             fall(round.at());
         } else if (state == State.FLAPPING && badRounds > goal.failAfter()
@@ -233,7 +238,7 @@ public final class Keeper {
         count(round);
         if (state == State.DEGRADED || state == State.STARTING && troubled) {
             change(State.RECOVERING, round.at(), "good again; waiting until it holds", since(round.at()));
-        } else if (state == State.STARTING || state == State.RECOVERED) {
+        } else if (state == State.STARTING) {
             state = State.HEALTHY;
             since = round.at();
         }
@@ -252,13 +257,12 @@ public final class Keeper {
     }
 
     private void count(Round round) {
-        boolean first = goodRounds++ == 0;
-        goodSince = first ? round.at() : goodSince;
-        for (Reading reading : round.readings()) {
+        goodSince = goodRounds++ == 0 ? round.at() : goodSince;
+        known = round.readings();
+        for (Reading reading : known) {
             String by = proof(round, reading);
-            boolean counts = !by.isEmpty() || first && reading.result() != Result.UNKNOWN;
             // What was looked at itself needs no other's word.
-            if (counts && !reading.check().equals(proven.get(reading.check()))) {
+            if (!by.isEmpty() && !reading.check().equals(proven.get(reading.check()))) {
                 proven.put(reading.check(), by);
             }
         }
@@ -272,7 +276,6 @@ public final class Keeper {
         String words = Text.count(goodRounds, "good round") + " in a row over " + words(at - goodSince) + proofs;
         change(State.RECOVERED, at, words, Map.of(
                 "goodSince", Instant.ofEpochMilli(goodSince), "rounds", goodRounds, "provenBy", byOthers));
-        troubled = false;
     }
 
     private void change(State to, long at, String words, Map<String, Object> facts) {
@@ -306,7 +309,8 @@ public final class Keeper {
         List<Condition> conditions = new ArrayList<>(List.of(new Condition("rounds", met,
                 goodRounds + " of " + Text.count(goal.rounds(), "good round") + " in a row, good for " + words(held)
                 + " of " + Durations.words(goal.lasting()))));
-        List<String> unproven = proven.keySet().stream().filter(check -> proven.get(check).isEmpty()).toList();
+        List<String> unproven = known.stream().filter(one -> one.result() != Result.UNKNOWN).map(Reading::check)
+                .filter(check -> !proven.containsKey(check)).toList();
         if (!unproven.isEmpty()) {
             String words = "not looked at since it is good: " + String.join(", ", unproven);
             conditions.add(new Condition("checks", false, words));

@@ -2,6 +2,7 @@ package runbook.watching;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.*;
+import java.nio.channels.*;
 import java.nio.charset.*;
 import java.time.*;
 import java.util.*;
@@ -35,7 +36,7 @@ public final class Memory implements AutoCloseable {
     // What was noticed before there was an incident, at most so much, for the journal of the one that is opened.
     private final List<Happening> early = new ArrayList<>();
     private Optional<Incident> incident;
-    private Closeable lock = () -> { };
+    private FileChannel lock;
     private boolean leading = true;
 
     /**
@@ -56,14 +57,11 @@ public final class Memory implements AutoCloseable {
     }
 
     private void lead() {
-        try {
-            if (incident.isPresent()) {
-                lock = Incident.lock(incident.get().folder().resolve("watch.lock")).orElse(null);
-                leading = lock != null;
-            }
-        } catch (IOException e) {
-            complain(e);
-        }
+        attempt(open -> {
+            Optional<FileChannel> held = Incident.lock(open.folder().resolve("watch.lock"));
+            leading = held.isPresent();
+            lock = held.orElse(null);
+        });
     }
 
     Optional<Incident> incident() {
@@ -77,7 +75,9 @@ public final class Memory implements AutoCloseable {
 
     @Override
     public void close() {
-        attempt(open -> lock.close());
+        if (lock != null) {
+            attempt(open -> lock.close());
+        }
     }
 
     // ---- what is read

@@ -31,7 +31,6 @@ public final class Watching implements AutoCloseable {
     private static final long SLICE = 1_000;
     // The slowest check is asked once a minute.
     private static final Duration SLOWEST = Duration.ofMinutes(1);
-    private static final Set<State> LASTING = Set.of(State.DEGRADED, State.FLAPPING, State.RECOVERING);
     // What a status page that turns red, or green, makes another of; any other cause is not the page's to change.
     private static final Set<String> BY_THE_PAGE = Set.of("klaviyo-outage", "silent-outage", "unconfirmed-outage",
             "klaviyo-degraded", "server-error", "partial", "indeterminate");
@@ -270,8 +269,11 @@ public final class Watching implements AutoCloseable {
     }
 
     private boolean lasting() {
-        State state = keeper.state();
-        return LASTING.contains(state) || state == State.STARTING && past.troubled();
+        return switch (keeper.state()) {
+            case HEALTHY, RECOVERED -> false;
+            case STARTING -> past.troubled();
+            default -> true;
+        };
     }
 
     // ---- what happened
