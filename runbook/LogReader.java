@@ -25,6 +25,11 @@ public final class LogReader {
     /** The time of a line that names none. */
     public static final long NO_TIME = Long.MIN_VALUE;
     private static final int LONGEST_LINE = 4_000;
+    private static final int LONGEST_PLAIN = 200;
+    private static final char ESCAPE = 27;
+    private static final Pattern COLOUR = Pattern.compile("\u001b[^m\u001b]*+m?");
+    private static final Pattern ANSWER = Pattern.compile("[1-5]\\d\\d");
+    private static final int NO_WORD = -1;
     private static final int MOST_CELLS = 60_000;
     private static final int MOST_KINDS = 5_000;
     private static final int MOST_CUSTOMERS = 50_000;
@@ -38,9 +43,8 @@ public final class LogReader {
     private final UnaryOperator<String> clean;
     private final Map<Long, Call> kinds = new HashMap<>();
     private final Map<Cell, TreeMap<Integer, Long>> cells = new HashMap<>();
-    private final Map<String, Sliding> sliding = new HashMap<>();
     private final TreeMap<Long, Wait> waits = new TreeMap<>();
-    private final Map<String, Long> endpoints = new HashMap<>();
+    private final Map<String, Sliding> endpoints = new HashMap<>();
     private final Map<String, Long> callers = new HashMap<>();
     private final Map<String, Long> customers = new HashMap<>();
     // Null for that of times which name none.
@@ -137,7 +141,12 @@ public final class LogReader {
 
         private void line() {
             lines++;
-            length = withoutColours(line, length);
+            // Colours stand between a name and its value. A coloured line has its first one early.
+            if (text(line, 0, Math.min(length, LONGEST_PLAIN)).indexOf(ESCAPE) >= 0) {
+                String plain = COLOUR.matcher(text(line, 0, length)).replaceAll("");
+                length = 0;
+                append(plain.getBytes(StandardCharsets.ISO_8859_1), 0, plain.length());
+            }
             long stamp = stamps.find(line, 0, length);
             if (stamp != NO_TIME || time == NO_TIME) {
                 time = stamp;
@@ -151,9 +160,64 @@ public final class LogReader {
                 route |= b == '/' && (is("/api/", line, i, length) || is("/client/", line, i, length));
             }
             if (!told && (klaviyo || route)) {
-                told = count(line, length, klaviyo, time);
+                told = count();
             }
             length = 0;
+        }
+
+        /** Counts the call that the line tells of, if it tells of one. */
+        private boolean count() {
+            if (kinds.size() >= MOST_KINDS) {
+                kinds.clear();
+            }
+            Call call = kinds.computeIfAbsent(kind(line, 0, length), kind -> Call.of(text(line, 0, length)));
+            String written = word(call.status);
+            int status = ANSWER.matcher(written).matches() ? Integer.parseInt(written) : Facts.NO_ANSWER;
+            boolean theirs = klaviyo ? !call.ours : !call.endpoint.isEmpty() && !call.elsewhere;
+            if (!theirs || status == Facts.NO_ANSWER && !(klaviyo && call.unanswered)) {
+                return false;
+            } else if (time != NO_TIME && (from != null && time < from.toEpochMilli() || time > to.toEpochMilli())) {
+                outside++;
+                outsideUpTo = Math.max(outsideUpTo, time);
+                return true;
+            }
+            calls++;
+            counted(callers, call.caller, MOST_NAMES);
+            String endpoint = known(endpoints, call.endpoint, MOST_NAMES);
+            Sliding sliding = endpoints.computeIfAbsent(endpoint, any -> new Sliding());
+            Cell cell = new Cell(time == NO_TIME ? NO_TIME : time - Math.floorMod(time, MINUTE), endpoint);
+            if (cells.size() < MOST_CELLS || cells.containsKey(cell)) {
+                cells.computeIfAbsent(cell, any -> new TreeMap<>()).merge(status, 1L, Long::sum);
+            } else {
+                dropped++;
+            }
+            if (time != NO_TIME) {
+                sliding.add(Math.floorDiv(time, 1_000));
+            }
+            if (status == 429) {
+                int seconds = Integer.parseInt("0" + word(call.pause).replaceFirst("\\D.*|\\d{7,}", ""));
+                waits.merge(cell.minute, new Wait(instant(cell.minute), 1, seconds), Wait::and);
+            }
+            if (Facts.failed(status)) {
+                failed(new Failure(instant(time), status, endpoint));
+                List<String> whose = call.customers ? Call.customers(text(line, 0, length)) : List.of();
+                whose.forEach(name -> counted(customers, name, MOST_CUSTOMERS));
+            }
+            return true;
+        }
+
+        // The line's words are counted from 0. Empty where there is none.
+        private String word(int nth) {
+            int left = nth;
+            int start = 0;
+            for (int at = 0; at <= length && nth != NO_WORD; at++) {
+                boolean within = at < length && CLASS[line[at] & 0xff] != 0;
+                if (!within && at > start && left-- == 0) {
+                    return text(line, start, at);
+                }
+                start = within ? start : at + 1;
+            }
+            return "";
         }
     }
 
@@ -166,23 +230,6 @@ public final class LogReader {
         return i == word.length();
     }
 
-    private static final Pattern COLOUR = Pattern.compile("\u001b[^m\u001b]*+m?");
-    private static final int LONGEST_PLAIN = 200;
-
-    // Colours stand between a name and its value. A coloured line has its first one early.
-    private static int withoutColours(byte[] line, int length) {
-        int at = 0;
-        while (at < Math.min(length, LONGEST_PLAIN) && line[at] != '\u001b') {
-            at++;
-        }
-        if (at == Math.min(length, LONGEST_PLAIN)) {
-            return length;
-        }
-        byte[] plain = COLOUR.matcher(text(line, 0, length)).replaceAll("").getBytes(StandardCharsets.ISO_8859_1);
-        System.arraycopy(plain, 0, line, 0, plain.length);
-        return plain.length;
-    }
-
     private static String text(byte[] data, int start, int end) {
         return new String(data, start, end - start, StandardCharsets.ISO_8859_1);
     }
@@ -191,49 +238,13 @@ public final class LogReader {
 
     private record Cell(long minute, String endpoint) { }
 
-    /** Counts the call that a line tells of, if it tells of one. */
-    private boolean count(byte[] line, int length, boolean klaviyo, long time) {
-        if (kinds.size() >= MOST_KINDS) {
-            kinds.clear();
-        }
-        Call call = kinds.computeIfAbsent(kind(line, 0, length), kind -> Call.of(text(line, 0, length)));
-        int status = call.status(line, length);
-        boolean answered = status != Facts.NO_ANSWER;
-        if (!call.theirs(klaviyo) || !answered && !(klaviyo && call.unanswered)) {
-            return false;
-        } else if (time != NO_TIME && (from != null && time < from.toEpochMilli() || time > to.toEpochMilli())) {
-            outside++;
-            outsideUpTo = Math.max(outsideUpTo, time);
-            return true;
-        }
-        calls++;
-        counted(callers, call.caller, MOST_NAMES);
-        String endpoint = counted(endpoints, call.endpoint, MOST_NAMES);
-        Cell cell = new Cell(time == NO_TIME ? NO_TIME : time - Math.floorMod(time, MINUTE), endpoint);
-        if (cells.size() < MOST_CELLS || cells.containsKey(cell)) {
-            cells.computeIfAbsent(cell, any -> new TreeMap<>()).merge(status, 1L, Long::sum);
-        } else {
-            dropped++;
-        }
-        if (time != NO_TIME) {
-            sliding.computeIfAbsent(endpoint, any -> new Sliding()).add(Math.floorDiv(time, 1_000));
-        }
-        if (status == 429) {
-            waits.merge(cell.minute, new Wait(instant(cell.minute), 1, call.pause(line, length)), Wait::and);
-        }
-        if (Facts.failed(status)) {
-            failed(new Failure(instant(time), status, endpoint));
-            List<String> whose = call.customers ? Call.customers(text(line, 0, length)) : List.of();
-            whose.forEach(name -> counted(customers, name, MOST_CUSTOMERS));
-        }
-        return true;
+    // A name, or with the others once there are too many.
+    private static String known(Map<String, ?> names, String name, int most) {
+        return names.size() < most || names.containsKey(name) ? name : "other";
     }
 
-    // Under its name, or with the others once there are too many.
-    private static String counted(Map<String, Long> counts, String name, int most) {
-        String known = counts.size() < most || counts.containsKey(name) ? name : "other";
-        counts.merge(known, 1L, Long::sum);
-        return known;
+    private static void counted(Map<String, Long> counts, String name, int most) {
+        counts.merge(known(counts, name, most), 1L, Long::sum);
     }
 
     private void failed(Failure failure) {
@@ -263,7 +274,7 @@ public final class LogReader {
 
     /** The most calls to an endpoint in sixty seconds in a row; 0 where no line has a time. */
     public synchronized long busiest(String endpoint) {
-        return sliding.containsKey(endpoint) ? sliding.get(endpoint).most : 0;
+        return endpoints.containsKey(endpoint) ? endpoints.get(endpoint).most : 0;
     }
 
     /** Until when calls go on that were left out as outside the time looked at; null without any. */
@@ -351,23 +362,6 @@ public final class LogReader {
         return kind;
     }
 
-    /** A line's words are counted from 0. */
-    private static final int NO_WORD = -1;
-
-    // Empty where there is none.
-    private static String word(int nth, byte[] line, int length) {
-        int left = nth;
-        int start = 0;
-        for (int at = 0; at <= length && nth != NO_WORD; at++) {
-            boolean within = at < length && CLASS[line[at] & 0xff] != 0;
-            if (!within && at > start && left-- == 0) {
-                return text(line, start, at);
-            }
-            start = within ? start : at + 1;
-        }
-        return "";
-    }
-
     /**
      * What all lines of a kind say: method and route of the call ({@code POST /api/events}, ids as {@code {id}}), who
      * made it, whether it is another service's, whether it is a request to ourselves or to another that only mentions
@@ -375,7 +369,7 @@ public final class LogReader {
      * wait that was asked for.
      */
     private record Call(String endpoint, String caller, boolean elsewhere, boolean ours, boolean unanswered,
-            boolean customers, int statusAt, int pauseAt) {
+            boolean customers, int status, int pause) {
         private static final String METHODS = "(?:GET|POST|PUT|PATCH|DELETE)";
         private static final String ROUTE = "/(?:api|client)/";
         private static final Pattern CALL = Pattern.compile("(?:\\b(?<method>" + METHODS + ")\\b[^/]{0,60}"
@@ -409,7 +403,6 @@ public final class LogReader {
                 + "wait(?:ing)?)[\"' =:]{1,4}(\\d{1,6})(?!\\d|\\.\\d|ms| ms)");
 
         private static final Pattern WORD = Pattern.compile("[A-Za-z0-9]+");
-        private static final Pattern ANSWER = Pattern.compile("[1-5]\\d\\d");
 
         static Call of(String line) {
             String caller = CALLERS.stream().map(form -> form.matcher(line)).filter(Matcher::find).findFirst()
@@ -446,22 +439,6 @@ public final class LogReader {
         /** Pseudonyms of customers in it. */
         static List<String> customers(String line) {
             return CUSTOMER.matcher(line).results().map(MatchResult::group).toList();
-        }
-
-        /** Whether Klaviyo was called, where the record that the line is of names it or not. */
-        boolean theirs(boolean klaviyo) {
-            return klaviyo ? !ours : !endpoint.isEmpty() && !elsewhere;
-        }
-
-        int status(byte[] line, int length) {
-            String written = LogReader.word(statusAt, line, length);
-            return ANSWER.matcher(written).matches() ? Integer.parseInt(written) : Facts.NO_ANSWER;
-        }
-
-        /** For how many seconds to wait; 0 where nobody asked for it. */
-        int pause(byte[] line, int length) {
-            String written = LogReader.word(pauseAt, line, length);
-            return Integer.parseInt("0" + written.replaceFirst("\\D.*|\\d{7,}", ""));
         }
     }
 
