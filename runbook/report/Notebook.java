@@ -124,8 +124,9 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
                     + ". Give a channel's day from Slack, CSV with a header or JSON Lines (the time in a field "
                     + String.join(", ", TIME) + ", the text in " + String.join(", ", TEXT) + "), or an exported .zip");
         }
-        int added = add(read.stream().filter(event -> !event.at().isBefore(first) && !event.at().isAfter(last)).toList());
-        return new Taken(read.size(), added, problems);
+        List<Event> wanted =
+                read.stream().filter(event -> !event.at().isBefore(first) && !event.at().isAfter(last)).toList();
+        return new Taken(read.size(), add(wanted), problems);
     }
 
     /** Appends those that are not there yet; says how many. */
