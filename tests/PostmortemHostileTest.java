@@ -2,8 +2,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.*;
-import java.nio.file.*;
 import java.util.*;
 import org.jsoup.Jsoup;
 import org.jsoup.nodes.Document;
@@ -93,26 +91,5 @@ class PostmortemHostileTest extends PostmortemJournals {
         assertInert(page);
         assertEquals("bold", page.select("main b").not(".disc").text());
         assertEquals(1, page.select("details").size());
-    }
-
-    @Test
-    void damagedJournalsAreUsedAsWellAsCanBe() throws IOException {
-        Incident incident = empty();
-        String line = "{\"at\":\"%s:00.000Z\",\"step\":\"watch\",\"event\":\"note\",\"summary\":\"%s\",\"data\":{}}\n";
-        Files.createDirectories(incident.folder());
-        Files.writeString(incident.journal().file(), String.format(line, "2026-11-20T03:30", "third")
-                + String.format(line, "2026-11-20T03:10", "first") + String.format(line, "2026-11-20T03:20", "second")
-                + String.format(line, "2026-11-20T03:20", "second") + String.format(line, "2199-01-01T00:00", "future")
-                + "{\"at\":\"yesterday\",\"event\":\"note\"}\n" + "not json\n" + "[1,2]\n" + "\u0000\u0001\n"
-                + "{\"at\":\"2026-11-20T03:40:00Z\",\"unknown\":true}\n"
-                + String.format(line, "2199-01-02T00:00", "future").repeat(40) + "{\"at\":\"2026-11-20T03:5");
-        Postmortem report = report(incident);
-        String text = markdown(report);
-        assertTrue(text.matches("(?s).*first.*second.*third.*"), text);
-        assertEquals(1, text.split("\\| second", -1).length - 1, "twice recorded, once told");
-        String said = report.json().path("notes").toPrettyString();
-        assertTrue(said.lines().count() < 20, said);
-        assertSays(said, "line 6 skipped", "line 7 skipped", "line 8 skipped", "line 9 skipped", "line 51 skipped",
-                "41 events left out, since a clock was wrong");
     }
 }
