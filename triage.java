@@ -81,6 +81,7 @@ import runbook.sandbox.*;
 class Triage implements Callable<Integer> {
     private static final int MOST_FINDINGS = 4;
     private static final int MOST_STEPS = 4;
+    private static final int LONGEST_REASON = 220;
     private static final int ACCOUNTS_AT_ONCE = 20;
 
     public static void main(String... args) {
@@ -281,7 +282,7 @@ class Triage implements Callable<Integer> {
         }
         if (explain) {
             screen.line();
-            verdict.explain(screen.either("→", "").isEmpty()).forEach(screen::verbatim);
+            DecisionTree.draw(verdict.cases().get(0), screen.either("→", "").isEmpty()).forEach(screen::verbatim);
         }
         screen.line();
         showNext(verdict.actions(launcher));
@@ -306,17 +307,13 @@ class Triage implements Callable<Integer> {
         if (verdict.healthy()) {
             return;
         }
-        screen.item("  ", shown(verdict.reason()));
+        screen.item("  ", screen.verbose() ? verdict.reason() : Text.safe(verdict.reason(), LONGEST_REASON));
         verdict.respondBy().ifPresent(by -> {
             Duration late = Duration.between(by, Instant.now());
             String due = late.isNegative() ? "Respond by " + screen.time(by) : "A response was due by "
                     + screen.time(by) + ", " + Text.Durations.words(late) + " ago";
             screen.item("  ", due + " (" + verdict.severity().orElseThrow().words() + ")");
         });
-    }
-
-    private String shown(String reason) {
-        return screen.verbose() ? reason : Text.safe(reason, 2 * screen.width() - 12);
     }
 
     private String drillWords() {
@@ -349,7 +346,7 @@ class Triage implements Callable<Integer> {
 
     /** What is not well, but for what the reason above has told in the same words. */
     private void showWrong(Verdict verdict) {
-        String reason = shown(verdict.reason());
+        String reason = Text.safe(verdict.reason(), LONGEST_REASON);
         Group.show(screen, told(verdict.findings()).stream().filter(group -> !reason.contains(group.text())).toList(),
                 MOST_FINDINGS);
         if (!verdict.also().isEmpty()) {

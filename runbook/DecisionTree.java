@@ -86,10 +86,10 @@ public final class DecisionTree {
 
         THE KEY
         What is the key?
-        ├── an OAuth token → P1 token-expired: expired, or its refresh failed: nothing is to be rotated
-        ├── unfit to be sent → P1 key-malformed: mend how it is stored
-        ├── replaced since → key-replaced: load the new one into this shell
         ├── not the application's, which works → key-other: no outage: load the application's into this shell
+        ├── unfit to be sent → P1 key-malformed: mend how it is stored
+        ├── an OAuth token → P1 token-expired: expired, or its refresh failed: nothing is to be rotated
+        ├── replaced since → key-replaced: load the new one into this shell
         └── fit, and refused → P1 key-invalid: key revoked or rotated: verify and rotate
 
         THE LIMIT
@@ -135,8 +135,7 @@ public final class DecisionTree {
         ├── no: route → P3 webhook-down: webhook endpoint down: check the route
         └── yes, but the certificate ends soon → P4 webhook-certificate: renew the certificate
         Is the key as it is stored fit to be sent?
-        ├── no → P1 key-malformed: the app sends what is stored: mend that
-        └── no, and the application works → key-other: no outage: load the application's into this shell
+        └── no → see THE KEY
         Is the API revision supported?
         ├── no: retired, and still answered → P3 revision-falling-forward: move to a supported revision
         ├── no: retired → P3 revision-retired: move to a supported revision
@@ -237,7 +236,7 @@ public final class DecisionTree {
     }
 
     /** The whole tree, line by line, with {@code >} before what led to a leaf. */
-    static List<String> draw(Case reached, boolean ascii) {
+    public static List<String> draw(Case reached, boolean ascii) {
         return IntStream.range(0, TREE.size()).mapToObj(i -> (reached.lines.contains(i) ? "> " : "  ") + TREE.get(i))
                 .map(line -> ascii ? line.replaceAll("[├└]──", "|--").replace("│", "|").replace("→", "->") : line)
                 .toList();
@@ -268,7 +267,7 @@ public final class DecisionTree {
             case "Which errors does our app get from Klaviyo?" -> applicationErrors();
             case "Are webhooks arriving?" -> Set.of(found.webhook().state().startsWith("no:") && cutOff()
                     ? "not seen from here" : found.webhook().state());
-            case "Is the key as it is stored fit to be sent?" -> Set.of(storedKey());
+            case "Is the key as it is stored fit to be sent?" -> yes(found.keyFaults().isEmpty());
             case "Is the API revision supported?" -> Set.of(revision());
             case "Is a tenth of each quota left?" -> yes(found.limits().low().isEmpty());
             case "Does all that we watch with answer?" -> yes(!found.errors().check().state().equals("unavailable")
@@ -382,22 +381,17 @@ public final class DecisionTree {
     // ---- the key
 
     private String keyKind() {
+        Optional<Key> key = found.settings().key();
         boolean replaced = found.before().replacedAt().isPresent();
-        if (found.settings().key().map(Key::token).orElse(false)) {
-            return "an OAuth token";
-        } else if (!replaced && applicationHasAnotherKey()) {
-            return "not the application's, which works";
-        }
         // Where the bare key is refused as well, that is the trouble, and how it is stored comes second.
-        boolean bare = found.settings().key().map(key -> key.cleaned().faults().isEmpty()).orElse(false);
-        boolean unfit = !found.keyFaults().isEmpty() && !(bare && gets(Symptom.UNAUTHORIZED));
-        String fit = replaced ? "replaced since" : "fit, and refused";
-        return unfit ? "unfit to be sent" : fit;
-    }
-
-    private String storedKey() {
-        String unfit = applicationHasAnotherKey() ? "no, and the application works" : "no";
-        return found.keyFaults().isEmpty() ? "yes" : unfit;
+        boolean bare = key.filter(one -> one.cleaned().faults().isEmpty()).isPresent();
+        if (!replaced && applicationHasAnotherKey()) {
+            return "not the application's, which works";
+        } else if (!found.keyFaults().isEmpty() && !(bare && gets(Symptom.UNAUTHORIZED))) {
+            return "unfit to be sent";
+        }
+        String sent = replaced ? "replaced since" : "fit, and refused";
+        return key.filter(Key::token).isPresent() ? "an OAuth token" : sent;
     }
 
     /** Whether the application's own key is taken, by what is seen of its calls, and is not the one in this shell. */

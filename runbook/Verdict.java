@@ -166,11 +166,6 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         return severity().map(level -> level.respondBy(since));
     }
 
-    /** The decision tree as lines, the walked path marked with {@code >}. */
-    public List<String> explain(boolean ascii) {
-        return DecisionTree.draw(cases.get(0), ascii);
-    }
-
     /** What to do next, in order: the diagnosis's steps, then what the statuses that the application gets ask for. */
     public List<Action> actions(Screen.Launcher launcher) {
         Map<String, Object> values = values();
