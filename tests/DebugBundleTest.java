@@ -168,34 +168,20 @@ class DebugBundleTest {
     // ---- what it says
 
     @Test
-    void aDrillMakesAFullBundleThatTellsItsStory() throws Exception {
+    void whatItSaysOfADrillIsWhatTheArchiveHolds() throws Exception {
         Path work = Tree.temporary("drill");
-        Path out = work.resolve("drill.zip");
-        Run.Result result = ends(0, script().cwd(work), "--drill", "outage", "--out", out, "--timeout", "9s");
-        assertTrue(result.out().startsWith("DRILL outage"), result.out());
-        Map<String, String> files = Session.unpacked(out);
+        String screen = ends(0, script().cwd(work), "--drill", "outage", "--out", "drill.zip", "--timeout", "9s").out();
+        Map<String, String> files = Session.unpacked(work.resolve("drill.zip"));
         assertEquals(List.of("manifest.json", "summary.md", "report.html", "facts.json"),
                 files.keySet().stream().limit(4).toList());
-        JsonNode manifest = Json.read(files.get("manifest.json"));
-        assertEquals("outage", manifest.path("drill").asText());
-        assertEquals(files.size() - 1, manifest.path("files").size());
-        assertTrue(manifest.path("complete").asBoolean());
-        JsonNode redacted = manifest.path("files");
-        assertTrue(redacted.findValuesAsText("rule").contains("email"));
-        saysAll(files.get("report.html"), "DRILL", "P1", "503", "<svg", "prefers-color-scheme");
-        assertFalse(files.get("report.html").matches("(?s).*(<script|src=\"http|href=\"http|url\\().*"),
-                "the report loads something");
-        assertEquals("outage", Json.read(files.get("klaviyo/triage.json")).path("drill").asText());
-        saysAll(files.get("summary.md"), "DRILL", "### Calls to Klaviyo in the logs, by status");
+        JsonNode listed = Json.read(files.get("manifest.json")).path("files");
+        assertEquals(files.size() - 1, listed.size());
+        int places = listed.findValues("count").stream().mapToInt(JsonNode::asInt).sum();
+        Stream.of(screen, files.get("summary.md")).forEach(text -> saysAll(text, places + " secrets and personal data"));
         files.get("summary.md").lines().filter(line -> line.startsWith("- `")).forEach(line ->
                 assertTrue(line.endsWith(" `"), "a line that stayed is redacted once more: " + line));
-        String replaced = result.out().lines().filter(line -> line.contains("personal data replaced:")).findFirst()
-                .orElseThrow().replaceFirst(":.*", "");
-        saysAll(files.get("summary.md"), replaced);
-        int places = redacted.findValues("count").stream().mapToInt(JsonNode::asInt).sum();
-        saysAll(replaced, places + " secrets");
         // The command that it printed last.
-        String open = result.out().lines().filter(line -> line.contains("CATALOG open ")).findFirst().orElseThrow();
+        String open = screen.lines().filter(line -> line.contains("CATALOG open ")).findFirst().orElseThrow();
         ends(0, script().cwd(work), (Object[]) open.replaceFirst(".*CATALOG ", "").split(" "));
         assertEquals(files.get("report.html"), Files.readString(work.resolve("drill/report.html")));
     }

@@ -297,8 +297,8 @@ final class Summary {
         Map<String, Object> manifest = fields("schema", SCHEMA, "tool", "klaviyo-runbook debug-bundle", "version",
                 Cli.VERSION);
         manifest.putAll(about);
-        manifest.putAll(fields("complete", complete(sinks), "missing", missing(sinks), "collectors", collectors, "files",
-                files));
+        manifest.putAll(fields("complete", complete(sinks), "missing", missing(sinks), "collectors", collectors,
+                "files", files));
         Part first = pages.page(MANIFEST, Json.pretty(Json.of(manifest)) + "\n");
         first.finish();
         return Stream.concat(Stream.of(first), parts.stream()).toList();
