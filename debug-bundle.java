@@ -203,16 +203,14 @@ class DebugBundle implements Callable<Integer> {
 
     private void record(Incident incident, Bundle.Made made, Screen screen) {
         String name = made.file().getFileName().toString();
-        Map<String, Object> data = new LinkedHashMap<>();
-        data.put("complete", made.complete());
-        data.put("missing", made.missing());
+        Map<String, Object> data =
+                new TreeMap<>(Map.of("complete", made.complete(), "missing", made.missing(), "file", name));
         shared.drill().ifPresent(scenario -> data.put("drill", scenario));
-        data.put("file", name);
+        // A number after the word zip reads as a postal code.
+        String evidence = "evidence collected in " + name.replaceFirst("(?i)\\.zip$", "");
         try {
-            // A number after the word zip reads as a postal code.
-            String evidence = "evidence collected in " + name.replaceFirst("(?i)\\.zip$", "");
-            String words = evidence + (made.complete() ? "" : ", incomplete");
-            incident.append(Event.now("debug-bundle", Event.BUNDLED, words, data));
+            incident.append(Event.now("debug-bundle", Event.BUNDLED, evidence + (made.complete() ? "" : ", incomplete"),
+                    data));
         } catch (IOException e) {
             screen.marked(Mark.WARN, "journal", LABEL, "not written: " + Incident.why(e));
         }

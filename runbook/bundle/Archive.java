@@ -251,27 +251,35 @@ final class Archive implements Closeable {
         }
 
         /** Appends a block: deflated bytes, and what they were. */
-        void append(byte[] deflated, byte[] text) throws IOException {
+        void append(byte[] deflated, byte[] text) {
             digest.update(text);
             crc.update(text);
             synchronized (Archive.this) {
-                if (sealed) {
-                    throw new IOException("its time was up");
+                try {
+                    write(deflated, text.length);
+                } catch (IOException e) {
+                    throw new UncheckedIOException(e);
                 }
-                // Few files, since a new one is slow to make; small ones, since the oldest may have to give way.
-                if (blocks.isEmpty() || blocks.getLast().packed > Math.min(Block.MOST, most / 64)) {
-                    blocks.add(new Block(folder.resolve("block-" + made++)));
-                }
-                Block block = blocks.getLast();
-                block.sum.update(deflated);
-                block.packed += deflated.length;
-                block.plain += text.length;
-                count(deflated.length, text.length);
-                Files.write(block.file, deflated, StandardOpenOption.APPEND);
-                while (Archive.this.packed > most && Archive.this.packed > block.packed) {
-                    parts.stream().filter(part -> part.packed > (part == this ? block.packed : 0))
-                            .max(Comparator.comparing(part -> part.packed)).orElseThrow().dropOldest();
-                }
+            }
+        }
+
+        private void write(byte[] deflated, int length) throws IOException {
+            if (sealed) {
+                throw new IOException("its time was up");
+            }
+            // Few files, since a new one is slow to make; small ones, since the oldest may have to give way.
+            if (blocks.isEmpty() || blocks.getLast().packed > Math.min(Block.MOST, most / 64)) {
+                blocks.add(new Block(folder.resolve("block-" + made++)));
+            }
+            Block block = blocks.getLast();
+            block.sum.update(deflated);
+            block.packed += deflated.length;
+            block.plain += length;
+            count(deflated.length, length);
+            Files.write(block.file, deflated, StandardOpenOption.APPEND);
+            while (Archive.this.packed > most && Archive.this.packed > block.packed) {
+                parts.stream().filter(part -> part.packed > (part == this ? block.packed : 0))
+                        .max(Comparator.comparing(part -> part.packed)).orElseThrow().dropOldest();
             }
         }
 

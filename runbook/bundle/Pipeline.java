@@ -79,19 +79,14 @@ final class Pipeline implements Closeable {
 
     // ---- pieces on all cores
 
-    /** Takes what came of one piece. */
-    interface Taker<T> {
-        void take(T result) throws IOException;
-    }
-
     /**
      * Works on a stream's pieces, until its end, until it is over, or an interrupt; what comes of them is taken in
      * their order, by whoever worked on them. What had come when it was over goes on its way.
      *
      * @return why it stopped early, or empty
-     * @throws IOException when the work failed, or the taker did
+     * @throws IOException when the work failed, or the taker did, by an {@link UncheckedIOException}
      */
-    <T> String each(Pieces pieces, BooleanSupplier over, Function<Piece, T> work, Taker<T> taker) throws IOException {
+    <T> String each(Pieces pieces, BooleanSupplier over, Function<Piece, T> work, Consumer<T> taker) throws IOException {
         CompletableFuture<Void> all = CompletableFuture.completedFuture(null);
         boolean interrupted = false;
         try {
@@ -99,7 +94,8 @@ final class Pipeline implements Closeable {
                 ahead.acquire();
                 Piece next = piece;
                 CompletableFuture<T> worked = CompletableFuture.supplyAsync(() -> work.apply(next), pool);
-                all = all.thenAcceptBoth(worked, unchecked(taker)).whenComplete((taken, failure) -> ahead.release());
+                all = all.thenAcceptBoth(worked, (before, result) -> taker.accept(result))
+                        .whenComplete((taken, failure) -> ahead.release());
                 if (all.isCompletedExceptionally()) {
                     break;
                 }
@@ -119,16 +115,6 @@ final class Pipeline implements Closeable {
             }
             throw new IOException("it could not be looked through: " + e.getCause().getClass().getSimpleName());
         }
-    }
-
-    private static <T> BiConsumer<Void, T> unchecked(Taker<T> taker) {
-        return (before, result) -> {
-            try {
-                taker.take(result);
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
-            }
-        };
     }
 
     /** How often each rule finds something that begins in this piece of what should be clean; stand-ins are nothing. */

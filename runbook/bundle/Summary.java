@@ -99,12 +99,8 @@ final class Summary {
         }
 
         /** What comes by of a log. */
-        void take(LogReader.Source source, byte[] text) {
+        synchronized void take(LogReader.Source source, byte[] text) {
             source.take(text, text.length);
-            look(text);
-        }
-
-        private synchronized void look(byte[] text) {
             boolean looked = pieces++ < MANY || pieces % MANY == 0;
             String lines = looked ? new String(text, StandardCharsets.UTF_8) : "";
             Matcher stretches = STRETCH.matcher(COLOUR.matcher(lines).replaceAll(""));
