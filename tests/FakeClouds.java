@@ -6,6 +6,7 @@ import java.nio.charset.*;
 import java.nio.file.*;
 import java.util.*;
 import java.util.concurrent.*;
+import java.util.function.*;
 import java.util.regex.*;
 import java.util.zip.*;
 import runbook.Text.Json;
@@ -32,6 +33,8 @@ final class FakeClouds implements AutoCloseable {
     volatile boolean silentAboutChecksums;
     /** Run at each rollout: the pods start anew. */
     volatile Runnable onRollout = () -> { };
+    /** Is told each value that AWS or Google stores. */
+    volatile Consumer<String> onWrite = value -> { };
     final LoopbackServer server = new LoopbackServer(this::answer);
 
     FakeClouds() throws IOException {
@@ -97,6 +100,11 @@ final class FakeClouds implements AutoCloseable {
                 : request.path().startsWith("/v1/") ? google(request) : kubernetes(request);
     }
 
+    private void stored(List<String> versions, String value) {
+        versions.add(value);
+        onWrite.accept(value);
+    }
+
     private static LoopbackServer.Response response(int code, Object body) {
         return new LoopbackServer.Response(code, Json.line(Json.of(body)));
     }
@@ -117,7 +125,7 @@ final class FakeClouds implements AutoCloseable {
         } else if (versions == null) {
             return awsError("ResourceNotFoundException", "Secrets Manager can't find the specified secret.");
         } else if (action.equals("PutSecretValue")) {
-            versions.add(input.required("SecretString").asText());
+            stored(versions, input.required("SecretString").asText());
         }
         return response(200, Map.of("Name", input.path("SecretId"), "VersionId",
                 String.format("00000000-0000-4000-8000-%012d", versions.size()), "SecretString",
@@ -148,7 +156,7 @@ final class FakeClouds implements AutoCloseable {
         if (payload.has("dataCrc32c") && payload.path("dataCrc32c").asLong() != crc(value)) {
             return googleError(400, "INVALID_ARGUMENT", "The payload's checksum does not match.");
         }
-        versions.add(value);
+        stored(versions, value);
         Map<String, Object> made = new HashMap<>(Map.of("name", name + versions.size(), "createTime",
                 "2026-11-23T03:00:00Z", "state", "ENABLED", "etag", "\"1\""));
         if (!silentAboutChecksums) {

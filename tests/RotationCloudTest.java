@@ -1,47 +1,35 @@
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.*;
 import java.nio.file.*;
 import java.time.*;
 import java.util.*;
-import java.util.function.*;
 import java.util.regex.*;
 import java.util.stream.*;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import runbook.*;
 import runbook.Settings.Templates;
 import runbook.Text.Json;
-import runbook.sandbox.*;
 
 /** The real aws, gcloud and kubectl, where they are installed, against servers on loopback. */
 class RotationCloudTest {
-    @TempDir
-    Path scratch;
-
-    private final ControlledSandbox sandbox = ControlledSandbox.start("healthy");
+    private final RotationScene bench = new RotationScene();
     private final FakeClouds clouds;
-    private Supplier<String> stored = () -> null;
-    /** Stands for the orchestrator: a request to it starts our application anew, with the key that is stored. */
-    private final LoopbackServer orchestrator = new LoopbackServer(request -> {
-        sandbox.appKey(stored.get());
-        return new LoopbackServer.Response(200, "{}");
-    });
 
     RotationCloudTest() throws IOException {
         clouds = new FakeClouds();
+        clouds.onWrite = value -> bench.tools.set(value.replaceFirst("(?s).*\"key\":\"([^\"]+).*", "$1"));
+        bench.settings("rotate-key.yes=true\nrotate-key.verify-for=3s\n");
     }
 
     @AfterEach
     void close() {
-        orchestrator.close();
         clouds.close();
-        sandbox.close();
+        bench.close();
     }
 
     private static void needs(String... tools) {
@@ -49,84 +37,69 @@ class RotationCloudTest {
         Stream.of(tools).forEach(tool -> Assumptions.assumeTrue(here.find(tool).isPresent(), tool + " is not installed"));
     }
 
-    /** Ends with this exit code, says all of this, and shows no key. */
-    private void ends(int exit, Run run, String... says) {
-        Run.Result result = run.run();
-        assertEquals(exit, result.exit(), result::toString);
-        Stream.of(says).forEach(words -> assertTrue(result.out().contains(words), () -> words + "\n" + result));
-        assertFalse((result.out() + result.err()).contains(sandbox.newKey()), "no key may be shown");
-    }
-
-    private Run rotate(String... more) {
-        Run cli = Run.process("rotate-key").env("KLAVIYO_PRIVATE_KEY", sandbox.key()).env("HOME", scratch.toString())
-                .env("KLAVIYO_NEW_PRIVATE_KEY", sandbox.newKey()).cwd(scratch).timeout(Duration.ofMinutes(2))
-                .args("--api-url", sandbox.target().api().toString(), "--app-url", sandbox.target().app().toString(), "--incident",
-                        scratch.resolve("incident").toString(), "--yes", "--verify-for", "3s");
-        return clouds.environment(cli, scratch).args(more);
+    private Run rotate(String... words) {
+        return clouds.environment(bench.bare(words), bench.folder);
     }
 
     @Test
     void aKubernetesSecretIsPatchedAndItsDeploymentRolledOut() {
         needs("kubectl");
-        clouds.kubernetesSecret("klaviyo", Map.of("api-key", sandbox.key(), "other", "stays"));
+        clouds.kubernetesSecret("klaviyo", Map.of("api-key", bench.oldKey, "other", "stays"));
         JsonNode deployment = clouds.object("deployments", "web");
-        clouds.onRollout = () -> sandbox.appKey(clouds.field("klaviyo", "api-key"));
-        ends(0, rotate("--to", "k8s:shop/klaviyo/api-key", "--restart", "k8s:shop/deployment/web"));
-        assertEquals(sandbox.newKey(), clouds.field("klaviyo", "api-key"));
+        clouds.onRollout = () -> Tree.write(bench.tools.file("app"), clouds.field("klaviyo", "api-key"));
+        bench.ends(0, rotate("--to", "k8s:shop/klaviyo/api-key", "--restart", "k8s:shop/deployment/web"));
         assertEquals("stays", clouds.field("klaviyo", "other"));
         assertEquals(2, deployment.at("/metadata/generation").asInt());
-        assertEquals(sandbox.newKey(), sandbox.appKey());
+        assertEquals(bench.newKey, bench.tools.app());
     }
 
     @Test
     void kubernetesRefusalsAreFoundBeforeAnythingChanges() {
         needs("kubectl");
-        clouds.kubernetesSecret("klaviyo", Map.of("api-key", sandbox.key()));
+        clouds.kubernetesSecret("klaviyo", Map.of("api-key", bench.oldKey));
         clouds.denied.add("patch secrets");
-        ends(21, rotate("--to", "k8s:shop/klaviyo/api-key", "--to", "k8s:shop/klaviyo/nothing", "--restart",
+        bench.ends(21, rotate("--to", "k8s:shop/klaviyo/api-key", "--to", "k8s:shop/klaviyo/nothing", "--restart",
                 "k8s:shop/deployment/gone"), "no permission to patch klaviyo", "has no field nothing",
                 "kubectl get deployments,statefulsets,daemonsets -n shop");
-        assertEquals(sandbox.key(), clouds.field("klaviyo", "api-key"));
         assertFalse(clouds.server.asked().stream().anyMatch(line -> line.startsWith("PATCH")), "something was written");
     }
 
     @Test
     void anAwsSecretGetsANewVersionAndItsOtherFieldsStayUnlessThatIsDenied() {
-        needs("aws", "curl");
+        needs("aws");
         String document = "{ \"user\":\"x\",  \"key\":\"@\", \"n\": 1.10 }";
-        clouds.secret("shop/klaviyo", document.replace("@", sandbox.key()));
-        stored = () -> clouds.versions("shop/klaviyo").get(1).replaceFirst("(?s).*\"key\":\"([^\"]+).*", "$1");
+        clouds.secret("shop/klaviyo", document.replace("@", bench.oldKey));
         clouds.denied.add("PutSecretValue");
-        String[] words = {"--to", "aws:shop/klaviyo@eu-west-1#key", "--restart", "exec:curl -fsS -X POST "
-                + orchestrator.url()};
-        ends(21, rotate(words), "aws sts get-caller-identity");
+        String[] words = {"--to", "aws:shop/klaviyo@eu-west-1#key", "--restart", "systemd:web"};
+        bench.ends(21, rotate(words), "aws sts get-caller-identity");
         assertEquals(1, clouds.versions("shop/klaviyo").size());
         clouds.denied.clear();
-        ends(0, rotate(words));
-        assertEquals(List.of(document.replace("@", sandbox.key()), document.replace("@", sandbox.newKey())),
+        bench.ends(0, rotate(words));
+        assertEquals(List.of(document.replace("@", bench.oldKey), document.replace("@", bench.newKey)),
                 clouds.versions("shop/klaviyo"));
+        bench.has(bench.newKey);
     }
 
     @Test
     void aGoogleSecretGetsANewVersionAndAFailedRestartBringsTheOldValueBack() {
         needs("gcloud");
-        clouds.secret("shop/secrets/klaviyo", sandbox.key());
+        clouds.secret("shop/secrets/klaviyo", bench.oldKey);
         // gcloud then fails although the version is made: it is not believed.
         clouds.silentAboutChecksums = true;
-        ends(22, rotate("--to", "gcp:klaviyo@shop", "--restart", "exec:test -e ready || { touch ready; exit 3; }"),
-                "although the tool complained");
-        assertEquals(List.of(sandbox.key(), sandbox.newKey(), sandbox.key()), clouds.versions("shop/secrets/klaviyo"));
+        bench.tools.fail("restart", "exit 3");
+        bench.ends(22, rotate("--to", "gcp:klaviyo@shop", "--restart", "systemd:web"), "although the tool complained");
+        assertEquals(List.of(bench.oldKey, bench.newKey, bench.oldKey), clouds.versions("shop/secrets/klaviyo"));
     }
 
     @Test
     void whatTheCloudsSayIsTurnedIntoTheCommandThatMendsIt() {
         needs("gcloud", "aws", "kubectl");
-        ends(21, rotate("--to", "gcp:elsewhere@shop", "--to", "aws:nothing@eu-west-1", "--to", "k8s:shop/nothing/key",
+        bench.ends(21, rotate("--to", "gcp:elsewhere@shop", "--to", "aws:nothing@eu-west-1", "--to", "k8s:shop/nothing/key",
                 "--restart", "exec:no-such-program --now", "--restart", "ecs:prod/web@eu-west-1"),
                 "gcloud secrets create elsewhere --project=shop", "aws secretsmanager list-secrets --region eu-west-1",
                 "kubectl get secrets -n shop", "no-such-program is not there", "aws ecs list-clusters --region eu-west-1");
-        ends(21, rotate("--to", "aws:nothing", "--restart", "exec:true").env("AWS_ACCESS_KEY_ID", "AKIAI44QH8DHBEXAMPLE"),
-                "AWS does not know you", "aws configure");
+        bench.ends(21, rotate("--to", "aws:nothing", "--restart", "exec:true").env("AWS_ACCESS_KEY_ID",
+                "AKIAI44QH8DHBEXAMPLE"), "AWS does not know you", "aws configure");
     }
 
     // ---- what a row prints
@@ -150,13 +123,13 @@ class RotationCloudTest {
         JsonNode table = Json.read(Templates.builtIn().text("stores.json"));
         List<String> all = Stream.of("gcp", "aws", "k8s", "k8s-restart", "cloudrun", "ecs")
                 .flatMap(id -> commands(table.path(id))).distinct().toList();
-        Path config = Files.writeString(scratch.resolve("nowhere"), "apiVersion: v1\nkind: Config\n"
+        Path config = Files.writeString(bench.folder.resolve("nowhere"), "apiVersion: v1\nkind: Config\n"
                 + "clusters: [{name: c, cluster: {server: 'http://127.0.0.1:9'}}]\n"
                 + "contexts: [{name: x, context: {cluster: c}}]\ncurrent-context: x\n");
         // Nobody answers at these addresses: a command that cannot be parsed ends before it finds out.
         List<String> wrong = all.parallelStream().flatMap(command -> {
-            Run run = Run.command("/bin/sh", "-c", command).cwd(scratch).timeout(Duration.ofMinutes(2));
-            Run.Result result = clouds.environment(run, scratch).env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+            Run run = Run.command("/bin/sh", "-c", command).cwd(bench.folder).timeout(Duration.ofMinutes(2));
+            Run.Result result = clouds.environment(run, bench.folder).env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
                     .env("KUBECONFIG", config.toString()).env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "/nonexistent").run();
             return (result.out() + result.err()).matches("(?s).*(unrecognized arguments|Unknown options|Invalid choice|"
                     + "invalid choice|unknown flag|unknown command|arguments are required|must be specified: |error parsing|"

@@ -2,6 +2,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.*;
+import java.nio.file.*;
 import java.util.*;
 import java.util.stream.*;
 import org.junit.jupiter.api.AfterEach;
@@ -10,7 +11,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import runbook.*;
+import runbook.Text.Json;
 import runbook.rotation.Progress.Step;
 
 /**
@@ -145,9 +148,11 @@ class RotationKillTest {
     // ---- in the middle of what a tool does, by kill -9
 
     private final RotationScene bench = new RotationScene();
+    private final String theirs = bench.sandbox.issueKey();
 
     @AfterEach
     void close() {
+        bench.release();
         bench.close();
     }
 
@@ -186,5 +191,72 @@ class RotationKillTest {
         assertTrue(journal.contains("key rotation interrupted: " + says.replaceFirst("\\. This.*", "")), journal);
         bench.tools.mend();
         ends(0, bench.rotate());
+    }
+
+    private static String sha(String key) {
+        return "sha256 " + Key.of(key).fingerprint();
+    }
+
+    private Run elsewhere() {
+        return bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", theirs)
+                .env("KLAVIYO_INCIDENT", bench.folder.resolve("other").toString());
+    }
+
+    // ---- another rotation, of this incident, of this store, or from another machine
+
+    @Test
+    void aRunningRotationIsLeftAloneByADryRunByAnotherOneAndByOneOfTheSameStore() throws Exception {
+        try (Run.Running first = bench.notedAt("patch", "--tool-timeout", "20s")) {
+            String record = bench.record();
+            bench.ends(21, bench.rotate("--dry-run"), "another rotation is running on " + bench.incident);
+            Run.Result refused = bench.ends(21, bench.rotate("--json"), "another rotation is running on " + bench.incident);
+            Schemas.check("refusal", Json.read(refused.out()));
+            bench.ends(21, elsewhere(), "another rotation is running on vault:secret/klaviyo#key");
+            assertEquals(record, bench.record());
+            bench.release();
+            bench.ended(0, first.await());
+        }
+        bench.has(bench.newKey);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"; exit 3", ""})
+    void aRotationFromAnotherMachineIsNeitherOverwrittenNorRolledBack(String then) throws Exception {
+        bench.tools.fail("is-active", RotationScene.HOLD + then);
+        try (Run.Running first = bench.apart("--restart-within", "20s").start()) {
+            first.awaitUntil("it is held", () -> Files.exists(bench.tools.file("there")));
+            bench.tools.mend();
+            bench.ends(0, elsewhere().env("XDG_STATE_HOME", bench.folder.resolve("state-2").toString()));
+            bench.release();
+            bench.ended(23, first.await(), sha(theirs), sha(bench.newKey));
+        }
+        bench.has(theirs);
+    }
+
+    @Test
+    void aStoreThatIsSetByHandMeanwhileIsNotOverwritten() throws Exception {
+        try (Run.Running first = bench.heldAt("LoadState", "--tool-timeout", "20s")) {
+            bench.tools.set(theirs);
+            bench.release();
+            bench.ended(21, first.await(), sha(theirs), sha(bench.oldKey));
+        }
+        assertEquals(theirs, bench.tools.value());
+    }
+
+    // ---- the old key is disabled
+
+    @ParameterizedTest
+    @CsvSource({"true, 22, enabled again", "false, 23, Settings > API keys"})
+    void whoeverRollsBackAfterTheOldKeyWasDisabledEnablesItAgainOrKeepsTheNewOne(boolean may, int exit, String says) {
+        try (Run.Running running = bench.apart("--disable-old", "--grace", "1ms").start()) {
+            running.awaitUntil("the old key is disabled", () -> !bench.sandbox.accepts(bench.oldKey));
+            running.kill();
+        }
+        if (!may) {
+            bench.sandbox.scopes(bench.newKey, Set.of("accounts:read"));
+        }
+        bench.ends(exit, bench.rotate("--roll-back"), says, "disabled");
+        assertEquals(may, bench.sandbox.accepts(bench.oldKey));
+        bench.has(may ? bench.oldKey : bench.newKey);
     }
 }

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.*;
+import java.nio.charset.*;
 import java.nio.file.*;
 import java.util.*;
 import java.util.stream.*;
@@ -84,6 +85,8 @@ class RotationTest {
                 case "never" -> assertFalse(all.contains(text), all);
                 case "has" -> bench.has(text);
                 case "store" -> assertEquals(text, bench.tools.value());
+                case "renewed" -> assertEquals(after.translateEscapes().replace(bench.oldKey, bench.newKey),
+                        Tree.read(bench.folder.resolve(first)));
                 case "holds" -> assertEquals(after.translateEscapes(), Tree.read(bench.folder.resolve(first)));
                 case "fed" -> assertEquals(after, bench.tools.stdin(first));
                 case "called" -> assertTrue(bench.tools.calls().stream().anyMatch(call -> call.startsWith(text)
@@ -184,5 +187,54 @@ class RotationTest {
         bench.ends(0, run.env("KLAVIYO_NEW_PRIVATE_KEY", null).env("KLAVIYO_PRIVATE_KEY", ""),
                 "The new key belongs to Drill Outfitters (" + bench.sandbox.accountId() + ")");
         bench.has(bench.newKey);
+    }
+
+    // ---- where a key may be seen while it is rotated: nowhere (on the screen and in what is left: RotationScene)
+
+    private static final int SAMPLES = 1000;
+    private static final int MOST_ROTATIONS = 20;
+
+    @Test
+    void noProcessShowsAKeyInItsArgumentsOrEnvironment() throws Exception {
+        Assumptions.assumeTrue(Files.isDirectory(Path.of("/proc/self")), "there is no /proc to look at");
+        Path old = Files.writeString(bench.folder.resolve("old.key"), bench.oldKey);
+        Path fresh = Files.writeString(bench.folder.resolve("new.key"), bench.newKey);
+        // Slow tools: there is always one to be seen.
+        bench.tools.fail("e", "sleep 0.3", 999);
+        Run rotation = bench.apart("--key-file", old.toString(), "--new-key-file", fresh.toString())
+                .env("KLAVIYO_PRIVATE_KEY", null).env("KLAVIYO_NEW_PRIVATE_KEY", null);
+        // Only looks that find a tool at work count: how many fit before the first one starts depends on the machine.
+        int samples = 0;
+        for (int rotations = 0; samples < SAMPLES && rotations < MOST_ROTATIONS; rotations++) {
+            try (Run.Running running = rotation.start()) {
+                while (running.process().isAlive() && samples < SAMPLES) {
+                    samples += look(running.process().toHandle());
+                }
+                if (samples < SAMPLES) {
+                    assertEquals(0, running.await().exit(), () -> running.out() + running.err());
+                }
+            }
+        }
+        assertEquals(SAMPLES, samples, "samples with a tool at work");
+    }
+
+    /** One look at every process that this rotation started; the rotation itself may hold what it was given. */
+    private int look(ProcessHandle rotation) {
+        List<Long> children = rotation.descendants().map(ProcessHandle::pid).toList();
+        Stream.concat(Stream.of(rotation.pid() + "/cmdline"), children.stream().flatMap(pid ->
+                Stream.of(pid + "/cmdline", pid + "/environ"))).forEach(file -> {
+                    String text = read(Path.of("/proc", file));
+                    assertFalse(text.contains(bench.oldKey) || text.contains(bench.newKey), file);
+                });
+        return children.isEmpty() ? 0 : 1;
+    }
+
+    private static String read(Path file) {
+        try {
+            return new String(Files.readAllBytes(file), StandardCharsets.ISO_8859_1);
+        } catch (IOException e) {
+            // Gone between two looks.
+            return "";
+        }
     }
 }
