@@ -210,7 +210,7 @@ class RotationKillTest {
             String record = bench.record();
             bench.ends(21, bench.rotate("--dry-run"), "another rotation is running on " + bench.incident);
             Run.Result refused = bench.ends(21, bench.rotate("--json"), "another rotation is running on " + bench.incident);
-            Schemas.check("refusal", Json.read(refused.out()));
+            JsonTest.check("refusal", Json.read(refused.out()));
             bench.ends(21, elsewhere(), "another rotation is running on vault:secret/klaviyo#key");
             assertEquals(record, bench.record());
             bench.release();

@@ -153,7 +153,7 @@ class SettingsTest {
         Run.Result result = Run.script(words[0]).home(home).cwd(home).args(List.of(words).subList(1, words.length)
                 .toArray(String[]::new)).run();
         JsonNode document = Json.read(result.out());
-        Schemas.check("refusal", document);
+        JsonTest.check("refusal", document);
         assertEquals(2, document.path("exit").asInt(), result.toString());
         assertTrue(result.err().startsWith("error: " + document.path("error").asText()), result.toString());
     }

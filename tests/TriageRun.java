@@ -11,7 +11,7 @@ record TriageRun(Run.Result result, JsonNode json) {
         Run.Result result = (triage.words().contains("--json") ? triage : triage.args("--json")).run();
         try {
             JsonNode json = Json.read(result.out());
-            Schemas.check("triage", json);
+            JsonTest.check("triage", json);
             return new TriageRun(result, json);
         } catch (IOException e) {
             throw new UncheckedIOException("no JSON on standard output: " + result, e);

@@ -86,6 +86,10 @@ class TriageTest {
         }
         String leaf = run.json().path("diagnosis").asText() + ":";
         assertTrue(marked.stream().anyMatch(line -> line.contains("→ ") && line.contains(leaf)), run.toString());
+        Set<String> leaves = Pattern.compile("→ (?:P\\d )?([a-z-]+): ").matcher(run.result().err()).results()
+                .map(one -> one.group(1)).collect(Collectors.toCollection(TreeSet::new));
+        leaves.add("unknown");
+        assertEquals(new TreeSet<>(Message.Wording.all(Templates.builtIn()).keySet()), leaves, "a row a diagnosis of the tree");
     }
 
     // ---- what the application sees
