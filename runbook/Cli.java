@@ -13,12 +13,9 @@ import java.util.stream.*;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Help;
-import picocli.CommandLine.Help.Ansi;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
-import picocli.CommandLine.Model.UsageMessageSpec;
 import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.UnmatchedArgumentException;
 import runbook.Klaviyo.Endpoint;
 import runbook.Klaviyo.Revision;
 import runbook.Screen.Host;
@@ -45,7 +42,6 @@ public final class Cli {
     /** Set by a game day, whose sandbox is in another process: every screen and artefact has to say DRILL. */
     static final String GAME_DAY = "KLAVIYO_GAME_DAY";
     private static final int BUG = 1;
-    private static final String OUTPUT = "Output:";
     /** The shared options as their help has them: heading, names, parameter, and the variable that sets them too. */
     private static final String TABLE = """
         Where things are:
@@ -72,9 +68,21 @@ public final class Cli {
         -q --quiet              one line
         --no-color              no colours (NO_COLOR does the same)
         """;
+    private static final int SHORT = 1;
+    private static final int NAME = 2;
+    private static final int LABEL = 3;
+    private static final int TEXT = 4;
+    /** The variable that sets it too, or null. */
+    static final int VARIABLE = 5;
+    private static final Pattern ROW =
+            Pattern.compile("(?m)^(?:(-\\w) )?--(\\S+) ?([A-Z]*)  +(.*?(?:\\((KLAVIYO_\\w+)[;)].*)?)$");
+    /** The table's rows by their options' names. */
+    static final Map<String, MatchResult> SHARED = ROW.matcher(TABLE).results()
+            .collect(Collectors.toMap(row -> row.group(NAME), Function.identity()));
     private static final Map<String, Class<?>> TYPES = Map.of("", boolean.class, "URL", URI.class,
             "DATE", Revision.class, "DURATION", Duration.class, "DIR", Path.class);
-    static final Map<String, Shared> SHARED = Shared.read();
+    /** Shared options are shown behind a script's own, in the table's order. */
+    private static final int FIRST_SHARED = 1010;
     private static final String API = "api-url app-url webhook-url revision key-file key-command insecure-http";
     private static final String SITES = API + " status-url prometheus timeout";
     private static final String EXPORT = " export-templates";
@@ -91,39 +99,6 @@ public final class Cli {
     private Screen screen;
     private Sandbox sandbox;
     private boolean printed;
-
-    /** A row of the table; they are shown in its order, behind a script's own options. */
-    record Shared(String heading, String[] names, String label, String text, int order) {
-        private static final int FIRST = 1010;
-        private static final Pattern ROW = Pattern.compile("(-.*?) ?([A-Z]*)  +(.*)");
-        private static final Pattern VARIABLE = Pattern.compile(".*\\((KLAVIYO_\\w+)[;)].*");
-
-        private static Map<String, Shared> read() {
-            Map<String, Shared> rows = new LinkedHashMap<>();
-            String heading = "";
-            for (String line : TABLE.lines().toList()) {
-                Matcher row = ROW.matcher(line);
-                if (row.matches()) {
-                    rows.put(row.group(1).replaceFirst(".*--", ""), new Shared(heading, row.group(1).split(" "),
-                            row.group(2), row.group(3), FIRST + rows.size()));
-                } else {
-                    heading = line;
-                }
-            }
-            return rows;
-        }
-
-        /** The environment variable that sets it too; empty where there is none. */
-        String variable() {
-            Matcher variable = VARIABLE.matcher(text);
-            return variable.matches() ? variable.group(1) : "";
-        }
-
-        private OptionSpec option() {
-            return OptionSpec.builder(names).type(TYPES.getOrDefault(label, String.class)).paramLabel(label)
-                    .description(text).order(order).build();
-        }
-    }
 
     // ---- running a command
 
@@ -172,12 +147,13 @@ public final class Cli {
         Set<String> own = new TreeSet<>();
         commands(line).forEach(one -> one.getCommandSpec().options().forEach(option -> own.add(name(option))));
         Values values = new Values(host, line.getCommandName(), own, templatesIn(arguments));
-        commands(line).forEach(one -> {
-            one.getHelpSectionMap().put(UsageMessageSpec.SECTION_KEY_OPTION_LIST, help -> options(help, values));
-            of(one).prepare(one.getCommandSpec(), host, values);
-        });
+        commands(line).forEach(one -> of(one).begin(one, host, values));
         line.getCommandSpec().usageMessage().abbreviateSynopsis(true);
-        line.setDefaultValueProvider(argument -> argument instanceof OptionSpec option
+        if (!host.terminal() || host.environment().containsKey("NO_COLOR")) {
+            line.setColorScheme(Help.defaultColorScheme(Help.Ansi.OFF));
+        }
+        boolean asJson = List.of(arguments).contains("--json");
+        return line.setDefaultValueProvider(argument -> argument instanceof OptionSpec option
                         ? values.of(name(option)).map(Value::text).orElse(null) : null)
                 .setUsageHelpWidth(80).setUsageHelpLongOptionsMaxWidth(28).setCaseInsensitiveEnumValuesAllowed(true)
                 .registerConverter(Duration.class, Durations::parse).registerConverter(Path.class, host::path)
@@ -185,25 +161,25 @@ public final class Cli {
                 .setExecutionStrategy(parsed -> of(line).given("export-templates") == null
                         ? new CommandLine.RunLast().execute(parsed) : of(line).exported())
                 .setOut(new PrintWriter(host.out(), true)).setErr(new PrintWriter(host.err(), true))
-                .setParameterExceptionHandler((e, given) -> usage(e, host, values, List.of(given).contains("--json")))
-                .setExecutionExceptionHandler((e, one, parsed) ->
-                        failure(e, host, of(one).json() && !of(one).printed));
-        if (!host.terminal() || host.environment().containsKey("NO_COLOR")) {
-            line.setColorScheme(Help.defaultColorScheme(Ansi.OFF));
-        }
-        return line;
+                .setParameterExceptionHandler((e, given) -> usage(e, host, values, asJson))
+                .setExecutionExceptionHandler((e, one, parsed) -> failure(e, host, asJson && !of(one).printed));
     }
 
-    private void prepare(CommandSpec command, Host around, Values set) {
-        spec = command;
+    private void begin(CommandLine line, Host around, Values set) {
+        spec = line.getCommandSpec();
         host = around;
         values = set;
         List<String> useless = useless(spec.qualifiedName());
-        SHARED.forEach((name, row) -> {
-            if (!useless.contains(name)) {
-                spec.addOption(row.option());
-            }
-        });
+        SHARED.values().stream().filter(row -> !useless.contains(row.group(NAME)))
+                .forEach(row -> spec.addOption(option(row)));
+        line.getHelpSectionMap().put("optionList", help -> options(help, values));
+    }
+
+    private static OptionSpec option(MatchResult row) {
+        String[] names = Stream.of(row.group(SHORT), "--" + row.group(NAME)).filter(Objects::nonNull)
+                .toArray(String[]::new);
+        return OptionSpec.builder(names).type(TYPES.getOrDefault(row.group(LABEL), String.class))
+                .paramLabel(row.group(LABEL)).description(row.group(TEXT)).order(FIRST_SHARED + row.start()).build();
     }
 
     // Before anything is parsed: the team's settings may lie in that folder.
@@ -282,7 +258,8 @@ public final class Cli {
     }
 
     private static String heading(OptionSpec option) {
-        return shared(option) ? SHARED.get(name(option)).heading : "This step:";
+        String above = shared(option) ? TABLE.substring(0, SHARED.get(name(option)).start()) : "";
+        return above.lines().filter(line -> line.endsWith(":")).reduce("This step:", (first, last) -> last);
     }
 
     /** Options that have a value without being given, each with where it stands. */
@@ -312,7 +289,7 @@ public final class Cli {
         CommandSpec command = e.getCommandLine().getCommandSpec();
         Set<String> known = new TreeSet<>(command.optionsMap().keySet());
         known.addAll(command.subcommands().keySet());
-        return e instanceof UnmatchedArgumentException unknown
+        return e instanceof CommandLine.UnmatchedArgumentException unknown
                 ? Nearest.guess(unknown.getUnmatched().get(0).split("=")[0], known) : "";
     }
 
@@ -473,7 +450,7 @@ public final class Cli {
             String open = Settings.open(given);
             if (name.equals("key-command")) {
                 left.add("--" + name);
-            } else if (shared(option) && !heading(option).equals(OUTPUT)) {
+            } else if (shared(option) && !heading(option).equals("Output:")) {
                 options.put(name, "--" + name + (given.isEmpty() ? "" : " " + Text.word(open)));
                 left.addAll(open.equals(given) ? List.of() : List.of("the login or token in --" + name));
             }

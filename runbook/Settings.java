@@ -301,26 +301,21 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         Values(Screen.Host host, String script, Set<String> options, Optional<String> folder) {
             this.script = script + ".";
             Map<String, String> variables = new TreeMap<>(PLAIN);
-            Cli.SHARED.forEach((name, row) -> variables.put(name, row.variable()));
+            Cli.SHARED.forEach((name, row) ->
+                    variables.put(name, Objects.requireNonNullElse(row.group(Cli.VARIABLE), "")));
             known = new TreeSet<>(variables.keySet());
             Stream.of(variables.keySet(), options).flatMap(Set::stream).forEach(name -> known.add(this.script + name));
             variables.forEach((name, variable) ->
                     host.env(variable).ifPresent(text -> values.put(name, new Value(text, variable))));
+            Path person = host.home().resolve(".klaviyo-runbook.properties");
             // A game day says where its key is stored: an exercise must never find the store of whoever takes part.
-            boolean practice = host.env(Cli.GAME_DAY).isPresent();
-            addOwn(host, !practice);
+            if (host.env(Cli.GAME_DAY).isEmpty() && Files.isRegularFile(person)) {
+                add(person.toString(), Templates.read(person));
+            }
             templates = folder.map(given -> new Value(given, "--templates")).or(() -> of("templates"))
                     .map(set -> Templates.over(host.path(set.text), set.source)).orElse(Templates.builtIn());
             if (templates.carries(TEAM)) {
                 add(templates.origin(TEAM), templates.text(TEAM));
-            }
-            addOwn(host, practice);
-        }
-
-        private void addOwn(Screen.Host host, boolean now) {
-            Path file = host.home().resolve(".klaviyo-runbook.properties");
-            if (now && Files.isRegularFile(file)) {
-                add(file.toString(), Templates.read(file));
             }
         }
 
