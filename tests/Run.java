@@ -75,19 +75,11 @@ final class Run {
     }
 
     private static String source(String script) {
-        return read(Repository.file(script.endsWith(".java") ? script : script + ".java"));
+        return Tree.read(Repository.file(script.endsWith(".java") ? script : script + ".java"));
     }
 
     private static String mainClass(String source) {
         return MAIN_CLASS.matcher(source).results().findFirst().orElseThrow().group(1);
-    }
-
-    private static String read(Path file) {
-        try {
-            return new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
     }
 
     /** The repository's {@code ./jbang}, with the JBang folder and the Maven settings of whoever runs the tests. */
@@ -189,20 +181,13 @@ final class Run {
         thread.setDaemon(true);
         long start = System.nanoTime();
         thread.start();
-        int exit = -1;
-        Exception failed = null;
         try {
-            exit = task.get(timeout.toMillis(), TimeUnit.MILLISECONDS);
+            return new Result(task.get(timeout.toMillis(), TimeUnit.MILLISECONDS), out.toString(StandardCharsets.UTF_8),
+                    err.toString(StandardCharsets.UTF_8), TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start));
         } catch (InterruptedException | ExecutionException | TimeoutException e) {
             thread.interrupt();
-            failed = e;
+            throw new AssertionError("Not done after " + timeout + ": " + out + err, e);
         }
-        Result result = new Result(exit, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8),
-                TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start));
-        if (failed != null) {
-            throw new AssertionError("Not done after " + timeout + ": " + result, failed);
-        }
-        return result;
     }
 
     /** A script's picocli command, not run yet. */
@@ -246,12 +231,12 @@ final class Run {
             implements AutoCloseable {
         /** Standard output so far. */
         String out() {
-            return Run.read(outFile);
+            return Tree.read(outFile);
         }
 
         /** Standard error so far. */
         String err() {
-            return Run.read(errFile);
+            return Tree.read(errFile);
         }
 
         /** Waits for the end; kills it and fails when its time is up. */

@@ -96,28 +96,7 @@ class SettingsTest {
 
     /** In the person's own file, the team's, a variable, or an option: in one line that names its place. */
     @ParameterizedTest(name = "{0} {1}")
-    @CsvSource(delimiter = '|', value = {
-        "own  | tiemout=5s          | OWN: there is no tiemout, did you mean timeout?",
-        "own  | explain=true        | OWN: there is no explain, did you mean",
-        "own  | triage.explian=true | OWN: there is no triage.explian, did you mean triage.explain?",
-        "own  | timeout=soon        | OWN: --timeout: 'soon' is no duration of more than 0 and at most ten years: write 500ms, 5s, 2m or 1h30m",
-        "own  | app-url=shop        | OWN: --app-url: 'shop' is no address: write http://HOST",
-        "own  | prometheus=https://ann:s3cret@prom.example | OWN: prometheus holds a secret: take it out",
-        "own  | app-url=https://x.example/pk_0a0a0a0a0a0a  | OWN: app-url holds a secret: take it out",
-        "own  | \\u00zz=1          | OWN is no properties file",
-        "team | timeout=soon        | TEAM: --timeout: 'soon' is no duration",
-        "KLAVIYO_TIMEOUT    | soon            | KLAVIYO_TIMEOUT: --timeout: 'soon' is no duration",
-        "KLAVIYO_API_URL    | ftp://x         | KLAVIYO_API_URL: --api-url: 'ftp://x' is no address",
-        "KLAVIYO_STATUS_URL | https://x:99999 | KLAVIYO_STATUS_URL: --status-url: 'https://x:99999' is no address",
-        "KLAVIYO_TEMPLATES  | nowhere         | KLAVIYO_TEMPLATES: the folder of templates cannot be read (no such file or folder",
-        "option | --timeout 0      | --timeout: '0' is no duration of more than 0",
-        "option | --revision 2026‑10‑15 | --revision: '2026‑10‑15' is no revision: write YYYY-MM-DD",
-        "option | --app-url http://h:99999/x | --app-url: 'http://h:99999/x' is no address",
-        "option | --api-url https://ann:s3cret@a.example | --api-url has a login in it, which Klaviyo does not ask for",
-        "option | -v -q --drill healthy | -v and -q exclude each other",
-        "option | --nonsense       | Unknown option: '--nonsense'",
-        "option | --lgo x          | Unknown options: '--lgo', 'x', did you mean --log?",
-        "option | --drill outrage  | no such scenario, did you mean outage?"})
+    @Cases("settings-cases.txt: wrong values")
     void aWrongValueIsRefusedAndItsPlaceNamed(String where, String wrong, String says) throws IOException {
         Run triage = triage("--curl", "--templates", team.toString());
         switch (where) {
@@ -135,12 +114,7 @@ class SettingsTest {
     // ---- printed commands
 
     @ParameterizedTest
-    @CsvSource(delimiter = '|', value = {
-        "KLAVIYO_RUNBOOK_COMMAND | ./jbang          | ./jbang watch --drill outage",
-        "KLAVIYO_RUNBOOK_COMMAND | /a b/jbang       | '/a b/jbang' watch --drill outage",
-        "KLAVIYO_RUNBOOK_CATALOG | acme             | jbang watch@acme --drill outage",
-        "KLAVIYO_RUNBOOK_CATALOG | it's             | jbang 'watch@it'\\''s' --drill outage",
-        "NOTHING                 | x                | jbang watch@CATALOG --drill outage"})
+    @Cases("settings-cases.txt: printed commands")
     void commandsStartAsThisOneDid(String name, String value, String printed) {
         Run.Result result = triage("--drill", "outage").env(name, value).run();
         assertTrue(result.out().contains(printed + "\n"), result.toString());
@@ -233,27 +207,7 @@ class SettingsTest {
 
     /** A file of the team's, what stands in it in place of what is built in, and what is said of it. */
     @ParameterizedTest(name = "{0} {2}")
-    @CsvSource(delimiter = '|', quoteCharacter = '~', textBlock = """
-        diagnoses.json | "title": "Klaviyo refuses  | "titel": "Klaviyo        | , key-invalid: titel is no field, did you mean title?
-        diagnoses.json | "title": "Klaviyo refuses  | "run": "", "title": "    | , key-invalid: run is no field
-        diagnoses.json | "rootCause": "               | "cause": "               | words.cause is no field
-        diagnoses.json | "within": "5m"             | "within": "soon"         | , unknown: lessons.measures[0].within 'soon' is no duration
-        diagnoses.json | "from": "began"            | "from": "begin"          | , unknown: lessons.measures[0].from is begin, did you mean began?
-        diagnoses.json | "calls": "campaign"        | "calls": "("             | , unknown: lessons.repeat[0].calls is no pattern
-        diagnoses.json | "factors": []              | "factors": [{}]          | : lessons.factors[0] has to be text
-        diagnoses.json | "key-invalid": {           | "key-other2": {          | , key-invalid: the row is missing
-        diagnoses.json | "key-invalid": {           | "key-missing": {}, "key-invalid": { | is no JSON: Duplicate field 'key-missing'
-        diagnoses.json | "key-invalid": {           | "key-invalid": [         | is no JSON
-        scenarios.json | "description": "           | "text": "                | , healthy: text is no field
-        scenarios.json | "answers": ["              | "answers": ["no-         | answers[0] is no-
-        scenarios.json | "outage": {                | "outage": 1, "x": {      | , outage: has to be an object
-        slack.md       | {{impact}}                 | {{imapct}}               | slack.md line 6: there is no {{imapct}}, did you mean {{impact}}?
-        slack.md       | {{impact}}                 | {{#drill}}               | slack.md: Section missing close tag 'drill'
-        slack.md       | {{impact}}                 | {{^rootcause}}x{{/rootcause}} | there is no {{rootcause}}, did you mean {{rootCause}}?
-        slack.md       | {{impact}}                 | {{>other}}               | a template cannot include another
-        slack.md       | {{impact}}                 | {{impact                 | a {{ is never closed
-        slak.md        |                            |                          | is no template's name, did you mean slack.md?
-        """)
+    @Cases("settings-cases.txt: wrong texts and rows")
     void aWrongTextOrRowNamesFileIdAndFieldInOneLine(String file, String good, String bad, String says) throws IOException {
         String text = file.startsWith("slak") ? "" : Files.readString(Repository.file("templates/" + file));
         assertTrue(good == null || text.contains(good), "the case is out of date");

@@ -10,24 +10,17 @@ import java.util.stream.*;
  * alias is measured in turn with a one-line script that has the same dependencies.
  */
 final class StartBench {
-    /** A run of each step that needs nothing: triage's with its checks, for it is the one that is waited for. */
-    private static final Map<String, List<String>> RUNS = new LinkedHashMap<>();
-
-    static {
-        RUNS.put("triage", List.of("--drill", "healthy"));
-        Stream.of("rotate-key", "watch", "debug-bundle", "postmortem").forEach(step -> RUNS.put(step, List.of("--help")));
-    }
-
+    private static final List<String> STEPS = List.of("triage", "rotate-key", "watch", "debug-bundle", "postmortem");
     private static final int WARM_RUNS = 7;
 
     private StartBench() { }
 
     static void measure(List<String> options) throws IOException {
         int latency = options.contains("--latency") ? Integer.parseInt(options.get(options.indexOf("--latency") + 1)) : 50;
-        List<String> chosen = options.stream().filter(RUNS::containsKey).toList();
+        List<String> chosen = options.stream().filter(STEPS::contains).toList();
         System.out.printf("%-14s %9s %9s %7s %9s %7s   over a one-line script with the same dependencies, %d ms a request%n",
                 "", "requests", "first", "ratio", "warm", "ratio", latency);
-        for (String step : chosen.isEmpty() ? RUNS.keySet() : chosen) {
+        for (String step : chosen.isEmpty() ? STEPS : chosen) {
             try (LoopbackServer server = LoopbackServer.ofFiles(catalogOf(step), Duration.ofMillis(latency))) {
                 report(step, server);
             }
@@ -35,16 +28,18 @@ final class StartBench {
     }
 
     private static void report(String step, LoopbackServer server) {
+        // A run that needs nothing: triage's with its checks, for it is the one that is waited for.
+        List<String> words = step.equals("triage") ? List.of("--drill", "healthy") : List.of("--help");
         Path ourFolder = Tree.temporary("jbang");
         Path otherFolder = Tree.temporary("jbang");
         long otherFirst = start(server, otherFolder, "one-line", List.of());
         int before = server.asked().size();
-        long first = start(server, ourFolder, step, RUNS.get(step));
+        long first = start(server, ourFolder, step, words);
         int requests = server.asked().size() - before;
         List<Long> warm = new ArrayList<>();
         List<Long> otherWarm = new ArrayList<>();
         for (int run = -1; run < WARM_RUNS; run++) {
-            long ours = start(server, ourFolder, step, RUNS.get(step));
+            long ours = start(server, ourFolder, step, words);
             long other = start(server, otherFolder, "one-line", List.of());
             if (run >= 0) {
                 warm.add(ours);
@@ -59,10 +54,9 @@ final class StartBench {
     private static long start(LoopbackServer server, Path jbangDir, String alias, List<String> arguments) {
         String words = Stream.concat(Stream.of(alias + "@" + server.url() + "/jbang-catalog.json"), arguments.stream())
                 .map(word -> "'" + word + "'").collect(Collectors.joining(" "));
-        Run run = Run.command("sh", "-c", launcher(words)).env("JBANG_DIR", jbangDir.toString())
+        Run.Result result = Run.command("sh", "-c", launcher(words)).env("JBANG_DIR", jbangDir.toString())
                 .env("JBANG_RUNTIME_SHELL", "bash").env("JBANG_STDIN_NOTTY", "true").env("JBANG_NO_VERSION_CHECK", "true")
-                .cwd(Tree.temporary("start")).timeout(Duration.ofMinutes(3));
-        Run.Result result = run.run();
+                .cwd(Tree.temporary("start")).timeout(Duration.ofMinutes(3)).run();
         if (result.exit() != 0) {
             throw new IllegalStateException(alias + ": " + result);
         }
@@ -77,7 +71,7 @@ final class StartBench {
     /** The repository as a host would serve it, and beside it a script of one line with the same dependencies. */
     private static Path catalogOf(String step) throws IOException {
         Path folder = Tree.temporary("catalog");
-        for (String name : List.of("runbook", "templates", "jbang-catalog.json", step + ".java")) {
+        for (String name : List.of("runbook", "templates", step + ".java")) {
             Files.createSymbolicLink(folder.resolve(name), Repository.file(name));
         }
         String own = Files.readString(Repository.file(step + ".java"));
@@ -85,7 +79,6 @@ final class StartBench {
         Files.writeString(folder.resolve("one-line.java"), "//JAVA 17+\n" + dependencies
                 + "\nclass OneLine { public static void main(String... args) { System.out.println(\"hello\"); } }\n");
         String catalog = Files.readString(Repository.file("jbang-catalog.json"));
-        Files.delete(folder.resolve("jbang-catalog.json"));
         Files.writeString(folder.resolve("jbang-catalog.json"), catalog.replace("\"aliases\": {",
                 "\"aliases\": {\n    \"one-line\": { \"script-ref\": \"one-line.java\" },"));
         return folder;

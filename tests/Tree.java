@@ -1,4 +1,5 @@
 import java.io.*;
+import java.nio.charset.*;
 import java.nio.file.*;
 import java.util.*;
 import java.util.stream.*;
@@ -21,7 +22,8 @@ final class Tree {
     /** A file's text; empty where there is none. */
     static String read(Path file) {
         try {
-            return Files.exists(file) ? Files.readString(file) : "";
+            // A process may be in the middle of a letter.
+            return Files.exists(file) ? new String(Files.readAllBytes(file), StandardCharsets.UTF_8) : "";
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
