@@ -280,7 +280,8 @@ public final class Screen {
         // At the last space that fits, or in the middle of a word that is longer than a line.
         Pattern line = Pattern.compile("(?s)(.{0,%d})(?:\\s+|$)|.{%<d}".formatted(columns));
         List<String> lines = line.matcher(text.stripTrailing()).results()
-                .map(part -> Objects.requireNonNullElse(part.group(1), part.group()).replace(UNBREAKABLE, " ")).toList();
+                .map(part -> part.group(1) == null ? part.group() : part.group(1))
+                .map(part -> part.replace(UNBREAKABLE, " ")).toList();
         return lines.subList(0, Math.max(1, lines.size() - 1));
     }
 

@@ -2,6 +2,7 @@ package runbook;
 
 import java.io.*;
 import java.net.*;
+import java.nio.*;
 import java.nio.charset.*;
 import java.nio.file.*;
 import java.time.*;
@@ -175,13 +176,13 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
      * file, id and field. Nothing is read before it is asked for.
      */
     public record Templates(Path over) {
-        /** Every file that there is; a script carries those that it needs ({@code //FILES templates/=…}). */
-        public static final List<String> NAMES = List.of("slack.md", "status-page.md", "postmortem.md",
+        /** Every file that there is. */
+        private static final List<String> NAMES = List.of("slack.md", "status-page.md", "postmortem.md",
                 "handover.md", "summary.md", "page.html", "timeline.json", "unfinished.json", "diagnoses.json",
                 "stores.json", "logs.json", "redaction.json", "scenarios.json", "team.properties");
 
         private static final Templates BUILT_IN = new Templates(null);
-        private static final long LARGEST = 1 << 20;
+        private static final int LARGEST = 1 << 20;
 
         /** The built-in ones alone. */
         public static Templates builtIn() {
@@ -214,32 +215,22 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             return over != null && Files.exists(over.resolve(name));
         }
 
-        /** Whether that file is a team's own, or came with the script. */
+        /** Whether that file is a team's own, or came with the script ({@code //FILES templates/=…}). */
         boolean carries(String name) {
             return own(name) || Templates.class.getResource("/templates/" + name) != null;
         }
 
-        /** A file's text. A script carries a built-in one by a {@code //FILES} line. */
+        /** A file's text. */
         public String text(String name) {
-            if (own(name)) {
-                return read(over.resolve(name));
-            }
-            try (InputStream file = Templates.class.getResourceAsStream("/templates/" + name)) {
-                return new String(Objects.requireNonNull(file, name).readAllBytes(), StandardCharsets.UTF_8);
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
-            }
-        }
-
-        /** A file that somebody wrote. */
-        static String read(Path file) {
-            try {
-                if (Files.size(file) > LARGEST) {
-                    throw new Problem(file + " is larger than 1 MiB: that is no template");
+            try (InputStream file = own(name) ? Files.newInputStream(over.resolve(name))
+                    : Templates.class.getResourceAsStream("/templates/" + name)) {
+                byte[] text = file.readNBytes(LARGEST + 1);
+                if (text.length > LARGEST) {
+                    throw new Problem(origin(name) + " is larger than 1 MiB: that is no template");
                 }
-                return Files.readString(file);
+                return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(text)).toString();
             } catch (IOException e) {
-                throw new Problem(file + " cannot be read: " + Incident.why(e));
+                throw new Problem(origin(name) + " cannot be read: " + Incident.why(e));
             }
         }
 
@@ -284,7 +275,6 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
      * script has is written {@code rotate-key.to}. Neither file may hold a secret, or a name that nothing has.
      */
     static final class Values {
-        private static final String TEAM = "team.properties";
         /** Settings that no option has: the catalog's name for printed commands, and the folder of incidents. */
         private static final Map<String, String> PLAIN = Map.of("catalog", "KLAVIYO_RUNBOOK_CATALOG", "incidents", "");
         private static final Pattern OF_A_SCRIPT =
@@ -301,62 +291,56 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         Values(Screen.Host host, String script, Set<String> options, Optional<String> folder) {
             this.script = script + ".";
             Map<String, String> variables = new TreeMap<>(PLAIN);
-            Cli.SHARED.forEach((name, row) ->
-                    variables.put(name, Objects.requireNonNullElse(row.group(Cli.VARIABLE), "")));
+            Cli.SHARED.forEach((name, row) -> variables.put(name, String.valueOf(row.group(Cli.VARIABLE))));
             known = new TreeSet<>(variables.keySet());
             Stream.of(variables.keySet(), options).flatMap(Set::stream).forEach(name -> known.add(this.script + name));
             variables.forEach((name, variable) ->
                     host.env(variable).ifPresent(text -> values.put(name, new Value(text, variable))));
-            Path person = host.home().resolve(".klaviyo-runbook.properties");
             // A game day says where its key is stored: an exercise must never find the store of whoever takes part.
-            if (host.env(Cli.GAME_DAY).isEmpty() && Files.isRegularFile(person)) {
-                add(person.toString(), Templates.read(person));
+            if (host.env(Cli.GAME_DAY).isEmpty()) {
+                add(new Templates(host.home()), ".klaviyo-runbook.properties");
             }
             templates = folder.map(given -> new Value(given, "--templates")).or(() -> of("templates"))
                     .map(set -> Templates.over(host.path(set.text), set.source)).orElse(Templates.builtIn());
-            if (templates.carries(TEAM)) {
-                add(templates.origin(TEAM), templates.text(TEAM));
-            }
+            add(templates, "team.properties");
         }
 
-        /** Adds what a file says of names that have no value yet. */
-        private void add(String origin, String text) {
-            Properties file = new Properties();
+        /** Adds what a file says, where there is one, of names that have no value yet. */
+        private void add(Templates from, String file) {
+            String origin = from.origin(file);
+            Properties lines = new Properties();
             try {
-                file.load(new StringReader(text));
+                lines.load(new StringReader(from.carries(file) ? from.text(file) : ""));
             } catch (IOException | IllegalArgumentException e) {
                 throw new Problem(origin + " is no properties file (name=value a line): "
                         + Text.safe(e.getMessage(), 80));
             }
             // What is said to this script alone comes before what is said to all.
             Comparator<String> alone = Comparator.comparing(name -> !name.startsWith(script));
-            for (String name : file.stringPropertyNames().stream().sorted(alone).toList()) {
-                String value = file.getProperty(name).strip();
-                refuseSecret(origin, name, value);
-                refuseUnknown(origin, name);
+            for (String name : lines.stringPropertyNames().stream().sorted(alone).toList()) {
+                String value = lines.getProperty(name).strip();
+                refuse(origin, name, value);
                 if (!value.isEmpty()) {
                     values.putIfAbsent(own(name), new Value(value, origin));
                 }
             }
         }
 
-        private String own(String name) {
-            return name.startsWith(script) ? name.substring(script.length()) : name;
-        }
-
-        private static void refuseSecret(String origin, String name, String value) {
-            if (!Key.mask(value).equals(value) || SECRET.matcher(value).find()) {
-                throw new Problem(origin + ": " + Text.safe(name, 40) + " holds a secret: take it out, and give it"
-                        + " in the environment or from a secret store");
-            }
-        }
-
-        private void refuseUnknown(String origin, String name) {
+        private void refuse(String origin, String name, String value) {
+            String place = origin + ": ";
+            String shown = Text.safe(name, 40);
             boolean others = OF_A_SCRIPT.matcher(name).matches() && !name.startsWith(script);
-            if (!known.contains(name) && !others) {
-                throw new Problem(origin + ": there is no " + Text.safe(name, 40) + (known.contains(script + name)
+            if (!Key.mask(value).equals(value) || SECRET.matcher(value).find()) {
+                throw new Problem(place + shown + " holds a secret: take it out, and give it in the environment or from"
+                        + " a secret store");
+            } else if (!known.contains(name) && !others) {
+                throw new Problem(place + "there is no " + shown + (known.contains(script + name)
                         ? ", did you mean " + script + name + "?" : Nearest.hint(name, known)));
             }
+        }
+
+        private String own(String name) {
+            return name.startsWith(script) ? name.substring(script.length()) : name;
         }
 
         /** The texts and tables that the team's file is one of. */
