@@ -12,7 +12,6 @@ import java.io.*;
 import java.lang.invoke.*;
 import java.lang.reflect.*;
 import java.time.*;
-import java.time.format.*;
 import java.time.temporal.*;
 import java.util.*;
 import java.util.regex.*;
@@ -354,9 +353,7 @@ public final class Text {
         private static final Pattern CLOCK = Pattern.compile("(?i)(\\d{1,2}:\\d{2}(?::\\d{2})?)\\s*(?:Z|UTC)?");
         private static final Duration BEFORE_THE_INCIDENT = Duration.ofHours(12);
         private static final Duration LONG_AGO = Duration.ofDays(2);
-        // Strict: otherwise 30 February is the 28th.
-        private static final DateTimeFormatter LOCAL =
-                DateTimeFormatter.ofPattern("uuuu-MM-dd H:mm[:ss]").withResolverStyle(ResolverStyle.STRICT);
+        private static final Pattern WITHOUT_OFFSET = Pattern.compile(".*T[0-9:.]+");
 
         private Moment() { }
 
@@ -392,12 +389,8 @@ public final class Text {
                 String time = clock.group(1);
                 return onClock(LocalTime.parse(time.length() % 3 == 1 ? "0" + time : time), now, began);
             }
-            try {
-                return OffsetDateTime.parse(text).toInstant();
-            } catch (DateTimeException withoutOffset) {
-                String local = text.replaceFirst("T(?=\\d)", " ").replaceFirst("\\s*(Z|UTC)$", "");
-                return LocalDateTime.parse(local, LOCAL).toInstant(ZoneOffset.UTC);
-            }
+            String iso = text.replaceFirst("\\s+(?=\\d)", "T").replaceFirst("\\s*UTC$", "");
+            return OffsetDateTime.parse(WITHOUT_OFFSET.matcher(iso).matches() ? iso + "Z" : iso).toInstant();
         }
 
         private static Instant onClock(LocalTime clock, Instant now, Optional<Instant> began) {
