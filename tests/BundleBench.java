@@ -1,5 +1,6 @@
 import java.io.*;
 import java.nio.file.*;
+import java.time.*;
 import java.util.*;
 import java.util.concurrent.*;
 
@@ -9,6 +10,7 @@ import java.util.concurrent.*;
  */
 final class BundleBench {
     private static final int MEGABYTE = 1_000_000;
+    private static final Duration HOUR = Duration.ofHours(1);
 
     /**
      * A log, and how it is asked for: {@code share} of its lines are about Klaviyo, {@code context} lines go with each;
@@ -32,8 +34,9 @@ final class BundleBench {
                     Math.min(1, log.share) * 100, log.share > 1 ? ", two personal values in each" : "", log.context);
             Bundled bundled = bundle(file, folder, log.context);
             String grep = "grep -i -C " + log.context + " klaviyo";
-            double grepped = megabytes / time("sh", "-c", grep + " '" + file + "' | gzip > /dev/null");
-            double whole = megabytes / bundled.whole;
+            double whole = megabytes / bundled.seconds;
+            double grepped = megabytes / seconds(Run.command("sh", "-c", grep + " '" + file + "' | gzip > /dev/null")
+                    .timeout(HOUR).run());
             report("the whole program, reading back included", whole);
             report(grep + " | gzip", grepped);
             System.out.printf(Locale.ROOT, "  the whole program: %.2f of grep and gzip (wanted: at least %.1f)%n",
@@ -48,30 +51,32 @@ final class BundleBench {
     }
 
     /** Seconds and megabytes. */
-    private record Bundled(double whole, long resident, long archive) { }
+    private record Bundled(double seconds, long resident, long archive) { }
 
     private static Bundled bundle(Path log, Path folder, int context) throws Exception {
         Path out = folder.resolve("out.zip");
-        List<String> command = new ArrayList<>(Run.process("debug-bundle").words());
         // Nothing listens on port 1: the other collectors are done at once.
-        command.addAll(List.of("--api-url", "http://127.0.0.1:1", "--status-url", "http://127.0.0.1:1",
-                "--log", log.toString(), "--context", String.valueOf(context), "--from", "2020-01-01T00:00:00Z",
-                "--max-size", "4GB", "--max-time", "1h", "--max-each", "1h", "--out", out.toString(), "--json"));
-        long start = System.nanoTime();
-        Process process = new ProcessBuilder(command).directory(folder.toFile())
-                .redirectOutput(folder.resolve("out.json").toFile()).redirectError(folder.resolve("err.txt").toFile())
-                .start();
-        long resident = 0;
-        while (!process.waitFor(50, TimeUnit.MILLISECONDS)) {
-            resident = Math.max(resident, resident(process.pid()));
+        Run run = Run.process("debug-bundle").cwd(folder).timeout(HOUR).args("--api-url", "http://127.0.0.1:1",
+                "--status-url", "http://127.0.0.1:1", "--log", log.toString(), "--context", "" + context, "--from",
+                "2020-01-01T00:00:00Z", "--max-size", "4GB", "--max-time", "1h", "--max-each", "1h", "--out",
+                out.toString(), "--json");
+        try (Run.Running running = run.start()) {
+            long resident = 0;
+            while (!running.process().waitFor(50, TimeUnit.MILLISECONDS)) {
+                resident = Math.max(resident, resident(running.process().pid()));
+            }
+            Run.Result result = running.await();
+            if (!Files.exists(out)) {
+                throw new IllegalStateException(result.toString());
+            }
+            Bundled bundled = new Bundled(seconds(result), resident / 1_000, Files.size(out) / MEGABYTE);
+            Files.delete(out);
+            return bundled;
         }
-        double whole = (System.nanoTime() - start) / 1e9;
-        if (!Files.exists(out)) {
-            throw new IllegalStateException(Files.readString(folder.resolve("err.txt")));
-        }
-        Bundled bundled = new Bundled(whole, resident / 1_000, Files.size(out) / MEGABYTE);
-        Files.delete(out);
-        return bundled;
+    }
+
+    private static double seconds(Run.Result result) {
+        return result.millis() / 1_000.0;
     }
 
     private static long resident(long pid) {
@@ -82,14 +87,5 @@ final class BundleBench {
         } catch (IOException e) {
             return 0;
         }
-    }
-
-    private static double time(String... command) throws Exception {
-        long start = System.nanoTime();
-        int exit = new ProcessBuilder(command).redirectOutput(ProcessBuilder.Redirect.DISCARD).start().waitFor();
-        if (exit != 0) {
-            throw new IllegalStateException(String.join(" ", command) + " ended with " + exit);
-        }
-        return (System.nanoTime() - start) / 1e9;
     }
 }

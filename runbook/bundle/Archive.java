@@ -148,8 +148,8 @@ final class Archive implements Closeable {
         private static final Pattern WRONG = Pattern.compile("(?is)/.*|.*[\\\\:\\p{Cc}\\p{Cf}].*|(?:.*/)?(?:\\.{0,2}|"
                 + RESERVED + "|[^/]{120,})(?:/.*)?");
 
-        /** Files in lower case, and the folders above them with a slash behind. */
-        private final Set<String> taken = new HashSet<>();
+        /** In lower case. */
+        private final NavigableSet<String> taken = new TreeSet<>();
 
         /** One name made safe on every system: letters, digits and {@code . - _ = @ +}, at most 80 characters. */
         static String safe(String name) {
@@ -161,7 +161,7 @@ final class Archive implements Closeable {
 
         /** The path, or one with a number where it is taken; what would be below a file gets a name beside it. */
         private String unique(String path) {
-            String name = Collections.disjoint(taken, above(path)) ? path : path.replace('/', '_');
+            String name = throughFile(path) ? path.replace('/', '_') : path;
             String candidate = name;
             for (int number = 2; !take(candidate); number++) {
                 candidate = name.replaceFirst("(?=\\.[^./]*$|$)", "-" + number);
@@ -179,20 +179,15 @@ final class Archive implements Closeable {
 
         private boolean take(String path) {
             String file = path.toLowerCase(Locale.ROOT);
-            List<String> above = above(path);
-            boolean free = !taken.contains(file + "/") && Collections.disjoint(taken, above) && taken.add(file);
-            if (free) {
-                above.forEach(folder -> taken.add(folder + "/"));
-            }
-            return free;
+            String below = taken.ceiling(file + "/");
+            boolean folder = below != null && below.startsWith(file + "/");
+            return !folder && !throughFile(file) && taken.add(file);
         }
 
-        private static List<String> above(String path) {
-            List<String> above = new ArrayList<>();
-            for (int slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
-                above.add(path.substring(0, slash).toLowerCase(Locale.ROOT));
-            }
-            return above;
+        // Whether a file is where the path has a folder.
+        private boolean throughFile(String path) {
+            return IntStream.range(0, path.length()).filter(at -> path.charAt(at) == '/').anyMatch(at ->
+                    taken.contains(path.substring(0, at).toLowerCase(Locale.ROOT)));
         }
     }
 

@@ -113,24 +113,14 @@ public final class Bundle {
         /** The same with what all scripts share; refuses what cannot be, or does not go together. */
         public Options with(Cli cli) {
             shared = cli;
-            if (lokiQueries.isEmpty() != (loki == null)) {
-                throw new Problem("--loki and --loki-query belong together: give both");
-            }
-            for (String given : k8s) {
-                if (!given.matches("[^/]+/.+")) {
-                    throw new Problem("--k8s " + Text.safe(given, 60)
-                            + ": give NAMESPACE/SELECTOR, such as shop/app=checkout");
-                }
-            }
-            if (context < 0 || context > 100) {
-                throw new Problem("--context " + context + ": give 0 to 100");
-            }
+            refuse(lokiQueries.isEmpty() != (loki == null), "--loki and --loki-query belong together: give both");
+            k8s.forEach(given -> refuse(!given.matches("[^/]+/.+"), "--k8s " + Text.safe(given, 60)
+                    + ": give NAMESPACE/SELECTOR, such as shop/app=checkout"));
+            refuse(context < 0 || context > 100, "--context " + context + ": give 0 to 100");
             Instant now = Instant.now().truncatedTo(ChronoUnit.SECONDS);
             Instant end = to == null ? now : Moment.past("--to", to, now, Optional.empty());
             Instant begin = from == null ? end.minus(since) : Moment.past("--from", from, now, Optional.empty());
-            if (!begin.isBefore(end)) {
-                throw new Problem("--from " + begin + " is not before --to " + end);
-            }
+            refuse(!begin.isBefore(end), "--from " + begin + " is not before --to " + end);
             window = new Window(begin.truncatedTo(ChronoUnit.SECONDS), end.truncatedTo(ChronoUnit.SECONDS));
             size = Archive.size(maxSize);
             try {
@@ -141,6 +131,12 @@ public final class Bundle {
                         + " is no time zone: write UTC, Europe/Berlin or +02:00");
             }
             return this;
+        }
+
+        private static void refuse(boolean wrong, String why) {
+            if (wrong) {
+                throw new Problem(why);
+            }
         }
     }
 

@@ -139,9 +139,8 @@ public final class Existing implements Closeable {
         this.redactor = new Redactor(policy);
         this.limit = limit;
         try {
-            if (!Files.isRegularFile(file)) {
-                boolean there = Files.exists(file, LinkOption.NOFOLLOW_LINKS);
-                throw new IOException(there ? "it is no regular file" : "there is no such file");
+            if (Files.exists(file) && !Files.isRegularFile(file)) {
+                throw new IOException("it is no regular file");
             }
             zip = new ZipFile(file.toFile(), StandardCharsets.UTF_8);
             if (zip.size() > MOST_FILES) {

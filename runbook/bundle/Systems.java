@@ -258,11 +258,10 @@ final class Systems {
     /** What a command prints that is a row of the table. */
     private Collector printed(String kind, Row row, String given) {
         String name = "application/" + kind + " " + given;
-        String[] halves = (given + "/").split("/", 2);
         Instant from = window.from();
         Instant to = window.to();
-        Map<String, String> values = Map.of("{}", given, "{namespace}", halves[0], "{selector}",
-                halves[1].replaceFirst("/$", ""), "{loki}", String.valueOf(options.loki),
+        Map<String, String> values = Map.of("{}", given, "{namespace}", given.replaceFirst("/.*", ""), "{selector}",
+                given.replaceFirst(".*?/", ""), "{loki}", String.valueOf(options.loki),
                 "{from}", from.toString(), "{to}", to.toString(),
                 "{from-s}", "" + from.getEpochSecond(), "{to-s}", "" + (to.getEpochSecond() + 1),
                 "{from-ms}", "" + from.toEpochMilli(), "{to-ms}", "" + to.toEpochMilli());
