@@ -140,14 +140,11 @@ class Postmortem extends PostmortemCommand {
                 .put("incident", notebook.events().isEmpty() ? null : notebook.incident().toString());
         known.set("files", Json.of(files));
         known.set("kept", Json.of(written.kept()));
-        if (unfinished > 0) {
-            String listed = Text.count(unfinished, "place") + " to fill in. They are listed by";
-            return doneWith(known, listed, launcher(notebook).line("postmortem", "--check"));
-        }
-        boolean closed = notebook.closed().isPresent();
-        String rest = closed ? ", and it was closed" : ". The incident is ended by";
-        return doneWith(known, "Nothing is left to fill in" + rest,
-                closed ? null : launcher(notebook).line("postmortem", "close"));
+        boolean over = unfinished == 0 && notebook.closed().isPresent();
+        String filled = "Nothing is left to fill in" + (over ? ", and it was closed" : ". The incident is ended by");
+        String words = unfinished > 0 ? Text.count(unfinished, "place") + " to fill in. They are listed by" : filled;
+        String option = unfinished > 0 ? "--check" : "close";
+        return doneWith(known, words, over ? null : launcher(notebook).line("postmortem", option));
     }
 
     private int check(Document document, Incident here) {
@@ -443,12 +440,12 @@ abstract class PostmortemCommand implements Callable<Integer> {
         say(Mark.OK, what, Text.count(carried.files(), "file") + ": " + carried.to());
         carried.notes().forEach(note -> say(Mark.WARN, "note", note));
         ObjectNode known = Json.object().put("to", carried.to().toString()).put("files", carried.files());
-        return doneWith(known.set("notes", Json.of(carried.notes())), next, command);
+        return doneWith(known.set("notes", Json.of(carried.notes())), next + ":", command);
     }
 
     /** Says what comes next, and ends with that. */
     int doneWith(ObjectNode known, String next, String command) {
-        shared.screen().line(next + (command == null || next.endsWith("by") ? "" : ":"));
+        shared.screen().line(next);
         if (command != null) {
             shared.screen().command(2, command);
         }
