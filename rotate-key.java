@@ -83,8 +83,6 @@ import runbook.sandbox.*;
         footer = {"  jbang rotate-key --drill revoked-key",
                   "  jbang rotate-key --to gcp:klaviyo-key@shop --restart k8s:shop/deployment/web"})
 class RotateKey implements Callable<Integer>, Listener {
-    private static final List<String> VARIANTS = List.of("read-back", "restart", "verify");
-
     public static void main(String... args) {
         System.exit(Cli.main(RotateKey::new, args, "--drill", "revoked-key", "--dry-run"));
     }
@@ -146,8 +144,8 @@ class RotateKey implements Callable<Integer>, Listener {
 
     @Override
     public Integer call() throws IOException {
-        if (!VARIANTS.contains(shared.variant().orElse("verify"))) {
-            throw new Problem("--drill …:VARIANT: it is one of " + String.join(", ", VARIANTS));
+        if (!shared.variant().orElse("verify").matches("read-back|restart|verify")) {
+            throw new Problem("--drill …:VARIANT: it is one of read-back, restart, verify");
         }
         screen = shared.screen();
         shared.drill().ifPresent(scenario ->
@@ -184,9 +182,8 @@ class RotateKey implements Callable<Integer>, Listener {
                     screen.verdict(Mark.WARN, "Going on with the rotation begun at " + words));
             // In a drill without a terminal everything is agreed to.
             rotation.preflight(console().isPresent() || drilled());
-            Optional<Key> fresh = givenKey();
             boolean ask = !rollBack && !dryRun && (rotation.resumed().isEmpty() || console().isPresent());
-            fresh = fresh.isEmpty() && ask ? Optional.of(askedFor()) : fresh;
+            Optional<Key> fresh = givenKey().or(() -> ask ? Optional.of(askedFor()) : Optional.empty());
             if (rollBack) {
                 Ending ending = rotation.rollBack("", fresh);
                 show(ending == Ending.PLANNED ? rotation.plan() : List.of());

@@ -50,12 +50,16 @@ final class Holding {
         }
     }
 
-    boolean holdsNew() {
-        return now.mark().equals(probes.newPrint()) && now.key().isPresent();
+    private boolean holds(String mark) {
+        return !mark.isEmpty() && now.mark().equals(mark);
     }
 
-    private boolean holdsOld() {
-        return now.mark().equals(kept.before) && !kept.before.isEmpty();
+    boolean holdsNew() {
+        return holds(probes.newPrint());
+    }
+
+    private String wanted(boolean back) {
+        return back ? kept.before : probes.newPrint();
     }
 
     private String words(String mark) {
@@ -67,12 +71,12 @@ final class Holding {
     private void refuseStranger() {
         boolean mangled = now.key().filter(held -> held.reveal().isEmpty()
                 || probes.fresh.filter(key -> held.reveal().contains(key.reveal())).isPresent()).isPresent();
-        boolean left = kept.touched && (kept.wrote.isEmpty() || now.mark().equals(kept.wrote) || mangled);
+        boolean left = kept.touched && (kept.wrote.isEmpty() || holds(kept.wrote) || mangled);
         String last = kept.touched ? "left " + words(kept.wrote) + " there (before: " + words(kept.before) + ")"
                 : "saw " + words(kept.before) + " there";
-        Trouble.when(!now.mark().isEmpty() && !holdsOld() && !holdsNew() && !left, "holds " + now
+        Trouble.when(!now.mark().isEmpty() && !holds(kept.before) && !holdsNew() && !left, "holds " + now
                 + ", and this rotation " + last + ": somebody else has set it meanwhile, and it stays",
-                progress.anew());
+                "rm -f " + progress.file() + "   # once you know which key is right, then begin anew");
     }
 
     /** Preflight: all that would keep it from being written, and what it holds. */
@@ -87,7 +91,7 @@ final class Holding {
             return Done.warn("there; " + store.note() + (kept.touched ? "; the run before has written it" : ""));
         }
         Key held = now.key().orElseThrow();
-        String which = holdsOld() ? "the old key, " : "the new key (before: " + words(kept.before) + "), ";
+        String which = holds(kept.before) ? "the old key, " : "the new key (before: " + words(kept.before) + "), ";
         String holds = "holds " + (kept.touched ? which : "") + held.describe() + now.versionWords();
         return held.known() ? Done.ok(holds) : Done.warn(holds + ", which is no private key");
     }
@@ -100,29 +104,29 @@ final class Holding {
         }
         String back = store.undo(kept.version).isEmpty() ? "its old value, kept in memory; after a kill, finish, or"
                 + " give the old key again (--key-file)" : "its version " + kept.version;
-        return "way back: " + back + (store.note().isEmpty() ? "" : "; " + store.note());
+        return "way back: " + back + "\n" + store.note();
     }
 
     /** Makes it hold the new key, or the old value again, unless it does already. */
     Done put(boolean back) {
         if (!seen() && !back) {
             saw(store.read());
-        }
-        if (back ? holdsOld() : holdsNew()) {
+        } else if (holds(wanted(back))) {
             return Done.skipped("holds the " + (back ? "old value" : "new key") + " already");
         }
         refuseStranger();
         Key key = back ? oldValue() : probes.fresh.orElseThrow();
-        boolean first = !kept.touched;
+        boolean touched = kept.touched;
+        String wrote = kept.wrote;
         // Until it is written nobody knows what a store has that gives nothing back.
         note(true, store.readable() ? probes.newPrint() : "");
         String complaint = "";
         try {
             store.write(key, now);
         } catch (Trouble e) {
-            if (!seen() || !(back ? holdsOld() : holdsNew())) {
-                boolean nothing = e.effect == Effect.NONE || e.effect == Effect.DENIED && holdsOld();
-                note(!first || !nothing, kept.wrote);
+            if (!seen() || !holds(wanted(back))) {
+                boolean nothing = e.effect == Effect.NONE || e.effect == Effect.DENIED && holds(kept.before);
+                note(touched || !nothing, nothing ? wrote : kept.wrote);
                 throw e;
             }
             complaint = ", although the tool complained: " + e.getMessage();
@@ -148,11 +152,9 @@ final class Holding {
         if (!store.readable()) {
             return Done.skipped("not compared: " + store.note());
         }
-        Progress.until(() -> saw(store.read()), held -> back ? holdsOld() : holdsNew(), SETTLING,
-                held -> Progress.INTERVAL);
+        Progress.until(() -> saw(store.read()), held -> holds(wanted(back)), SETTLING, held -> Progress.INTERVAL);
         refuseStranger();
-        String wanted = words(back ? kept.before : probes.newPrint());
-        Trouble.when(!(back ? holdsOld() : holdsNew()), "gives back " + now + " instead of " + wanted);
+        Trouble.when(!holds(wanted(back)), "gives back " + now + " instead of sha256 " + wanted(back));
         return Done.ok("holds the " + (back ? "old value again, " : "new key, ") + now);
     }
 
@@ -162,7 +164,7 @@ final class Holding {
     Done mayGoBack() {
         boolean seen = seen();
         refuseStranger();
-        if (!holdsOld()) {
+        if (!holds(kept.before)) {
             oldValue();
         }
         return seen ? Done.ok("holds " + now + ", and nobody else has set it") : Done.warn("cannot be looked at now");

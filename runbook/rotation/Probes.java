@@ -43,7 +43,6 @@ public final class Probes {
     private static final Duration PATIENCE = Duration.ofSeconds(70);
     // How long a disabled key may go on is not documented: it is asked until it stops, within this limit.
     private static final Duration DYING = Duration.ofSeconds(60);
-    private static final Duration BETWEEN = Duration.ofSeconds(4);
     // Short enough to fall soon after a restart; long enough to span Prometheus's usual scrape interval twice.
     private static final String LAST_MINUTE = "sum by (status) (increase(klaviyo_api_errors_total[1m]))";
 
@@ -296,22 +295,16 @@ public final class Probes {
     // A key that Klaviyo will not disable does no harm: the rotation stands.
     Done disable() {
         Key key = old.orElseThrow();
-        String id = list(fresh.orElseThrow()).flatMap(keys -> only(keys, key)).map(one -> one.path("id").asText())
-                .orElse("");
-        String why = id.isEmpty() ? "the new key may not list keys (credentials:read), or several end alike" : "";
+        Optional<JsonNode> listed = list(fresh.orElseThrow()).flatMap(keys -> only(keys, key));
         try {
-            if (!id.isEmpty()) {
-                able(id, fresh, "disabled");
-            }
+            Trouble.when(listed.isEmpty(), "the new key may not list keys (credentials:read), or several end alike");
+            able(listed.get().path("id").asText(), fresh, "disabled");
         } catch (Trouble e) {
-            why = e.getMessage();
+            return Done.warn("not disabled: " + e.getMessage() + ". " + byHand(Duration.ZERO));
         }
-        if (!why.isEmpty()) {
-            return Done.warn("not disabled: " + why + ". " + byHand(Duration.ZERO));
-        }
-        boolean dead = Progress.until(() -> standing(key), Standing::dead, DYING, one -> BETWEEN).dead();
-        return Done.ok("disabled, " + (dead ? "and Klaviyo refuses it" : "though Klaviyo still accepted it a minute"
-                + " later"));
+        boolean dead = Progress.until(() -> standing(key), Standing::dead, DYING, one -> DYING.dividedBy(15)).dead();
+        return Done.ok(dead ? "disabled, and Klaviyo refuses it"
+                : "disabled, though Klaviyo still accepted it a minute later");
     }
 
     /** Undoes that, with the new key, where somebody has it. */

@@ -108,7 +108,6 @@ public final class Progress {
         public String account = "";
         public String oldKey = "";
         public String newKey = "";
-        public boolean dead;
         public Http.Health app;
         public String appKey = "";
         public Map<String, Entry> stores = new TreeMap<>();
@@ -167,10 +166,8 @@ public final class Progress {
         }
     }
 
-    /** How to begin anew where this cannot go on. */
-    String anew() {
-        return "rm -f " + Text.word(incident.folder().resolve(FILE).toString())
-                + "   # once you know which key is right, then begin anew";
+    String file() {
+        return Text.word(incident.folder().resolve(FILE).toString());
     }
 
     /** Writes where things stand; a rotation that cannot keep that must not go on. */
