@@ -43,6 +43,7 @@ final class Session implements AutoCloseable {
         names.put("{base}", work + "/klaviyo-incidents");
         names.put("{work}", work.toString());
         names.put("{now}", Instant.now().toString());
+        names.put("{hour ago}", Instant.now().minusSeconds(3_600).toString());
         names.put("{secret}", "pk_0123456789abcdef0123456789abcdef01");
         names.put("{templates}", Repository.file("templates").toString());
     }

@@ -232,38 +232,29 @@ class WatchTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"NaN", "+Inf"})
-    void aBacklogThatIsNoNumberIsNotZeroAndDoesNotHoldRecoveryBackForEver(String value) throws Exception {
+    void aBacklogThatIsNoNumberIsNotZeroAndHoldsNothingBackForEverAndWithJsonEachRoundAndEventIsAnObject(String value) {
         begin("healthy");
         String vector = "{\"status\":\"success\",\"data\":{\"result\":[{\"metric\":{},\"value\":[1,\"" + value
                 + "\"]}]}}";
         try (LoopbackServer prometheus = LoopbackServer.wellBut(Map.of("/api/v1/query",
                 new LoopbackServer.Response(200, vector)))) {
-            List<JsonNode> rounds = json(ends(0, NO_PAGE, "--prometheus", prometheus.url().toString(), "--json"), "round");
+            Run.Result result = ends(0, NO_PAGE, "--prometheus", prometheus.url(), "--json");
+            List<JsonNode> rounds = json(result, "round");
             List<String> said = rounds.stream().map(round -> round.path("conditions").get(1).path("words").asText())
                     .distinct().toList();
             String wrong = ": Prometheus gives " + value + ", which is no number of calls";
             assertEquals(List.of("retry backlog unknown" + wrong, "retry backlog left out" + wrong + " (mend --backlog)"),
                     said);
+            assertEquals(result.out().lines().count(), rounds.size() + json(result, "event").size());
+            JsonNode last = rounds.get(rounds.size() - 1);
+            assertEquals("recovered true " + rounds.size() + " " + sandbox.requests().get("GET /api/events"),
+                    last.path("state").asText() + " " + last.path("good").asBoolean() + " " + last.path("round").asInt()
+                    + " " + last.path("requestsSpent").asInt());
+            assertTrue(result.err().contains("✓ recovered"), "people's text is elsewhere: " + result.err());
         }
     }
 
     // ---- what an earlier watch left, and time in which nobody looked
-
-    @Test
-    void timeInWhichNobodyWatchedIsAGapAndNotHealthy() throws Exception {
-        begin("healthy");
-        Instant anHourAgo = Instant.now().minusSeconds(3_600);
-        incident.append(new Event(anHourAgo, "watch", Event.DEGRADED, "it failed",
-                Json.of(Map.of("kind", "degraded", "since", anHourAgo))));
-        incident.append(new Event(anHourAgo.plusSeconds(60), "watch", Event.NOTE, "good again",
-                Json.of(Map.of("kind", "recovering"))));
-        Instant started = Instant.now();
-        Run.Result result = ends(0, NO_PAGE, "--json");
-        assertEquals("degraded recovering recovered", Session.kinds(journal()));
-        String gap = event(result, "gap").path("summary").asText();
-        assertTrue(gap.startsWith("nothing was observed for 59 min"), gap);
-        assertFalse(time(event(result, "recovered").path("data"), "goodSince").isBefore(started), "only since then");
-    }
 
     @Test
     void aProcessThatStoodStillHasAGapInsteadOfAStreak() throws Exception {
@@ -368,19 +359,6 @@ class WatchTest {
     }
 
     // ---- output and usage
-
-    @Test
-    void withJsonEachRoundAndEachEventIsOneObjectAndPeoplesTextIsElsewhere() {
-        begin("healthy");
-        Run.Result result = ends(0, NO_PAGE, "--json");
-        List<JsonNode> rounds = json(result, "round");
-        assertEquals(result.out().lines().count(), rounds.size() + json(result, "event").size());
-        JsonNode last = rounds.get(rounds.size() - 1);
-        assertEquals("recovered true", last.path("state").asText() + " " + last.path("good").asBoolean());
-        assertEquals(List.of(rounds.size(), rounds.size()),
-                List.of(last.path("requestsSpent").asInt(), sandbox.requests().get("GET /api/events")));
-        assertTrue(result.err().contains("recovered"), result.err());
-    }
 
     @Test
     void theLiveViewFollowsTheTerminalsSizeAndGivesItBack() throws Exception {
