@@ -175,11 +175,8 @@ public final class Rounds implements AutoCloseable {
         String at = Objects.toString(update.at(), "");
         String words = "Klaviyo" + (at.isEmpty() ? "" : " at " + at) + ": " + incident.name() + ": " + update.status()
                 + (update.body().isBlank() ? "" : ": " + Text.safe(update.body(), 200));
-        // The same after a restart.
-        String minute = at.isEmpty() ? "" : at.substring(0, 16);
-        String id = (incident.name() + " " + minute + " " + update.status()).toLowerCase(Locale.ROOT);
         return Happening.of(PAGE, words, Map.of("vendorAt", at, "incident", incident.name(), "status",
-                update.status(), "body", update.body(), "update", id));
+                update.status(), "body", update.body(), "update", update.id().isEmpty() ? words : update.id()));
     }
 
     /** Our application's retry queue as Prometheus has it, now and before the incident. */
@@ -226,7 +223,7 @@ public final class Rounds implements AutoCloseable {
         private Condition judged(double now) {
             nonsense = Double.isFinite(now) ? 0 : nonsense + 1;
             if (nonsense > 0) {
-                String value = Double.isNaN(now) ? "NaN" : now > 0 ? "+Inf" : "-Inf";
+                String value = (now > 0 ? "+" : "") + Double.toString(now).replace("Infinity", "Inf");
                 String said = "Prometheus gives " + value + ", which is no number of calls";
                 return nonsense < MOST_NONSENSE ? unknown(said)
                         : new Condition("backlog", true, "retry backlog left out: " + said + " (mend --backlog)");
