@@ -206,7 +206,7 @@ final class Sites {
     private Map<String, Object> incident(Page page, List<Update> told, Update latest) {
         String began = stamp(told.get(0));
         List<Object> newestFirst = new ArrayList<>();
-        told.forEach(update -> newestFirst.add(0, map("id", id(page.name() + update.at()), "status", update.status(),
+        told.forEach(update -> newestFirst.add(0, map("id", id(page.name() + update), "status", update.status(),
                 "body", update.body(), "display_at", stamp(update))));
         return map("id", id(page.name()), "name", page.name(), "status", latest.status(),
                 "impact", word(page.impact()), "created_at", began, "started_at", began, "updated_at", stamp(latest),
