@@ -26,6 +26,7 @@ import runbook.Text.Nearest;
  */
 public record Message(Templates templates, State state, Optional<Instant> next, Map<String, Object> values) {
     private static final int LONGEST_VALUE = 400;
+    private static final String UNKNOWN = "P?";
     /** What an external text cannot name, whatever a team writes into its template. */
     private static final Set<String> INTERNAL = Set.of("severity", "impact", "rootCause", "action", "doing",
             "done", "lead");
@@ -87,7 +88,7 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
         values.put("queueing", mitigating.stream()
                 .anyMatch(event -> event.summary().matches("(?is).*\\b(fallback|queu).*")));
         values.put("suspected", state == State.INVESTIGATING && !words.rootCause.startsWith("Not yet known"));
-        values.put("severity", severity.isEmpty() ? "P?" : severity);
+        values.put("severity", severity.isEmpty() ? UNKNOWN : severity);
         values.put("status", state.name());
         values.put("impact", words.impact);
         values.put("rootCause", words.rootCause);
@@ -133,10 +134,12 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
      * knows how bad it is: then there is nothing to tell customers.
      */
     public Optional<String> external() {
+        if (values.get("severity").equals(UNKNOWN)) {
+            return Optional.empty();
+        }
         Map<String, Object> open = new LinkedHashMap<>(values);
         open.keySet().removeAll(INTERNAL);
-        return Optional.of("severity").filter(name -> !values.get(name).equals("P?"))
-                .map(known -> templates.template("status-page.md").fill(open));
+        return Optional.of(templates.template("status-page.md").fill(open));
     }
 
     /**

@@ -205,9 +205,9 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         json.put("respondBy", respondBy().orElse(null));
         json.put("checks", findings.checks().stream().map(Check::json).toList());
         List<Action> actions = actions(launcher);
+        Action first = actions.stream().findFirst().orElse(new Action(title(), null));
         json.put("actions", actions.stream().map(Action::json).toList());
-        json.put("advice", Cli.advice(wording.get(diagnosis()).when().orElse("now"), actions.get(0).text,
-                actions.get(0).command));
+        json.put("advice", Cli.advice(wording.get(diagnosis()).when().orElse("now"), first.text, first.command));
         json.put("requestsSpent", findings.requestsSpent());
         json.put("incident", incident);
         return (ObjectNode) Text.Json.of(json);
