@@ -46,7 +46,7 @@ final class FaultServer implements AutoCloseable {
     }
 
     /** The same server, called an https one: it speaks no TLS, and answers at once. */
-    FaultServer overTls() {
+    private FaultServer overTls() {
         scheme = "https";
         return this;
     }
@@ -54,6 +54,42 @@ final class FaultServer implements AutoCloseable {
     /** First lines of the requests that it read; of a proxy, those that it let through. */
     List<String> asked() {
         return asked;
+    }
+
+    /** The server for each fault of which a name is known. */
+    static FaultServer with(String fault) throws IOException {
+        String controls = "\u001b[2J\u001b]0;owned\u0007\u009b31m";
+        return switch (fault) {
+            case "refused" -> refusing();
+            case "DNS failure" -> withoutAddress();
+            case "dead host" -> blackHole();
+            case "silence" -> answering(silence());
+            case "TLS handshake without end" -> answering(silence()).overTls();
+            case "https without TLS" -> bytes("HTTP/1.1 400 Bad", "", "", "").overTls();
+            case "closed without an answer" -> answering(request -> request.client().close());
+            case "reset mid-body" -> answering(cutOff(true));
+            case "cut off mid-body" -> answering(cutOff(false));
+            case "1 GB body" -> answering(gigabyte(true));
+            case "1 GB body of untold length" -> answering(gigabyte(false));
+            case "endless headers" -> answering(endlessHeaders());
+            case "endless slow body" -> answering(endlessSlowBody());
+            case "gzip bomb" -> answering(gzipBomb());
+            case "redirect loop" -> answering(redirectLoop());
+            case "HTML with status 200" -> answering(reply(200, "text/html; charset=UTF-8",
+                    "<!DOCTYPE html><html><head><title>Welcome to the hotel\u001b[31m</title></head></html>"));
+            case "malformed JSON" -> answering(reply(200, "application/json", "{\"data\":[{" + controls));
+            case "controls in a header" -> bytes("HTTP/1.1 403 No", "Cf-Ray: " + controls, "Content-Length: 0", "", "");
+            case "controls that HTTP lets by" -> bytes("HTTP/1.1 503 \u001b[31mNo", "Cf-Ray: \u009b31m\tray\u0085",
+                    "Retry-After: \u009b7", "RateLimit-Limit: \u009b7", "Content-Type: text/html", "Content-Length: 13", "",
+                    "<html>\u001b[31m\u0007\u0000");
+            case "not HTTP at all" -> bytes("SSH-2.0-\u001b[31mOpenSSH", "", "");
+            case "broken chunks" -> bytes("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "", "\u001b[31mzz", "");
+            default -> throw new IllegalArgumentException(fault);
+        };
+    }
+
+    private static FaultServer bytes(String... lines) {
+        return answering(request -> request.say(String.join("\r\n", lines)));
     }
 
     /** Bytes of bodies that went out, into the client or its operating system's buffers. */
@@ -64,7 +100,7 @@ final class FaultServer implements AutoCloseable {
     // ---- servers that never come to HTTP
 
     /** Listens, and its queue is full: the operating system drops each attempt to connect. */
-    static FaultServer blackHole() throws IOException {
+    private static FaultServer blackHole() throws IOException {
         FaultServer server = new FaultServer(1);
         for (int i = 0; i < 4; i++) {
             SocketChannel filler = SocketChannel.open();
@@ -86,7 +122,7 @@ final class FaultServer implements AutoCloseable {
     }
 
     /** A name that no resolver looks up: its label is longer than DNS allows. */
-    static FaultServer withoutAddress() {
+    private static FaultServer withoutAddress() {
         FaultServer server = new FaultServer(1);
         server.authority = "x".repeat(64) + ".invalid";
         return server;
@@ -100,7 +136,7 @@ final class FaultServer implements AutoCloseable {
         return server;
     }
 
-    static Answer silence() {
+    private static Answer silence() {
         return request -> Thread.sleep(60_000);
     }
 
@@ -111,13 +147,13 @@ final class FaultServer implements AutoCloseable {
     }
 
     /** Answers with a redirect to itself, further and further. */
-    static Answer redirectLoop() {
+    private static Answer redirectLoop() {
         return request -> request.say("HTTP/1.1 302 Found\r\nLocation: " + request.server.uri() + "/" + System.nanoTime()
                 + "\r\nContent-Length: 0\r\n\r\n");
     }
 
     /** Breaks the connection, by RST or by FIN, in the middle of a body. */
-    static Answer cutOff(boolean reset) {
+    private static Answer cutOff(boolean reset) {
         return request -> {
             request.say(JSON + "Content-Length: 5000\r\n\r\n{\"data\":[");
             // Else the reset may overtake the head, and the client sees no answer at all.
@@ -127,7 +163,7 @@ final class FaultServer implements AutoCloseable {
         };
     }
 
-    static Answer endlessSlowBody() {
+    private static Answer endlessSlowBody() {
         return request -> {
             request.say(JSON + "Transfer-Encoding: chunked\r\n\r\n");
             while (true) {
@@ -138,13 +174,13 @@ final class FaultServer implements AutoCloseable {
     }
 
     /** A gigabyte of JSON, its length told beforehand or not. */
-    static Answer gigabyte(boolean told) {
+    private static Answer gigabyte(boolean told) {
         String head = JSON + (told ? "Content-Length: " + GIGABYTE : "Connection: close") + "\r\n\r\n[";
         return flood(head, " ".repeat(CHUNK).getBytes(StandardCharsets.US_ASCII), GIGABYTE / CHUNK);
     }
 
     /** 100 MB of spaces in 100 kB. */
-    static Answer gzipBomb() throws IOException {
+    private static Answer gzipBomb() throws IOException {
         ByteArrayOutputStream small = new ByteArrayOutputStream();
         try (GZIPOutputStream zip = new GZIPOutputStream(small)) {
             zip.write(" ".repeat(1_600 * CHUNK).getBytes(StandardCharsets.US_ASCII));
@@ -154,7 +190,7 @@ final class FaultServer implements AutoCloseable {
     }
 
     /** Headers without end, as fast as they are read. */
-    static Answer endlessHeaders() {
+    private static Answer endlessHeaders() {
         byte[] lines = ("X-More: " + "y".repeat(1_000) + "\r\n").repeat(60).getBytes(StandardCharsets.US_ASCII);
         return flood("HTTP/1.1 200 OK\r\n", lines, Long.MAX_VALUE);
     }
