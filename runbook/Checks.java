@@ -23,6 +23,11 @@ public final class Checks implements AutoCloseable {
     public static final Set<String> CHOICES =
             Set.of("status-page", "network", "auth", "endpoints", "app", "app-errors", "app-log", "webhook");
 
+    // Lambdas of nested records come from JBang's class archive only where the outer class is linked too.
+    private static final String LOADED = "Settings Text ApiChecks OurSide AppLog DecisionTree Message redact.Encoded"
+            + " CommandLine$Model$OptionSpec CommandLine$Model$PositionalParamSpec CommandLine$Interpreter"
+            + " CommandLine$ParseResult CommandLine$Help";
+
     private final Settings settings;
     private final Http http;
     private Supplier<AppLog> log = () -> AppLog.UNREAD;
@@ -46,24 +51,18 @@ public final class Checks implements AutoCloseable {
      */
     public static void prepare(boolean tls) {
         Thread thread = new Thread(() -> {
-            // Lambdas of nested records come from JBang's class archive only where the outer class is linked too.
-            load("runbook.", "Settings Text ApiChecks OurSide AppLog DecisionTree Message redact.Encoded");
-            load("picocli.CommandLine$", "Model$OptionSpec Model$PositionalParamSpec Interpreter ParseResult Help");
+            try {
+                for (String name : LOADED.replace("CommandLine", "picocli.CommandLine").split(" ")) {
+                    Class.forName(name.contains("picocli") ? name : "runbook." + name);
+                }
+            } catch (ClassNotFoundException e) {
+                throw new IllegalStateException(e);
+            }
             Http.prepare(tls);
             Text.Json.line(Text.Json.object());
         }, "prepare");
         thread.setDaemon(true);
         thread.start();
-    }
-
-    private static void load(String prefix, String names) {
-        for (String name : names.split(" ")) {
-            try {
-                Class.forName(prefix + name);
-            } catch (ClassNotFoundException e) {
-                throw new IllegalStateException(e);
-            }
-        }
     }
 
     /** Reads the application's log too, once. */

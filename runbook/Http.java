@@ -195,7 +195,7 @@ public final class Http {
         TOO_LARGE("too large|Header size too big", "more than 1 MiB of body, or headers without end"),
         MALFORMED("ProtocolException|chunk", "no answer that is valid HTTP: {said}"),
         DNS("UnresolvedAddress|UnknownHost", "DNS: no address for {who}"),
-        // The client's time to connect spans the TLS handshake; the network's check tells them apart.
+        // The client's time to connect spans the TLS handshake; where that is what lasts, the network's check connected.
         CONNECT_TIMEOUT("(Connect|Socket)Timeout", "no connection to {who} within the timeout"),
         TLS_EXPIRED("CertificateExpired|CertificateNotYetValid",
                 "TLS: the certificate has expired or is not valid yet"),
@@ -295,7 +295,7 @@ public final class Http {
         return address.getPort() == -1 ? usual : address.getPort();
     }
 
-    static boolean tls(URI address) {
+    private static boolean tls(URI address) {
         return "https".equalsIgnoreCase(address.getScheme());
     }
 
@@ -421,7 +421,7 @@ public final class Http {
     }
 
     /** Trusts what the JDK trusts, or the store that {@code javax.net.ssl.trustStore} names. */
-    static synchronized SSLContext trusting() {
+    private static synchronized SSLContext trusting() {
         try {
             if (trusting == null) {
                 TrustManagerFactory jdk = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
@@ -438,7 +438,7 @@ public final class Http {
     }
 
     /** When the certificate ends that a server has shown. */
-    static Instant expires(SSLSession session) {
+    private static Instant expires(SSLSession session) {
         try {
             Certificate own = session.getPeerCertificates()[0];
             return own instanceof X509Certificate known ? known.getNotAfter().toInstant() : null;

@@ -8,12 +8,10 @@ import java.util.*;
 import java.util.concurrent.*;
 import java.util.regex.*;
 import java.util.stream.*;
-import javax.net.ssl.*;
 import runbook.Http.Answer;
 import runbook.Http.Asking;
 import runbook.Http.Fault;
 import runbook.Http.Health;
-import runbook.Http.Kind;
 import runbook.Http.Reply;
 import runbook.Klaviyo.Endpoint;
 import runbook.Message.Slack;
@@ -45,116 +43,46 @@ public final class OurSide {
     // ---- the network from here
 
     /**
-     * The way to the API, gone once, phase by phase: DNS, connect, TLS. Where a proxy is on it, it ends there: of what is
-     * behind, the requests tell that go through it.
+     * The way to the API, gone once as far as a connection, to the proxy where there is one: DNS and connect. What TLS
+     * makes of it, the requests tell. It is reached where the server itself let us connect.
      */
-    static final class NetworkPath {
+    record NetworkPath(Check check, Optional<Fault> fault, boolean reachesServer) {
         /** A way that nobody went. */
-        static final NetworkPath UNTRODDEN = new NetworkPath(null, Optional.empty());
+        static final NetworkPath UNTRODDEN =
+                new NetworkPath(Check.skipped("network", "not asked for"), Optional.empty(), false);
 
-        private final URI uri;
-        private final Optional<URI> proxy;
-        private final Socket socket = new Socket();
-        /** The phases that ended well, with their milliseconds. */
-        private final StringBuffer timing = new StringBuffer();
-        private volatile String phase = "";
-        private volatile Instant expires;
-        private Optional<Fault> fault = Optional.empty();
-        private long millis;
-
-        private NetworkPath(URI uri, Optional<URI> proxy) {
-            this.uri = uri;
-            this.proxy = proxy;
-        }
-
-        /** Goes the way once. Never throws, and ends by the deadline. */
+        /** Goes it. Never throws, and ends by the deadline. */
         static NetworkPath of(Asking asking) {
             URI api = asking.settings().target().api();
-            NetworkPath path = new NetworkPath(api, Settings.proxyFor(asking.settings().proxies(), api));
+            Optional<URI> proxy = Settings.proxyFor(asking.settings().proxies(), api);
+            URI first = proxy.orElse(api);
             long start = System.nanoTime();
-            path.fault = Optional.ofNullable(path.go(asking.left()));
-            path.millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
-            return path;
-        }
-
-        // ---- what came of it
-
-        Check check() {
-            if (uri == null) {
-                return Check.skipped("network", "not asked for");
+            String timing = "";
+            Fault fault = null;
+            try (Socket socket = new Socket()) {
+                // The platform's lookup cannot be interrupted: it is left behind when time is up.
+                InetSocketAddress address = CompletableFuture.supplyAsync(() ->
+                        new InetSocketAddress(first.getHost(), Http.port(first)))
+                        .get(asking.left().toNanos(), TimeUnit.NANOSECONDS);
+                timing = "DNS " + millis(start) + " ms";
+                long found = System.nanoTime();
+                socket.connect(address, (int) asking.left().toMillis());
+                timing += ", connect " + millis(found) + " ms";
+            } catch (TimeoutException e) {
+                fault = new Fault(Http.Kind.DNS, "DNS: no answer for " + Text.safe(first.getHost(), 80)
+                        + " within the timeout", millis(start));
+            } catch (IOException | InterruptedException | ExecutionException e) {
+                fault = Http.fault(e, api, proxy);
             }
             String way = timing + proxy.map(at -> " through proxy " + Http.hostPort(at)).orElse("");
-            String summary = fault.map(what -> what.words() + (way.isEmpty() ? "" : " (" + way + ")"))
-                    .orElse(way + expiry(expires));
-            Outcome whole = endsSoon(expires) ? Outcome.WARN : Outcome.OK;
-            return new Check("network", fault.isPresent() ? Outcome.FAIL : whole, summary, millis, null, Json.object());
+            String where = way.isEmpty() ? "" : " (" + way.strip() + ")";
+            Check check = new Check("network", fault == null ? Outcome.OK : Outcome.FAIL,
+                    fault == null ? way : fault.words() + where, millis(start), null, Json.object());
+            return new NetworkPath(check, Optional.ofNullable(fault), fault == null && proxy.isEmpty());
         }
 
-        Optional<Fault> fault() {
-            return fault;
-        }
-
-        boolean reachesServer() {
-            return socket.isConnected() && proxy.isEmpty();
-        }
-
-        // ---- going it
-
-        // Neither the platform's lookup nor a handshake byte by byte can be bounded: when time is up, they are left behind
-        // on a daemon thread.
-        private Fault go(Duration within) {
-            FutureTask<Fault> walk = new FutureTask<>(this::walk);
-            Thread thread = new Thread(walk, "network");
-            thread.setDaemon(true);
-            thread.start();
-            try (socket) {
-                return walk.get(within.toNanos(), TimeUnit.NANOSECONDS);
-            } catch (TimeoutException e) {
-                return late();
-            } catch (ExecutionException | InterruptedException | IOException e) {
-                return Http.fault(e.getCause() == null ? e : e.getCause(), uri, proxy);
-            }
-        }
-
-        private Fault walk() throws IOException {
-            URI first = proxy.orElse(uri);
-            long start = begin("DNS");
-            InetAddress address = InetAddress.getByName(first.getHost());
-            took(start);
-            start = begin("connect");
-            socket.connect(new InetSocketAddress(address, Http.port(first)));
-            took(start);
-            if (Http.tls(uri) && proxy.isEmpty()) {
-                start = begin("TLS");
-                SSLSocket tls = (SSLSocket) Http.trusting().getSocketFactory()
-                        .createSocket(socket, uri.getHost(), Http.port(uri), true);
-                SSLParameters parameters = tls.getSSLParameters();
-                parameters.setEndpointIdentificationAlgorithm("HTTPS");
-                tls.setSSLParameters(parameters);
-                tls.startHandshake();
-                expires = Http.expires(tls.getSession());
-                took(start);
-            }
-            return null;
-        }
-
-        private long begin(String next) {
-            phase = next;
-            return System.nanoTime();
-        }
-
-        private void took(long start) {
-            long spent = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
-            timing.append(timing.isEmpty() ? "" : ", ").append(phase).append(' ').append(spent).append(" ms");
-        }
-
-        private Fault late() {
-            String first = Text.safe(proxy.orElse(uri).getHost(), 80);
-            return switch (phase) {
-                case "DNS" -> new Fault(Kind.DNS, "DNS: no answer for " + first + " within the timeout", 0);
-                case "TLS" -> new Fault(Kind.TLS, "TLS: the handshake did not end within the timeout", 0);
-                default -> Http.fault(new SocketTimeoutException(), uri, proxy);
-            };
+        private static long millis(long start) {
+            return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
         }
     }
 

@@ -71,11 +71,11 @@ class FaultTest {
         controls that HTTP lets by  | HTTP 503 | network
         not HTTP at all             | no answer that is valid HTTP | network
         broken chunks               | no answer that is valid HTTP | network
-        https without TLS           | TLS handshake failed | -
+        https without TLS           | TLS handshake failed | network
         dead host                   | no connection to 127.0.0.1 within the timeout | -
         silence                     | no answer within \\d | network
         endless slow body           | HTTP 200, but its body did not end within .* s .* bytes came | network
-        TLS handshake without end   | no connection to 127.0.0.1 within the timeout | network fail: TLS: the handshake did not end
+        TLS handshake without end   | no connection to 127.0.0.1 within the timeout | network
         """)
     void aFaultIsNamedInEachCheckInTimeAndInBounds(String fault, String says, String but) throws Exception {
         Seen seen = seen(fault);
