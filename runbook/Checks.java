@@ -292,10 +292,10 @@ public final class Checks implements AutoCloseable {
             return answers().values().stream().flatMap(List::stream);
         }
 
-        /** What kept the network's check or a request from coming through. */
-        Stream<Fault> faults() {
-            Stream<Fault> asked = all().filter(Fault.class::isInstance).map(Fault.class::cast);
-            return Stream.concat(network.fault().stream(), asked);
+        /** Who opens TLS on the way, by the words of the fault that names it; or empty. */
+        String interceptor() {
+            return all().filter(answer -> answer instanceof Fault fault && fault.kind() == Http.Kind.TLS_UNTRUSTED)
+                    .map(answer -> answer.words().split("\"")[1]).findFirst().orElse("");
         }
 
         /** Whose key it is, where that was told. */

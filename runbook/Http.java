@@ -8,7 +8,6 @@ import java.net.http.*;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.nio.charset.*;
 import java.security.*;
-import java.security.cert.Certificate;
 import java.security.cert.CertificateException;
 import java.security.cert.X509Certificate;
 import java.time.*;
@@ -440,8 +439,7 @@ public final class Http {
     /** When the certificate ends that a server has shown. */
     private static Instant expires(SSLSession session) {
         try {
-            Certificate own = session.getPeerCertificates()[0];
-            return own instanceof X509Certificate known ? known.getNotAfter().toInstant() : null;
+            return ((X509Certificate) session.getPeerCertificates()[0]).getNotAfter().toInstant();
         } catch (SSLPeerUnverifiedException e) {
             return null;
         }

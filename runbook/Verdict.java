@@ -309,8 +309,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         values.put("network", findings.network().fault().map(Http.Fault::words).or(() ->
                 findings.all().map(Symptom::describe).findFirst()).orElse(findings.network().check().summary()));
         values.put("appWorks", tree.onlyOurAppReachesIt());
-        values.put("issuer", findings.faults().filter(fault -> fault.kind() == Http.Kind.TLS_UNTRUSTED).findFirst()
-                .map(fault -> fault.words().split("\"")[1]).orElse(""));
+        values.put("issuer", findings.interceptor());
         values.put("limited", findings.limits().refusal());
         values.put("low", String.join(", ", findings.limits().low()));
     }

@@ -45,51 +45,9 @@ final class FaultServer implements AutoCloseable {
         return URI.create(scheme + "://" + authority);
     }
 
-    /** The same server, called an https one: it speaks no TLS, and answers at once. */
-    private FaultServer overTls() {
-        scheme = "https";
-        return this;
-    }
-
     /** First lines of the requests that it read; of a proxy, those that it let through. */
     List<String> asked() {
         return asked;
-    }
-
-    /** The server for each fault of which a name is known. */
-    static FaultServer with(String fault) throws IOException {
-        String controls = "\u001b[2J\u001b]0;owned\u0007\u009b31m";
-        return switch (fault) {
-            case "refused" -> refusing();
-            case "DNS failure" -> withoutAddress();
-            case "dead host" -> blackHole();
-            case "silence" -> answering(silence());
-            case "TLS handshake without end" -> answering(silence()).overTls();
-            case "https without TLS" -> bytes("HTTP/1.1 400 Bad", "", "", "").overTls();
-            case "closed without an answer" -> answering(request -> request.client().close());
-            case "reset mid-body" -> answering(cutOff(true));
-            case "cut off mid-body" -> answering(cutOff(false));
-            case "1 GB body" -> answering(gigabyte(true));
-            case "1 GB body of untold length" -> answering(gigabyte(false));
-            case "endless headers" -> answering(endlessHeaders());
-            case "endless slow body" -> answering(endlessSlowBody());
-            case "gzip bomb" -> answering(gzipBomb());
-            case "redirect loop" -> answering(redirectLoop());
-            case "HTML with status 200" -> answering(reply(200, "text/html; charset=UTF-8",
-                    "<!DOCTYPE html><html><head><title>Welcome to the hotel\u001b[31m</title></head></html>"));
-            case "malformed JSON" -> answering(reply(200, "application/json", "{\"data\":[{" + controls));
-            case "controls in a header" -> bytes("HTTP/1.1 403 No", "Cf-Ray: " + controls, "Content-Length: 0", "", "");
-            case "controls that HTTP lets by" -> bytes("HTTP/1.1 503 \u001b[31mNo", "Cf-Ray: \u009b31m\tray\u0085",
-                    "Retry-After: \u009b7", "RateLimit-Limit: \u009b7", "Content-Type: text/html", "Content-Length: 13", "",
-                    "<html>\u001b[31m\u0007\u0000");
-            case "not HTTP at all" -> bytes("SSH-2.0-\u001b[31mOpenSSH", "", "");
-            case "broken chunks" -> bytes("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "", "\u001b[31mzz", "");
-            default -> throw new IllegalArgumentException(fault);
-        };
-    }
-
-    private static FaultServer bytes(String... lines) {
-        return answering(request -> request.say(String.join("\r\n", lines)));
     }
 
     /** Bytes of bodies that went out, into the client or its operating system's buffers. */
@@ -97,38 +55,81 @@ final class FaultServer implements AutoCloseable {
         return sent.get();
     }
 
-    // ---- servers that never come to HTTP
-
-    /** Listens, and its queue is full: the operating system drops each attempt to connect. */
-    private static FaultServer blackHole() throws IOException {
+    /** The server that has a fault, by what is wrong with it. */
+    static FaultServer with(String fault) throws IOException {
         FaultServer server = new FaultServer(1);
-        for (int i = 0; i < 4; i++) {
-            SocketChannel filler = SocketChannel.open();
-            filler.configureBlocking(false);
-            filler.connect(server.socket.getLocalSocketAddress());
-            server.open.add(filler);
+        switch (fault) {
+            case "refused" -> server.bind();
+            // Its label is longer than DNS allows.
+            case "DNS failure" -> server.authority = "x".repeat(64) + ".invalid";
+            case "dead host" -> server.fill();
+            default -> {
+                server.scheme = fault.contains("TLS") ? "https" : "http";
+                Answer answer = answer(fault);
+                daemon(() -> server.accept(answer));
+            }
         }
         return server;
     }
 
+    /** What is wrong with those that read a request and then misbehave. */
+    private static Answer answer(String fault) throws IOException {
+        String controls = "\u001b[2J\u001b]0;owned\u0007\u009b31m";
+        return switch (fault) {
+            case "silence", "TLS handshake without end" -> request -> Thread.sleep(60_000);
+            case "https without TLS" -> request -> request.say("HTTP/1.1 400 Bad\r\n\r\n\r\n\r\n");
+            case "closed without an answer" -> request -> request.client().close();
+            case "reset mid-body" -> cutOff(true);
+            case "cut off mid-body" -> cutOff(false);
+            case "1 GB body" -> gigabyte("Content-Length: " + GIGABYTE);
+            case "1 GB body of untold length" -> gigabyte("Connection: close");
+            case "endless headers" -> flood("HTTP/1.1 200 OK\r\n", ("X-More: " + "y".repeat(1_000) + "\r\n").repeat(60)
+                    .getBytes(StandardCharsets.US_ASCII), Long.MAX_VALUE);
+            case "endless slow body" -> request -> {
+                request.say(JSON + "Transfer-Encoding: chunked\r\n\r\n");
+                while (true) {
+                    request.say("1\r\n \r\n");
+                    Thread.sleep(20);
+                }
+            };
+            case "gzip bomb" -> gzipBomb();
+            // To itself, further and further.
+            case "redirect loop" -> request -> request.say("HTTP/1.1 302 Found\r\nLocation: " + request.server.uri() + "/"
+                    + System.nanoTime() + "\r\nContent-Length: 0\r\n\r\n");
+            case "HTML with status 200" -> reply(200, "text/html; charset=UTF-8",
+                    "<!DOCTYPE html><html><head><title>Welcome to the hotel\u001b[31m</title></head></html>");
+            case "malformed JSON" -> reply(200, "application/json", "{\"data\":[{" + controls);
+            case "controls in a header" -> lines("HTTP/1.1 403 No", "Cf-Ray: " + controls, "Content-Length: 0", "", "");
+            case "controls that HTTP lets by" -> lines("HTTP/1.1 503 \u001b[31mNo", "Cf-Ray: \u009b31m\tray\u0085",
+                    "Retry-After: \u009b7", "RateLimit-Limit: \u009b7", "Content-Type: text/html", "Content-Length: 13", "",
+                    "<html>\u001b[31m\u0007\u0000");
+            case "not HTTP at all" -> lines("SSH-2.0-\u001b[31mOpenSSH", "", "");
+            case "broken chunks" -> lines("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "", "\u001b[31mzz", "");
+            default -> throw new IllegalArgumentException(fault);
+        };
+    }
+
+    private static Answer lines(String... lines) {
+        return request -> request.say(String.join("\r\n", lines));
+    }
+
+    /** Listens, and its queue is full: the operating system drops each attempt to connect. */
+    private void fill() throws IOException {
+        for (int i = 0; i < 4; i++) {
+            SocketChannel filler = SocketChannel.open();
+            filler.configureBlocking(false);
+            filler.connect(socket.getLocalSocketAddress());
+            open.add(filler);
+        }
+    }
+
     /** A port that is taken and that nobody listens on. */
-    static FaultServer refusing() throws IOException {
-        FaultServer server = new FaultServer(1);
+    private void bind() throws IOException {
         Socket bound = new Socket();
         bound.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
-        server.open.add(bound);
-        server.authority = "127.0.0.1:" + bound.getLocalPort();
-        return server;
+        open.add(bound);
+        authority = "127.0.0.1:" + bound.getLocalPort();
     }
-
-    /** A name that no resolver looks up: its label is longer than DNS allows. */
-    private static FaultServer withoutAddress() {
-        FaultServer server = new FaultServer(1);
-        server.authority = "x".repeat(64) + ".invalid";
-        return server;
-    }
-
-    // ---- servers that read a request and then misbehave
 
     static FaultServer answering(Answer answer) {
         FaultServer server = new FaultServer(1_000);
@@ -136,20 +137,10 @@ final class FaultServer implements AutoCloseable {
         return server;
     }
 
-    private static Answer silence() {
-        return request -> Thread.sleep(60_000);
-    }
-
     static Answer reply(int status, String type, String body) {
         byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
         return request -> request.say("HTTP/1.1 " + status + " Whatever\r\nContent-Type: " + type + "\r\nContent-Length: "
                 + bytes.length + "\r\n\r\n" + new String(bytes, StandardCharsets.ISO_8859_1));
-    }
-
-    /** Answers with a redirect to itself, further and further. */
-    private static Answer redirectLoop() {
-        return request -> request.say("HTTP/1.1 302 Found\r\nLocation: " + request.server.uri() + "/" + System.nanoTime()
-                + "\r\nContent-Length: 0\r\n\r\n");
     }
 
     /** Breaks the connection, by RST or by FIN, in the middle of a body. */
@@ -163,20 +154,8 @@ final class FaultServer implements AutoCloseable {
         };
     }
 
-    private static Answer endlessSlowBody() {
-        return request -> {
-            request.say(JSON + "Transfer-Encoding: chunked\r\n\r\n");
-            while (true) {
-                request.say("1\r\n \r\n");
-                Thread.sleep(20);
-            }
-        };
-    }
-
-    /** A gigabyte of JSON, its length told beforehand or not. */
-    private static Answer gigabyte(boolean told) {
-        String head = JSON + (told ? "Content-Length: " + GIGABYTE : "Connection: close") + "\r\n\r\n[";
-        return flood(head, " ".repeat(CHUNK).getBytes(StandardCharsets.US_ASCII), GIGABYTE / CHUNK);
+    private static Answer gigabyte(String header) {
+        return flood(JSON + header + "\r\n\r\n[", " ".repeat(CHUNK).getBytes(StandardCharsets.US_ASCII), GIGABYTE / CHUNK);
     }
 
     /** 100 MB of spaces in 100 kB. */
@@ -187,12 +166,6 @@ final class FaultServer implements AutoCloseable {
         }
         String head = JSON + "Content-Encoding: gzip\r\nContent-Length: " + small.size() + "\r\n\r\n";
         return flood(head, small.toByteArray(), 1);
-    }
-
-    /** Headers without end, as fast as they are read. */
-    private static Answer endlessHeaders() {
-        byte[] lines = ("X-More: " + "y".repeat(1_000) + "\r\n").repeat(60).getBytes(StandardCharsets.US_ASCII);
-        return flood("HTTP/1.1 200 OK\r\n", lines, Long.MAX_VALUE);
     }
 
     private static Answer flood(String head, byte[] part, long times) {

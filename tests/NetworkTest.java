@@ -140,7 +140,7 @@ class NetworkTest {
         """)
     void aProxyInTheWayIsNamedAndIsNoOutage(String what, int status, String network, String auth) throws Exception {
         try (LoopbackServer site = refusing(certificates.server("good"));
-                FaultServer proxy = status == 0 ? FaultServer.refusing() : FaultServer.proxy(LOGIN, status)) {
+                FaultServer proxy = status == 0 ? FaultServer.with("refused") : FaultServer.proxy(LOGIN, status)) {
             TriageRun run = through(triage(site), "https_proxy", "http://deploy:wr0ng-battery@" + proxy.uri().getAuthority());
             assertAll(() -> assertMatches("^" + network, run.check("network")),
                 () -> assertMatches("^fail: .*" + auth, run.check("auth")),

@@ -82,7 +82,7 @@ class PrometheusTest {
 
     @Test
     void aServerThatIsNotThereIsNotReached() throws Exception {
-        try (FaultServer down = FaultServer.refusing()) {
+        try (FaultServer down = FaultServer.with("refused")) {
             Result read = at(down.uri()).instant("up");
             assertTrue(!read.ok() && !read.reached() && read.trouble().contains("127.0.0.1 refuses connections"), read.trouble());
         }
