@@ -194,7 +194,7 @@ public final class Http {
         TOO_LARGE("too large|Header size too big", "more than 1 MiB of body, or headers without end"),
         MALFORMED("ProtocolException|chunk", "no answer that is valid HTTP: {said}"),
         DNS("UnresolvedAddress|UnknownHost", "DNS: no address for {who}"),
-        // The client's time to connect spans the TLS handshake; where that is what lasts, the network's check connected.
+        // The client's time to connect spans the TLS handshake: where that lasts, the network's check connects.
         CONNECT_TIMEOUT("(Connect|Socket)Timeout", "no connection to {who} within the timeout"),
         TLS_EXPIRED("CertificateExpired|CertificateNotYetValid",
                 "TLS: the certificate has expired or is not valid yet"),
