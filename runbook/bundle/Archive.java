@@ -361,6 +361,10 @@ final class Archive implements Closeable {
             zip.write(record(22, 0x06054b50).putInt(0).putShort((short) parts.size())
                     .putShort((short) parts.size()).putInt(directory.size()).putInt((int) offset).array());
         }
+        readBack(file, parts);
+    }
+
+    private static void readBack(Path file, List<Part> parts) throws IOException {
         try (InputStream back = new BufferedInputStream(Files.newInputStream(file), 1 << 16)) {
             for (Part part : parts) {
                 back.skipNBytes(30 + part.name.length);

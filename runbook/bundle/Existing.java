@@ -1,6 +1,7 @@
 package runbook.bundle;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.*;
 import java.nio.charset.*;
 import java.nio.file.*;
@@ -220,9 +221,10 @@ public final class Existing implements Closeable {
         manifest.path("files").forEach(one -> sums.put(one.path("path").asText(), one.path("sha256").asText()));
         Set<String> mayStay = new TreeSet<>();
         manifest.path("kept").forEach(rule -> mayStay.add(rule.asText()));
-        mayStay.stream().filter(rule -> !Rules.builtIn().personal().contains(rule)).forEach(rule ->
-                found.wrong("its manifest says that " + Text.safe(rule, 40), "was kept, which is no personal data "
-                        + "that may be kept"));
+        for (String rule : mayStay) {
+            found.wrong("its manifest says that " + Text.safe(rule, 40), Rules.builtIn().personal().contains(rule) ? ""
+                    : "was kept, which is no personal data that may be kept");
+        }
         mayStay.retainAll(Rules.builtIn().personal());
         Set<String> seen = new TreeSet<>();
         Archive.Names names = new Archive.Names();
@@ -257,10 +259,10 @@ public final class Existing implements Closeable {
         ZipEntry entry = zip.getEntry(Summary.MANIFEST);
         try (InputStream stream = entry == null ? InputStream.nullInputStream() : zip.getInputStream(entry)) {
             JsonNode manifest = Json.read(stream.readNBytes(LARGEST_MANIFEST));
-            return manifest.path("schema").asInt() == Summary.SCHEMA ? manifest : manifest.path(Summary.MANIFEST);
+            boolean known = manifest.path("schema").asInt() == Summary.SCHEMA;
+            return known ? manifest : MissingNode.getInstance();
         } catch (IOException | StackOverflowError e) {
-            // It is as good as none.
-            return Json.object().path(Summary.MANIFEST);
+            return MissingNode.getInstance(); // It is as good as none.
         }
     }
 
