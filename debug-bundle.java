@@ -51,7 +51,7 @@
 //FILES templates/=templates/diagnoses.json
 //FILES templates/=templates/page.html
 //FILES templates/=templates/scenarios.json
-//RUNTIME_OPTIONS -XX:+UseSerialGC -Xmx112m -Xmn64m -XX:CICompilerCount=2
+//RUNTIME_OPTIONS -XX:+UseSerialGC -Xmx136m -Xmn88m -XX:CICompilerCount=2
 //RUNTIME_OPTIONS -XX:CompileThresholdScaling=3 -XX:FreqInlineSize=60 -Xlog:disable
 //CDS
 
