@@ -253,20 +253,17 @@ public final class LogReader {
         last = last == null || timed && (last.at() == null || !last.at().isAfter(failure.at())) ? failure : last;
     }
 
-    /** Calls in the busiest sixty seconds in a row, wherever they begin: those of each of the last seconds. */
+    /** Calls in the busiest sixty seconds in a row, wherever they begin. */
     private static final class Sliding {
-        private final long[] seconds = new long[60];
-        private final long[] calls = new long[60];
+        private final TreeMap<Long, Long> bySecond = new TreeMap<>();
+        private long sum;
         private long most;
 
-        // What is read again from long before, of a second log, begins anew: its minutes are counted by the clock.
         void add(long second) {
-            int slot = (int) Math.floorMod(second, 60L);
-            calls[slot] = seconds[slot] == second ? calls[slot] + 1 : 1;
-            seconds[slot] = second;
-            long sum = 0;
-            for (int i = 0; i < 60; i++) {
-                sum += seconds[i] > second - 60 && seconds[i] <= second ? calls[i] : 0;
+            bySecond.merge(second, 1L, Long::sum);
+            sum++;
+            while (bySecond.firstKey() <= bySecond.lastKey() - 60) {
+                sum -= bySecond.pollFirstEntry().getValue();
             }
             most = Math.max(most, sum);
         }
