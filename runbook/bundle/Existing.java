@@ -31,7 +31,7 @@ import runbook.redact.Redactor.Tally;
  * hostile: no pipe is waited for, and an archive's list of files fits into memory.
  */
 public final class Existing implements Closeable {
-    private static final int MOST_FILES = 20_000;
+    private static final int MOST_FILES = Systems.MOST_FILES;
     private static final int LARGEST_MANIFEST = 16 << 20;
 
     private final Path file;
@@ -366,8 +366,7 @@ public final class Existing implements Closeable {
         String path = (file.equals(source) ? source.getFileName() : source.relativize(file)).toString();
         if (isZip(file)) {
             try (Existing inside = new Existing(file, policy, limit)) {
-                inside.each((name, unpacked) -> clean(path.replaceFirst("....$", "/") + name, unpacked,
-                        limit, sink))
+                inside.each((name, unpacked) -> clean(path.replaceFirst("....$", "/") + name, unpacked, limit, sink))
                         .forEach((name, why) -> sink.remark(path + ", " + name + " left out: " + why));
             }
             return;

@@ -86,7 +86,8 @@ final class Pipeline implements Closeable {
      * @return why it stopped early, or empty
      * @throws IOException when the work failed, or the taker did, by an {@link UncheckedIOException}
      */
-    <T> String each(Pieces pieces, BooleanSupplier over, Function<Piece, T> work, Consumer<T> taker) throws IOException {
+    <T> String each(Pieces pieces, BooleanSupplier over, Function<Piece, T> work, Consumer<T> taker)
+            throws IOException {
         CompletableFuture<Void> all = CompletableFuture.completedFuture(null);
         boolean interrupted = false;
         try {

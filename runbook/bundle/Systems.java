@@ -54,7 +54,7 @@ final class Systems {
     private static final Pattern PLACE = Pattern.compile("\\{[a-z-]*}");
     private static final String SPECIAL = "[*?\\[{]";
     private static final String AGAIN = "given before";
-    private static final int MOST_FILES = 20_000;
+    static final int MOST_FILES = 20_000;
     private static final int DEEPEST = 16;
 
     private final Bundle.Options options;
@@ -92,8 +92,7 @@ final class Systems {
         all.add(app == null ? Collector.skipped("application/health", "no health endpoint given (--app-url)")
                 : Collector.of("application/health", "GET " + app, this::health));
         all.addAll(logs());
-        all.add(target.prometheus() == null
-                ? Collector.skipped("metrics/prometheus", "no address given (--prometheus)")
+        all.add(target.prometheus() == null ? Collector.skipped("metrics/prometheus", "no address given (--prometheus)")
                 : Collector.of("metrics/prometheus", target.prometheus() + " " + String.join(", ", queries()),
                         this::metrics));
         all.add(Collector.of("environment/machine", "system, Java, proxies, and variables: "
