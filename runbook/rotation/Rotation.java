@@ -231,7 +231,7 @@ public final class Rotation implements AutoCloseable {
         progress.make("disable-old", oldKey, "", stays, () -> {
             progress.listener.waiting("the old key " + stays);
             Progress.pause(wishes.grace);
-            return Done.ok("is not needed any more");
+            return Done.ok("may be disabled now");
         });
         looksAgain("disable-old");
         progress.make("disable-old", oldKey, "", "disabled by Klaviyo's API; enabled again if anything still uses it",
