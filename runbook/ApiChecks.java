@@ -137,16 +137,6 @@ public final class ApiChecks {
             return new Probe(check, endpoint, samples);
         }
 
-        /** Whether any sample says this. */
-        public boolean shows(Symptom symptom) {
-            return samples.stream().anyMatch(symptom::is);
-        }
-
-        /** Whether any sample was not answered as it should be. */
-        boolean fails() {
-            return !samples.stream().allMatch(Symptom.NONE::is);
-        }
-
         /** The first whole reply that succeeded. */
         public Optional<Reply> success() {
             return samples.stream().filter(Symptom.NONE::is).map(Reply.class::cast).findFirst();
@@ -228,13 +218,9 @@ public final class ApiChecks {
 
         /** {@code 429 on events: full again in 1 min}; empty without a 429. */
         String refusal() {
-            String wait = waitWords().isEmpty() ? "may be asked again at once" : "full again in " + waitWords();
+            String wait = seconds <= 0 ? "may be asked again at once"
+                    : "full again in " + Text.Durations.words(Duration.ofSeconds(seconds));
             return throttled.isEmpty() ? "" : "429 on " + String.join(", ", throttled) + ": " + wait;
-        }
-
-        /** How long a 429 asked to wait, in words; empty when it did not. */
-        String waitWords() {
-            return seconds <= 0 ? "" : Text.Durations.words(Duration.ofSeconds(seconds));
         }
     }
 

@@ -36,8 +36,8 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
         Map<Integer, Long> statuses, Optional<Instant> failingSince, Optional<String> loop) {
     /** A 5xx, or what clients count when no answer came. */
     static final String SERVER_ERROR = "(?i)5\\d\\d|5xx|0+|.*time.?out.*";
-    static final AppLog UNREAD = new AppLog(Check.skipped("app-log", "not read: --log FILE reads the application's log"),
-            Map.of(), Set.of(), "", Map.of(), Optional.empty(), Optional.empty());
+    static final AppLog UNREAD = new AppLog(Check.skipped("app-log", "not read: --log FILE reads the application's"
+            + " log"), Map.of(), Set.of(), "", Map.of(), Optional.empty(), Optional.empty());
 
     /** The log of that name, - for standard input: opened now, and read when it is asked for. */
     public static Supplier<AppLog> open(Screen.Host host, String name) {

@@ -254,7 +254,7 @@ public final class Checks implements AutoCloseable {
         public List<Group> groups() {
             List<Check> unwell = Stream.of(Check.Outcome.FAIL, Check.Outcome.WARN)
                     .flatMap(outcome -> checks().stream().filter(check -> check.outcome() == outcome)).toList();
-            boolean refused = keyFaults().isEmpty() && auth.fails();
+            boolean refused = keyFaults().isEmpty() && !auth.samples().stream().allMatch(Symptom.NONE::is);
             return Group.of(unwell, check -> refused && check == auth.check()
                     ? Symptom.describe(auth.samples().get(0))
                     : check.summary().replaceFirst("^(\\d+) of \\1 failed: ", ""));
@@ -321,7 +321,7 @@ public final class Checks implements AutoCloseable {
 
         /** Whether Klaviyo took the key: some request with it succeeded, or was refused for a scope alone. */
         boolean keyIsAccepted() {
-            return all().anyMatch(Symptom.NONE::is) || auth.shows(Symptom.FORBIDDEN);
+            return all().anyMatch(Symptom.NONE::is) || auth.samples().stream().anyMatch(Symptom.FORBIDDEN::is);
         }
 
         /** Whether any request to the API was not answered as it should be. */

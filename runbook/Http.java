@@ -37,9 +37,7 @@ public final class Http {
     static {
         // The JDK sends no Basic credentials to a proxy for https unless this is emptied before it loads its client.
         // Only a login that stands in the environment's proxy address is ever sent.
-        if (System.getProperty("jdk.http.auth.tunneling.disabledSchemes") == null) {
-            System.setProperty("jdk.http.auth.tunneling.disabledSchemes", "");
-        }
+        System.getProperties().putIfAbsent("jdk.http.auth.tunneling.disabledSchemes", "");
         try {
             Runtime.getRuntime().addShutdownHook(new Thread(Http::endSelectors, "end-http"));
         } catch (IllegalStateException e) {
@@ -199,8 +197,8 @@ public final class Http {
         TLS_EXPIRED("CertificateExpired|CertificateNotYetValid",
                 "TLS: the certificate has expired or is not valid yet"),
         TLS_WRONG_NAME("No subject alternative|No name matching", "TLS: the certificate is for another host name"),
-        TLS_UNTRUSTED("CertPathBuilder", "TLS: the certificate comes from an unknown authority, \"{said}\". Does something"
-                + " here inspect TLS? Then give Java a trust store that has that authority:"
+        TLS_UNTRUSTED("CertPathBuilder", "TLS: the certificate comes from an unknown authority, \"{said}\". Does"
+                + " something here inspect TLS? Then give Java a trust store that has that authority:"
                 + " export JDK_JAVA_OPTIONS=-Djavax.net.ssl.trustStore=FILE"),
         TLS("javax\\.net\\.ssl\\.", "TLS handshake failed: {said}"),
         PROXY("Tunnel failed|proxy", "{who} refused: {said}"),

@@ -46,10 +46,9 @@ public final class OurSide {
      * The way to the API, gone once as far as a connection, to the proxy where there is one: DNS and connect. What TLS
      * makes of it, the requests tell. It is reached where the server itself let us connect.
      */
-    record NetworkPath(Check check, Optional<Fault> fault, boolean reachesServer) {
+    record NetworkPath(Check check, boolean reachesServer) {
         /** A way that nobody went. */
-        static final NetworkPath UNTRODDEN =
-                new NetworkPath(Check.skipped("network", "not asked for"), Optional.empty(), false);
+        static final NetworkPath UNTRODDEN = new NetworkPath(Check.skipped("network", "not asked for"), false);
 
         /** Goes it. Never throws, and ends by the deadline. */
         static NetworkPath of(Asking asking) {
@@ -78,7 +77,7 @@ public final class OurSide {
             String where = way.isEmpty() ? "" : " (" + way.strip() + ")";
             Check check = new Check("network", fault == null ? Outcome.OK : Outcome.FAIL,
                     fault == null ? way : fault.words() + where, millis(start), null, Json.object());
-            return new NetworkPath(check, Optional.ofNullable(fault), fault == null && proxy.isEmpty());
+            return new NetworkPath(check, fault == null && proxy.isEmpty());
         }
 
         private static long millis(long start) {

@@ -306,8 +306,8 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         values.put("slow", findings.endpoints().stream().filter(Probe::slow).map(probe ->
                 probe.endpoint().name() + " " + probe.check().millis() + " ms").collect(Collectors.joining(", ")));
         values.put("failing", String.join(", ", findings.showing(symptom -> symptom != Symptom.NONE)));
-        values.put("network", findings.network().fault().map(Http.Fault::words).or(() ->
-                findings.all().map(Symptom::describe).findFirst()).orElse(findings.network().check().summary()));
+        values.put("network", findings.all().map(Symptom::describe).findFirst()
+                .orElse(findings.network().check().summary()));
         values.put("appWorks", tree.onlyOurAppReachesIt());
         values.put("issuer", findings.interceptor());
         values.put("limited", findings.limits().refusal());

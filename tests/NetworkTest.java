@@ -68,19 +68,6 @@ class NetworkTest {
     // ---- proxies
 
     @Test
-    void tlsGoesThroughTheProxyWithItsLogin() throws Exception {
-        try (LoopbackServer site = refusing(certificates.server("good")); FaultServer proxy = FaultServer.proxy(LOGIN, 0)) {
-            String address = proxy.uri().getAuthority();
-            TriageRun run = through(triage(site), "HTTPS_PROXY", "http://" + LOGIN + "@" + address);
-            assertMatches("^ok: DNS \\d+ ms, connect \\d+ ms through proxy " + address, run.check("network"));
-            assertMatches("HTTP 401", run.check("auth"));
-            assertMatches("HTTP 401", run.check("app"));
-            String connect = "CONNECT " + site.url().replace("https://", "") + " HTTP/1.1";
-            assertTrue(proxy.asked().size() > 5 && Set.of(connect).containsAll(proxy.asked()), proxy.asked().toString());
-        }
-    }
-
-    @Test
     void plainHttpGoesThroughItTooButAKeyOnlyWhenThatIsWished() throws Exception {
         try (LoopbackServer site = refusing(null); FaultServer proxy = FaultServer.proxy(LOGIN, 0)) {
             String address = proxy.uri().getAuthority();
@@ -134,25 +121,26 @@ class NetworkTest {
 
     @ParameterizedTest(name = "{0}")
     @CsvSource(delimiter = '|', textBlock = """
-        wants a login | 407 | ok: .* through proxy [0-9.:]+ | the proxy wants a login \\(407\\)
-        refuses       | 403 | ok: .* through proxy [0-9.:]+ | the proxy [0-9.:]+ refused
-        is down       | 0   | fail: the proxy 127.0.0.1:\\d+ refuses connections | refuses connections
+        lets it in    | 200 | h0rse | ok: .*connect \\d+ ms through proxy [0-9.:]+$     | HTTP 401                            | key-invalid P1 exit 11
+        wants a login | 407 | wr0ng | ok: .*connect \\d+ ms through proxy [0-9.:]+$     | the proxy wants a login \\(407\\)     | network - exit 20
+        refuses       | 403 | wr0ng | ok: .*connect \\d+ ms through proxy [0-9.:]+$     | the proxy [0-9.:]+ refused          | network - exit 20
+        is down       | 0   | wr0ng | fail: the proxy 127.0.0.1:\\d+ refuses connections | refuses connections              | network - exit 20
         """)
-    void aProxyInTheWayIsNamedAndIsNoOutage(String what, int status, String network, String auth) throws Exception {
+    void tlsGoesThroughTheProxyAndOneInTheWayIsNamedAndIsNoOutage(
+            String what, int status, String word, String network, String auth, String verdict) throws Exception {
         try (LoopbackServer site = refusing(certificates.server("good"));
-                FaultServer proxy = status == 0 ? FaultServer.with("refused") : FaultServer.proxy(LOGIN, status)) {
-            TriageRun run = through(triage(site), "https_proxy", "http://deploy:wr0ng-battery@" + proxy.uri().getAuthority());
+                FaultServer proxy = status == 0 ? FaultServer.with("refused") : FaultServer.proxy(LOGIN, status == 200 ? 0 : status)) {
+            String login = "http://deploy:" + word + "-battery@";
+            TriageRun run = TriageRun.of(triage(site).env("https_proxy", login + proxy.uri().getAuthority())
+                    .env("JDK_JAVA_OPTIONS", certificates.trusting()));
+            String header = Base64.getEncoder().encodeToString(login.replaceAll("http://|@", "").getBytes(StandardCharsets.UTF_8));
+            String connect = "CONNECT " + site.url().replace("https://", "") + " HTTP/1.1";
             assertAll(() -> assertMatches("^" + network, run.check("network")),
                 () -> assertMatches("^fail: .*" + auth, run.check("auth")),
-                () -> assertEquals("network - exit 20", run.verdict()));
+                () -> assertEquals(verdict, run.verdict()),
+                () -> assertEquals(status == 200 ? Set.of(connect) : Set.of(), Set.copyOf(proxy.asked())),
+                () -> assertFalse(run.result().toString().matches("(?s).*(-battery|" + header + ").*"), run.toString()));
         }
-    }
-
-    private TriageRun through(Run triage, String variable, String value) throws Exception {
-        TriageRun run = TriageRun.of(triage.env(variable, value).env("JDK_JAVA_OPTIONS", certificates.trusting()));
-        String login = Base64.getEncoder().encodeToString(LOGIN.getBytes(StandardCharsets.UTF_8));
-        assertFalse(run.result().toString().matches("(?s).*(-battery|" + login + ").*"), run.toString());
-        return run;
     }
 
     @ParameterizedTest(name = "{0} with {1} goes to {2}")
@@ -169,7 +157,7 @@ class NetworkTest {
         "https://a.klaviyo.com, HTTPS_PROXY=up:1 NO_PROXY=*, directly",
         "https://a.klaviyo.com, HTTPS_PROXY=:::nonsense NO_PROXY=a.klaviyo.com, directly"})
     void theEnvironmentDecides(String destination, String environment, String proxy) {
-        Map<String, String> variables = new java.util.HashMap<>();
+        Map<String, String> variables = new HashMap<>();
         List.of(environment.replace("'", "").split(" "))
                 .forEach(pair -> variables.put(pair.split("=", 2)[0], pair.split("=", 2)[1].replace(';', ',')));
         assertEquals(proxy,
