@@ -52,7 +52,7 @@ final class Pipeline implements Closeable {
         this.redactor = redactor;
         this.archive = archive;
         this.search = new Scan.Search(redactor.policy());
-        this.ahead = new Semaphore(workers + 1);
+        this.ahead = new Semaphore(workers + 3);
         this.pool = new ForkJoinPool(workers);
     }
 
