@@ -18,7 +18,7 @@ import runbook.watching.Watching.Shot;
  * and cursor back when this closes.
  */
 public final class LiveView implements Watching.Face {
-    private static final String OPEN = "\033[?1049h\033[?25l\033[2J";
+    private static final String OPEN = "\033[?1049h\033[?25l";
     private static final String CLEAR = "\033[2J";
     private static final String GIVE_BACK = "\033[?7h\033[?25h\033[?1049l";
     private static final long PAINT_EVERY = 1_000_000_000L;
@@ -82,10 +82,10 @@ public final class LiveView implements Watching.Face {
             measured = System.nanoTime();
             Screen.Size now = Screen.Size.of(host);
             if (!now.equals(size)) {
-                say(size == null ? OPEN : CLEAR);
+                say((size == null ? OPEN : "") + CLEAR);
                 stale = true;
+                size = now;
             }
-            size = now;
         }
         if (stale || System.nanoTime() - painted > PAINT_EVERY) {
             stale = false;

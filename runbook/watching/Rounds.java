@@ -211,36 +211,31 @@ public final class Rounds implements AutoCloseable {
                 level = before.ok() ? OptionalDouble.of(values.max().orElse(Double.NaN)) : level;
             }
             Prometheus.Result result = prometheus.instant(query);
-            if (!result.ok()) {
-                return unknown("Prometheus: " + result.trouble() + " (left out without --prometheus)");
-            } else if (result.series().isEmpty()) {
-                return unknown("Prometheus knows no " + Text.safe(query, 60));
-            }
-            return judged(result.series().stream().mapToDouble(Prometheus.Series::last)
-                    .filter(Double::isInfinite).findFirst().orElse(result.sum().orElse(Double.NaN)));
-        }
-
-        private Condition judged(double now) {
+            double now = result.series().stream().mapToDouble(Prometheus.Series::last).sum();
             nonsense = Double.isFinite(now) ? 0 : nonsense + 1;
-            if (nonsense > 0) {
-                String value = (now > 0 ? "+" : "") + Double.toString(now).replace("Infinity", "Inf");
-                String said = "Prometheus gives " + value + ", which is no number of calls";
-                return nonsense < MOST_NONSENSE ? unknown(said)
-                        : new Condition("backlog", true, "retry backlog left out: " + said + " (mend --backlog)");
+            if (!result.ok()) {
+                return that(false, "unknown: Prometheus: " + result.trouble() + " (left out without --prometheus)");
+            } else if (result.series().isEmpty()) {
+                return that(false, "unknown: Prometheus knows no " + Text.safe(query, 60));
+            } else if (nonsense > 0) {
+                String said = "Prometheus gives " + number(now) + ", which is no number of calls";
+                return nonsense < MOST_NONSENSE ? that(false, "unknown: " + said)
+                        : that(true, "left out: " + said + " (mend --backlog)");
             }
             double before = level.orElse(Double.NaN);
-            String was = Double.isNaN(before) ? "nothing known from before the incident: 0 wanted"
-                    : words(before) + " before the incident";
-            return new Condition("backlog", now <= (Double.isNaN(before) ? 0 : before),
-                    "retry backlog " + words(now) + ", " + was);
+            return Double.isNaN(before)
+                    ? that(now <= 0, number(now) + ", nothing known from before the incident: 0 wanted")
+                    : that(now <= before, number(now) + ", " + number(before) + " before the incident");
         }
 
-        private static Condition unknown(String why) {
-            return new Condition("backlog", false, "retry backlog unknown: " + why);
+        private static Condition that(boolean met, String words) {
+            return new Condition("backlog", met, "retry backlog " + words);
         }
 
-        private static String words(double value) {
-            return String.format(Locale.ROOT, value == Math.rint(value) ? "%.0f" : "%.1f", value);
+        private static String number(double value) {
+            String form = value == Math.rint(value) ? "%.0f" : "%.1f";
+            return Double.isFinite(value) ? String.format(Locale.ROOT, form, value)
+                    : (value > 0 ? "+" : "") + Double.toString(value).replace("Infinity", "Inf");
         }
     }
 
