@@ -297,11 +297,9 @@ public record Incident(Path folder) {
     /**
      * {@code journal.jsonl}: append-only, one JSON object a line. Appends from many processes at once lose and tear
      * nothing; a line torn by a power cut is reported and skipped, and the next append starts on a line of its own.
-     * However long it is, reading it takes little memory and time: of a long one the beginning and the newest events
-     * are read.
+     * However long it is, reading it takes little memory and time.
      */
     public record Journal(Path file) {
-        private static final int FIRST = 64 << 10;
         private static final int NEWEST = 6 << 20;
         private static final int MOST_PROBLEMS = 1_000;
 
@@ -353,40 +351,29 @@ public record Incident(Path folder) {
             return node.isTextual() ? Json.of(Redactor.strict().text(node.textValue())) : node;
         }
 
-        /** Reads it: all of it, or the beginning and the newest 6 MiB. A missing journal is an empty one. */
+        /** Reads it, or, where it is long, its newest 6 MiB. A missing journal is an empty one. */
         public Reading read() throws IOException {
             refuseOther();
             Reading reading = new Reading(new ArrayList<>(), new ArrayList<>());
-            if (Files.notExists(file)) {
-                return reading;
-            }
+            long unread = Files.exists(file) ? Math.max(0, Files.size(file) - NEWEST) : 0;
+            String place = file + (unread > 0 ? ", in its newest part, line " : " line ");
             // Bytes that are no UTF-8 become replacement characters.
-            try (InputStream input = Files.newInputStream(file)) {
-                long unread = Files.size(file) - FIRST - NEWEST;
-                String begin = new String(input.readNBytes(unread > 0 ? FIRST : FIRST + NEWEST), UTF_8);
-                int lines = take(unread > 0 ? begin.substring(0, begin.lastIndexOf('\n') + 1) : begin, 0, reading);
-                if (unread > 0) {
-                    reading.problems.add(file + " is long: after line " + lines + ", " + (unread >> 20)
-                            + " MiB were not read; what came last is here");
-                    input.skipNBytes(unread);
-                    String last = new String(input.readNBytes(NEWEST), UTF_8);
-                    take(last.substring(last.indexOf('\n') + 1), lines, reading);
+            try (InputStream input = Files.exists(file) ? Files.newInputStream(file) : InputStream.nullInputStream()) {
+                input.skipNBytes(unread);
+                String text = new String(input.readNBytes(NEWEST), UTF_8);
+                int number = 0;
+                // One line after the other: as many copies at once as it is long have no room in a small heap.
+                for (String line : (Iterable<String>) text.lines()::iterator) {
+                    number++;
+                    boolean cut = unread > 0 && number == 1;
+                    String wrong = cut ? "the " + (unread >> 20) + " MiB up to its end were not read"
+                            : take(line, reading);
+                    if (!wrong.isEmpty() && reading.problems.size() < MOST_PROBLEMS) {
+                        reading.problems.add(place + number + " skipped: " + wrong);
+                    }
                 }
             }
             return reading;
-        }
-
-        private int take(String text, int linesBefore, Reading reading) {
-            int number = linesBefore;
-            // One line after the other: as many copies at once as the journal is long have no room in a small heap.
-            for (String line : (Iterable<String>) text.lines()::iterator) {
-                number++;
-                String wrong = take(line, reading);
-                if (!wrong.isEmpty() && reading.problems.size() < MOST_PROBLEMS) {
-                    reading.problems.add(file + " line " + number + " skipped: " + wrong);
-                }
-            }
-            return number;
         }
 
         private static String take(String line, Reading reading) {
