@@ -67,8 +67,7 @@ final class Run {
     /** The same in a process of its own, with the script's runtime options, without going through JBang. */
     static Run process(String script) {
         String source = source(script);
-        // Java takes the home from the password file, not from HOME.
-        Run run = command(JAVA.toString(), "-Duser.home=" + SCRATCH);
+        Run run = command(JAVA.toString());
         RUNTIME_OPTIONS.matcher(source).results().forEach(line -> run.args(line.group(1).split(" ")));
         // One build serves all tests: the scripts are in this test run's own jar.
         return run.args("-cp", System.getProperty("java.class.path"), mainClass(source));
@@ -124,7 +123,6 @@ final class Run {
 
     /** The child's home folder, an empty one unless set. */
     Run home(Path folder) {
-        command.replaceAll(word -> word.startsWith("-Duser.home=") ? "-Duser.home=" + folder : word);
         return env("HOME", folder.toString());
     }
 
@@ -249,11 +247,6 @@ final class Run {
             return awaitUntil("standard output has " + regex, () -> Pattern.compile(regex).matcher(out()).find());
         }
 
-        /** Waits until standard error contains a match. */
-        Running awaitErr(String regex) {
-            return awaitUntil("standard error has " + regex, () -> Pattern.compile(regex).matcher(err()).find());
-        }
-
         /** Waits until something that the process does, a file it writes for one, has happened. */
         Running awaitUntil(String what, BooleanSupplier condition) {
             while (!condition.getAsBoolean()) {
@@ -263,18 +256,14 @@ final class Run {
                     String when = late ? "Within " + timeout : "Before its end";
                     throw new AssertionError(when + " it was not so that " + what + ": " + result(-1));
                 }
-                pause();
+                try {
+                    process.waitFor(10, TimeUnit.MILLISECONDS);
+                } catch (InterruptedException e) {
+                    close();
+                    throw new IllegalStateException(e);
+                }
             }
             return this;
-        }
-
-        private void pause() {
-            try {
-                process.waitFor(10, TimeUnit.MILLISECONDS);
-            } catch (InterruptedException e) {
-                close();
-                throw new IllegalStateException(e);
-            }
         }
 
         /** As Ctrl-C does. */

@@ -112,7 +112,7 @@ class WrapperTest {
     void aFirstBuildThatWasKilledIsMadeAgain() throws IOException {
         Path jbangDir = warmCopy(folder.resolve("jbang"));
         try (Run.Running first = wrapper(CLONE, jbangDir, "echo").cwd(folder).start()) {
-            first.awaitErr("Building jar");
+            first.awaitUntil("it builds", () -> first.err().contains("Building jar"));
             first.process().descendants().forEach(ProcessHandle::destroyForcibly);
             first.kill();
         }

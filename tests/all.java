@@ -20,6 +20,7 @@ import java.io.*;
 import java.nio.charset.*;
 import java.nio.file.*;
 import java.util.*;
+import java.util.stream.*;
 import org.junit.platform.console.ConsoleLauncher;
 
 /**
@@ -59,21 +60,16 @@ class AllTests {
      * the tests.
      */
     private static int inOwnProcess(String... args) throws Exception {
-        List<String> command = new ArrayList<>(List.of(
-                Run.JAVA.toString(), "-XX:+UseSerialGC", "-Xmx1g", "-D" + INSIDE + "=true",
-                "-cp", System.getProperty("java.class.path"), "AllTests"));
-        command.addAll(List.of(args));
-        return new ProcessBuilder(command).inheritIO().start().waitFor();
+        Run run = Run.command(Run.JAVA.toString(), "-XX:+UseSerialGC", "-Xmx1g", "-D" + INSIDE + "=true", "-cp",
+                System.getProperty("java.class.path"), "AllTests").args(args);
+        return new ProcessBuilder(run.words()).inheritIO().start().waitFor();
     }
 
     /** Words are test classes; without any selection the tests in this script's own jar are all meant. */
     private static List<String> selection(String... args) throws Exception {
-        List<String> options = new ArrayList<>();
-        boolean words = true;
-        for (String arg : args) {
-            words &= !arg.startsWith("-");
-            options.add(words ? "--select-class=" + arg : arg);
-        }
+        long words = Stream.of(args).takeWhile(arg -> !arg.startsWith("-")).count();
+        List<String> options = new ArrayList<>(List.of(args));
+        options.subList(0, (int) words).replaceAll(name -> "--select-class=" + name);
         if (options.stream().noneMatch(option -> option.matches("-[cmpudfriho].*|--help|--select-.*|--scan-.*"))) {
             Path ownJar = Path.of(AllTests.class.getProtectionDomain().getCodeSource().getLocation().toURI());
             options.add("--scan-class-path=" + ownJar);
