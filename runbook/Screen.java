@@ -37,9 +37,8 @@ public final class Screen {
     }
 
     /**
-     * What surrounds a script: nothing in {@code runbook/} looks past it, so that a test runs a script in its own
-     * process. Environment variables, the current folder (empty for the process's own), the three streams with the
-     * character set of what is written, and whether a person is at a terminal, at both ends.
+     * What surrounds a script, and nothing in {@code runbook/} looks past: variables, the current folder (empty for the
+     * process's own), streams with the character set of what is written, and whether a person is at both their ends.
      */
     public record Host(Map<String, String> environment, Path folder, InputStream in, PrintStream out, PrintStream err,
                        Charset charset, boolean terminal) {
@@ -211,9 +210,7 @@ public final class Screen {
         List<String> lines = new ArrayList<>();
         String rest = clean(command);
         while (rest.length() > columns) {
-            int space = rest.lastIndexOf(' ', columns - 3) + 1;
-            int cut = space > columns / 2 ? space : columns - 2;
-            cut -= rest.charAt(cut - 1) == '\\' ? 1 : 0;
+            int cut = columns - (rest.charAt(columns - 3) == '\\' ? 3 : 2);
             // Inside of a quoted word, the quotes are closed before the line ends, and opened again.
             String open = rest.substring(0, cut).replaceAll("'[^']*'|\\\\.", "");
             String quote = open.contains("'") ? "'" : "";
@@ -280,16 +277,13 @@ public final class Screen {
         // At the last space that fits, or in the middle of a word that is longer than a line.
         Pattern line = Pattern.compile("(?s)(.{0,%d})(?:\\s+|$)|.{%<d}".formatted(columns));
         List<String> lines = line.matcher(text.stripTrailing()).results()
-                .map(part -> part.group(1) == null ? part.group() : part.group(1))
-                .map(part -> part.replace(UNBREAKABLE, " ")).toList();
+                .map(part -> (part.group(1) == null ? part.group() : part.group(1)).replace(UNBREAKABLE, " ")).toList();
         return lines.subList(0, Math.max(1, lines.size() - 1));
     }
 
     /**
-     * What one check found, ready to show: its name ({@code auth}, {@code endpoint:profiles}, …), a summary in one
-     * line that is safe to print, how long it took (0 when nothing was asked), the HTTP status that decided it or
-     * null, and more as an object of plain JSON values. The state is the answer to the decision tree's question, where
-     * the tree asks one of this check alone.
+     * What one check found, ready to show: its name ({@code endpoint:profiles}), a line that is safe to print, the time
+     * it took, the HTTP status that decided it or null, more as JSON, and the answer to the decision tree's question.
      */
     public record Check(String name, Outcome outcome, String summary, long millis, Integer http, JsonNode detail,
             String state) {
@@ -320,9 +314,8 @@ public final class Screen {
     }
 
     /**
-     * How the person started this script, so that the next one can be pasted the same way: from a script's name to the
-     * words that start it, the options that carry over, by name, what a team or person has set, and what has to be said
-     * under the commands.
+     * How the next script is started, as this one was: its name made the words that start it, the options that carry
+     * over, by name, what a team or person has set, and what has to be said under the commands.
      */
     public record Launcher(UnaryOperator<String> script, Map<String, String> options,
             Function<String, Optional<String>> set, List<String> notes) {

@@ -123,10 +123,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         });
     }
 
-    /**
-     * How endpoints are probed: the time for each check, the requests per endpoint (where its burst window allows more
-     * than one), the median latency from which one counts as slow, and which.
-     */
+    /** How endpoints are probed: time for each check, requests for each, the median that is slow, and which. */
     public record Probing(Duration timeout, int samples, Duration slow, List<Endpoint> endpoints) { }
 
     /** What our application sees: status codes reported by hand, and PromQL for errors by status. */

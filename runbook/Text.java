@@ -26,10 +26,7 @@ public final class Text {
 
     private Text() { }
 
-    /**
-     * One printable line of at most {@code max} characters: runs of white space and control characters become one
-     * space, private keys are masked, and what is cut ends in an ellipsis.
-     */
+    /** One printable line of at most {@code max} characters without a private key; what is cut ends in an ellipsis. */
     public static String safe(String text, int max) {
         if (text == null) {
             return "";
@@ -152,9 +149,8 @@ public final class Text {
         }
 
         /**
-         * A tree of plain values: maps, collections, strings, numbers, booleans and nulls as they are, trees kept,
-         * anything else (instants, enums, addresses) by its {@code toString()}. Fields stand in the map's order where
-         * it has one, or else by name: {@code Map.of} has another with each start.
+         * A tree of plain values; what JSON has no word for (instants, enums, addresses) by its {@code toString()}.
+         * Fields stand in the map's order where it has one, or else by name: {@code Map.of} has another at each start.
          */
         public static JsonNode of(Object value) {
             JsonNodeFactory nodes = JsonNodeFactory.instance;

@@ -43,10 +43,7 @@ public final class Tool {
     private volatile Consumer<ProcessHandle> watcher = child -> { };
     private volatile boolean stopped;
 
-    /**
-     * Runs tools with what they inherit, less whatever holds a secret, in a folder (empty for this process's own), for
-     * so long where a run does not bring its own time, on a platform as {@code os.name} has it.
-     */
+    /** Runs tools with these variables, less what holds a secret, in a folder, for so long at most, on a platform. */
     public Tool(Map<String, String> environment, Path folder, Duration timeout, String platform) {
         this.environment = environment;
         this.folder = folder;
