@@ -24,7 +24,7 @@ public final class Checks implements AutoCloseable {
             Set.of("status-page", "network", "auth", "endpoints", "app", "app-errors", "app-log", "webhook");
 
     // Lambdas of nested records come from JBang's class archive only where the outer class is linked too.
-    private static final String LOADED = "Settings Text ApiChecks OurSide AppLog DecisionTree Message redact.Encoded"
+    private static final String LOADED = "Settings Text ApiChecks OurSide AppLog DecisionTree Message redact.View"
             + " CommandLine$Model$OptionSpec CommandLine$Model$PositionalParamSpec CommandLine$Interpreter"
             + " CommandLine$ParseResult CommandLine$Help";
 

@@ -1,7 +1,6 @@
 import java.net.*;
 import java.nio.charset.*;
 import java.util.*;
-import java.util.function.*;
 
 /** Secrets and personal data to plant ({@code shapes.txt}), each kind in each encoding. */
 final class Canaries {
@@ -12,30 +11,19 @@ final class Canaries {
         }
     }
 
-    private static final List<BiFunction<String, String, String>> ENCODINGS = List.of(
-            (field, value) -> field.isEmpty() ? "with " + value + "," : field + "=" + value + ", x=1",
-            (field, value) -> "(" + pair(field, value, "=") + ")",
-            (field, value) -> "/path?a=1&" + pair(field, url(value), "=") + "&b=2",
-            (field, value) -> json(field, value),
-            (field, value) -> json(field, value).replace("\"", "\\\""),
-            (field, value) -> json(field, value).replace("\"", "\\\\\\\""),
-            (field, value) -> "body=" + url(json(field, value)),
-            (field, value) -> "body=" + base64(json(field, value)) + ";",
-            (field, value) -> "shift " + base64("x" + json(field, value)) + " " + base64("xy " + json(field, value)),
-            (field, value) -> json(field, value).replace("\"", "&quot;"),
-            (field, value) -> json(field, value).replace("\"", "\\u0022").replace("@", "\\u0040")
-                    .replace("+", "\\u002b"),
-            (field, value) -> "{:" + (field.isEmpty() ? "value" : field) + "=>\"" + value + "\"}",
-            (field, value) -> "hex " + HexFormat.of().formatHex(json(field, value).getBytes(StandardCharsets.UTF_8)));
-
     private Canaries() { }
 
-    private static String pair(String field, String value, String between) {
-        return (field.isEmpty() ? "value" : field) + between + value;
-    }
-
-    private static String json(String field, String value) {
-        return "{\"" + (field.isEmpty() ? "value" : field) + "\":\"" + value + "\",\"n\":7}";
+    private static List<String> encodings(String field, String value) {
+        String name = field.isEmpty() ? "value" : field;
+        String json = "{\"" + name + "\":\"" + value + "\",\"n\":7}";
+        return List.of(field.isEmpty() ? "with " + value + "," : name + "=" + value + ", x=1",
+                "(" + name + "=" + value + ")", "/path?a=1&" + name + "=" + url(value) + "&b=2",
+                json, json.replace("\"", "\\\""), json.replace("\"", "\\\\\\\""),
+                "body=" + url(json), "body=" + base64(json) + ";",
+                "shift " + base64("x" + json) + " " + base64("xy " + json), json.replace("\"", "&quot;"),
+                json.replace("\"", "\\u0022").replace("@", "\\u0040").replace("+", "\\u002b"),
+                "{:" + name + "=>\"" + value + "\"}",
+                "hex " + HexFormat.of().formatHex(json.getBytes(StandardCharsets.UTF_8)));
     }
 
     /** All kinds in all encodings, and forms of their own. */
@@ -43,9 +31,9 @@ final class Canaries {
         Random random = new Random(seed);
         List<Canary> all = new ArrayList<>();
         for (String kind : Shapes.of("kinds")) {
-            for (BiFunction<String, String, String> encoding : ENCODINGS) {
+            for (int i = 0; i < encodings("", "").size(); i++) {
                 String[] made = Shapes.planted(kind, random).text().split("=", 2);
-                add(all, made[1], encoding.apply(made[0], made[1]));
+                add(all, made[1], encodings(made[0], made[1]).get(i));
             }
         }
         for (int i = 0; i < 4; i++) {

@@ -19,6 +19,7 @@ public final class Pieces {
     private boolean ended;
     private long left;
     private String trouble;
+    // The first line, which names the columns if this is a table: every piece that begins with a line shows it.
     private byte[] header;
 
     /** Pieces of at most {@code limit} bytes of this stream, which it does not close. */
@@ -36,7 +37,8 @@ public final class Pieces {
         int to = ended ? length : cut();
         Piece piece = ended ? new Piece(Arrays.copyOf(buffer, length), length, from, to)
                 : new Piece(buffer, Math.min(length, to + MARGIN), from, to);
-        header = header == null ? tableHeader() : header;
+        int first = header == null ? Redactor.lineEnd(buffer, 0, length) + 1 : 0;
+        header = header == null ? Arrays.copyOf(buffer, first < Math.min(length, LONGEST_HEADER) ? first : 0) : header;
         // The piece keeps its buffer: workers change it, so what both need is copied.
         int keep = Math.max(0, to - MARGIN);
         int before = buffer[to - 1] == '\n' ? header.length : 0;
@@ -47,18 +49,6 @@ public final class Pieces {
         length += before - keep;
         from = before + to - keep;
         return piece;
-    }
-
-    // The first line of what may be a table: every piece begins with it, since it names the columns.
-    private byte[] tableHeader() {
-        int end = 0;
-        int separators = 0;
-        while (end < length && buffer[end] != '\n' && ":={}[]<>".indexOf(buffer[end]) < 0) {
-            separators += ",;\t|".indexOf(buffer[end]) >= 0 ? 1 : 0;
-            end++;
-        }
-        boolean header = separators > 0 && end < LONGEST_HEADER && end < length && buffer[end] == '\n';
-        return header ? Arrays.copyOf(buffer, end + 1) : new byte[0];
     }
 
     /** Why reading stopped before the end, or null. */
@@ -80,7 +70,7 @@ public final class Pieces {
         }
     }
 
-    // UTF-16 that came without saying so reads as ASCII once its zeroes are gone, and no secret hides behind them.
+    // UTF-16 that did not say so reads as ASCII once its zeroes are gone, and no secret hides behind them.
     private int withoutZeroes(int start, int count) {
         int zero = new String(buffer, start, count, StandardCharsets.ISO_8859_1).indexOf('\0');
         int kept = zero < 0 ? start + count : start + zero;
@@ -111,6 +101,9 @@ public final class Pieces {
      * @param to     where it ends, exclusive
      */
     public record Piece(byte[] data, int length, int from, int to) {
+        /** What is written over what cannot stay. */
+        static final byte BLANK = '*';
+
         /** Whether the stretch begins in the middle of a line, which only happens within a line of half a megabyte. */
         public boolean beginsWithinLine() {
             return from > 0 && data[from - 1] != '\n';
@@ -134,18 +127,16 @@ public final class Pieces {
             while (beginsWithinLine() && start == 0 && end < length && unbroken(data[end])) {
                 end++;
             }
-            Arrays.fill(data, from, end, Encoded.BLANK);
+            Arrays.fill(data, from, end, BLANK);
             return end - from;
         }
 
         private static boolean unbroken(byte b) {
-            return Encoded.inRun(b) || b == '%' || b == '.' || b == '~';
+            return View.inRun(b) || b == '%' || b == '.' || b == '~';
         }
     }
 
-    /**
-     * A stream as the text it holds: gzip unpacked, UTF-16 turned into UTF-8. What cannot be read as text is refused.
-     */
+    /** A stream as the text it holds: gzip unpacked, UTF-16 made UTF-8. What cannot be read as text is refused. */
     public static final class PlainInput {
         private static final int LOOK = 4_096;
         private static final int DEEPEST = 3;
@@ -186,29 +177,14 @@ public final class Pieces {
                     throw new NotText("packed with " + packed.getValue() + ": unpack it first");
                 }
             }
-            Charset wide = wide(head);
-            if (wide != null) {
-                return narrowed(new InputStreamReader(input, wide));
+            if (head.startsWith("\u00ff\u00fe") || head.startsWith("\u00fe\u00ff")) {
+                return narrowed(new InputStreamReader(input, StandardCharsets.UTF_16));
             }
             long odd = head.chars().filter(c -> c < ' ' && "\t\n\r\f\b\u001b".indexOf(c) < 0).count();
             if (odd > Math.max(2, head.length() / 10)) {
                 throw new NotText("binary data, which cannot be redacted");
             }
             return input;
-        }
-
-        private static Charset wide(String head) {
-            if (head.startsWith("\u00ff\u00fe") || head.startsWith("\u00fe\u00ff")) {
-                return StandardCharsets.UTF_16;
-            }
-            int[] zeroes = new int[2];
-            for (int i = 0; i < head.length(); i++) {
-                zeroes[i % 2] += head.charAt(i) == 0 ? 1 : 0;
-            }
-            // Text in a western language has a zero in nearly every second byte, and always on the same side.
-            int many = Math.max(4, head.length() / 5);
-            return zeroes[1] >= many && zeroes[0] < many / 8 + 1 ? StandardCharsets.UTF_16LE
-                    : zeroes[0] >= many && zeroes[1] < many / 8 + 1 ? StandardCharsets.UTF_16BE : null;
         }
 
         // Characters as UTF-8, some thousand at a time; what has no character becomes a question mark.

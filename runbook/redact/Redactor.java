@@ -1,14 +1,13 @@
 package runbook.redact;
 
 import java.io.*;
-import java.nio.*;
 import java.nio.charset.*;
 import java.security.*;
 import java.util.*;
 import java.util.regex.*;
 import java.util.stream.*;
 import runbook.Settings.Problem;
-import runbook.redact.Rules.Row;
+import runbook.redact.Rules.Rule;
 import runbook.redact.Rules.Trigger;
 import runbook.redact.Rules.Value;
 
@@ -19,19 +18,21 @@ import runbook.redact.Rules.Value;
  */
 public final class Redactor {
     private static final int CACHED = 1 << 12;
+    private static final int LONGEST_CACHED = 256;
     private static final String ENCODED = "encoded";
+    private static final byte[] NONE = {};
 
     private final Policy policy;
     private final Rules rules;
-    private final Encoded.Known known;
+    private final View.Known known;
     private final byte[] key;
     private final boolean again;
-    private final Set<String> ids = new HashSet<>(Set.of(ENCODED, "private-key", "klaviyo-key"));
+    private final Set<String> ids = new HashSet<>(Set.of(ENCODED));
     // Entries are immutable, so that threads may share them without a lock; the last of two in one place stays.
     private final StandIn[] cache = new StandIn[CACHED];
 
-    /** @param owner the row that takes the value, or the id of what needs none */
-    private record StandIn(Object owner, int hash, String value, byte[] bytes) { }
+    /** What a rule says of a value: the pseudonym's bytes, none if it is none. */
+    private record StandIn(Rule rule, String value, byte[] bytes) { }
 
     /** A redactor by this policy. */
     public Redactor(Policy policy) {
@@ -42,8 +43,8 @@ public final class Redactor {
         this.policy = policy;
         this.again = again;
         key = sha256().digest(policy.key);
-        rules = policy.rules.without(policy.keep);
-        known = new Encoded.Known(policy.known);
+        rules = policy.keep.isEmpty() ? policy.rules : policy.rules.only(rule -> !policy.keep.contains(rule.id()));
+        known = new View.Known(policy.known);
         policy.rules.all().forEach(rule -> ids.add(rule.id()));
         ids.addAll(policy.known.values());
     }
@@ -129,7 +130,7 @@ public final class Redactor {
         public Policy knowing(Map<String, String> values) {
             Map<String, String> more = new HashMap<>(known);
             values.forEach((value, id) -> {
-                if (value.getBytes(StandardCharsets.UTF_8).length >= Encoded.Known.SHORTEST) {
+                if (value.getBytes(StandardCharsets.UTF_8).length >= View.Known.SHORTEST) {
                     more.putIfAbsent(value, id);
                 }
             });
@@ -165,7 +166,7 @@ public final class Redactor {
     }
 
     /**
-     * What is to be replaced: in the text itself, whatever layer it was found in.
+     * What is to be replaced: in the text itself, whatever view it was found in.
      *
      * @param quote what has to stand around the stand-in: a bare number becomes a word, and JSON wants words quoted
      */
@@ -175,55 +176,39 @@ public final class Redactor {
             Span named = other.end - other.start >= end - start ? other : this;
             return new Span(start, Math.max(end, other.end), named.id, named.standIn, named.quote);
         }
-
-        private int size() {
-            return standIn.length + 2 * quote.length;
-        }
     }
 
-    /** One thread's worker. */
+    /** One thread's worker: finds what is to be taken out, in every view of a text, and cuts it out of the text. */
     static final class Finder {
         private static final int ROUNDS = 3;
         private static final int LONGEST_LEAD = 128;
         private static final int LONGEST_CONTAINER = 8_192;
-        private static final byte[] NONE = {};
         // What is a stand-in already.
         private static final String STAYS = "";
         private static final byte[] LEFT_OUT = "[left out: it could not be redacted]".getBytes(StandardCharsets.UTF_8);
-        private static final Pattern ENDS_NAME = Pattern.compile("[ \\t]*+[:=]");
-        private static final Pattern ELEMENT = Pattern.compile("[^\\s\"'`,;:=()\\[\\]{}<>|&]++");
-        private static final Pattern NEXT_LINE = Pattern.compile("\\s++(?=[\"'\\[{\\])}]|\\z)");
-        private static final Pattern HEADER = Pattern.compile("(?:\\|(?=[^\\n]*+\\n[ |:+-]{3,}\\r?\\n))?+"
-                + "[\\w\"' $().#/-]{1,60}+(?:[,;\\t|][\\w\"' $().#/-]{1,60}+)++\\|?\r?");
-        // What follows a name in a statement that lists columns, and a value there.
-        private static final Pattern INSERTED =
-                Pattern.compile("[\\w\"'`, .\\[\\]\\r\\n-]{0,1024}+\\)(?:\\s{0,9}(?i:values)\\s{0,9}|=)\\(");
-        private static final Pattern LITERAL = Pattern.compile("\\s*+(?:[NEnexX]?'([^'\\\\]*+(?:(?:''|\\\\.)"
-                + "[^'\\\\]*+){0,64}+)'|([^,()'\\n]*+)(?:\\([^()]*+\\))?)[^,()']*+(,|\\)(?:\\s*+,\\s*+\\()?)");
+        // Of columns that S separates: in quotes, or not.
+        private static final String CELL =
+                "(?<=[\\nS]|\\A) *+(?:\"([^\"\\n]*+(?:\"\"[^\"\\n]*+)*+)\"|([^S\\r\\n]*?) *(?=[S\\r\\n]|\\z))";
+        private static final int LONGEST_HEADER = 1_024;
         // Rules below a header, and what goes over several lines.
         private static final int OTHER_LINES = 3;
-        private static final int LONGEST_HEADER = 1_024;
-        // Words between a sign and the value: Spring's "rejected value [x]" and PHP's "name":protected]=>.
-        private static final Set<String> NO_VALUE = Set.of("rejected", "protected", "private");
-        private static final Pattern CDATA = Pattern.compile("<!\\[CDATA\\[([^\\n]*?)\\]\\]>");
 
         private final Redactor redactor;
-        private final Map<Pattern, Matcher> matchers = new IdentityHashMap<>();
+        private final Map<String, Matcher> matchers = new HashMap<>();
         private final List<Span> spans = new ArrayList<>();
         private final MessageDigest digest = sha256();
         private boolean sparing;
         private byte[] plain;
-        private Encoded layer;
+        private View view;
         private String text;
         // Where what was taken by its form, or by its context, ends: in the latter other forms are still looked for.
         private int formsFrom;
         private int contextsFrom;
-        // The last table: where it begins and ends. No line of it heads another one.
-        private int header;
-        private int tableEnd;
         private String context;
-        // What closed the name that led to a value, where it was a quote.
-        private byte[] quote;
+        // The line last asked whether it heads a table, and where the last table ends: no line of it heads another one.
+        private int lineStart;
+        private int lineEnd;
+        private int tableEnd;
 
         Finder(Redactor redactor) {
             this.redactor = redactor;
@@ -236,30 +221,42 @@ public final class Redactor {
          * holds something after three times is left out.
          */
         byte[] clean(byte[] bytes, int length, int from, int to, Map<String, Long> counts) {
-            Rewritten clean = new Rewritten(bytes, from, to, find(bytes, length, redactor.again), counts);
-            for (int round = 1; round <= ROUNDS + 1 && isLeft(clean.changed); round++) {
-                byte[] last = clean.bytes;
-                List<Span> left = find(last, last.length, true);
-                clean = new Rewritten(last, 0, last.length, round > ROUNDS ? lines(last, left) : left, counts);
-            }
-            return clean.bytes;
+            List<Span> found = find(bytes, length, redactor.again);
+            found.removeIf(span -> span.end <= from || span.start >= to);
+            return cut(bytes, from, to, found, counts, 0);
         }
 
-        private boolean isLeft(byte[] changed) {
-            return changed.length > 0 && !find(changed, changed.length, true).isEmpty();
-        }
-
-        // The lines that these stand in, each once, as something to leave out.
-        private static List<Span> lines(byte[] bytes, List<Span> found) {
-            List<Span> lines = new ArrayList<>();
-            for (Span span : found) {
-                if (lines.isEmpty() || span.start > lines.get(lines.size() - 1).end) {
-                    int start = lineStart(bytes, span.start);
-                    int end = lineEnd(bytes, span.end, bytes.length);
-                    lines.add(new Span(start, end, span.id, LEFT_OUT, NONE));
+        private byte[] cut(byte[] bytes, int from, int to, List<Span> found, Map<String, Long> counts, int round) {
+            ByteArrayOutputStream out = new ByteArrayOutputStream(to - from);
+            int done = from;
+            for (int i = 0; i < found.size(); ) {
+                int start = Math.max(done, lineStart(bytes, found.get(i).start));
+                out.write(bytes, done, start - done);
+                ByteArrayOutputStream lines = new ByteArrayOutputStream();
+                int end = start;
+                for (done = start; i < found.size() && (end == start || found.get(i).start < end); i++) {
+                    Span span = found.get(i);
+                    lines.write(bytes, done, Math.max(0, span.start - done));
+                    if (span.start >= from) {
+                        lines.writeBytes(span.quote);
+                        lines.writeBytes(span.standIn);
+                        lines.writeBytes(span.quote);
+                        counts.merge(span.id, 1L, Long::sum);
+                    }
+                    done = Math.min(Math.max(done, span.end), to);
+                    end = lineEnd(bytes, done, to);
                 }
+                lines.write(bytes, done, end - done);
+                out.writeBytes(round > ROUNDS ? LEFT_OUT : cleanAgain(lines.toByteArray(), counts, round + 1));
+                done = end;
             }
-            return lines;
+            out.write(bytes, done, to - done);
+            return out.toByteArray();
+        }
+
+        private byte[] cleanAgain(byte[] lines, Map<String, Long> counts, int round) {
+            List<Span> left = find(lines, lines.length, true);
+            return left.isEmpty() ? lines : cut(lines, 0, lines.length, left, counts, round);
         }
 
         /** What to take out, in order and without overlaps. {@code sparing}: what looks like a stand-in is one. */
@@ -267,87 +264,94 @@ public final class Redactor {
             spans.clear();
             sparing = sparingStandIns;
             plain = bytes;
-            layer = new Encoded(bytes, length);
-            for (int depth = 0; layer != null; depth++) {
-                text = layer.text;
-                matchers.values().forEach(matcher -> matcher.reset(text));
-                formsFrom = 0;
-                contextsFrom = 0;
-                tableEnd = 0;
-                context = "";
-                quote = NONE;
-                redactor.known.find(layer.data, layer.length, this::whole);
-                Encoded.privateKeys(text, this::whole);
-                redactor.rules.triggers.find(layer.data, layer.length, this::match);
-                layer = depth == Encoded.DEEPEST ? null : layer.peel(this::whole);
+            view = new View(bytes, length);
+            for (int depth = 0; view != null; depth++) {
+                look();
+                view = depth == View.DEEPEST ? null : view.next(this::whole);
             }
             return settled();
+        }
+
+        private void look() {
+            text = view.text;
+            matchers.clear();
+            formsFrom = 0;
+            contextsFrom = 0;
+            context = "";
+            lineEnd = 0;
+            tableEnd = 0;
+            redactor.known.find(view.data, view.length, this::whole);
+            int[] found = redactor.rules.triggers.find(view.data, view.length);
+            for (int i = 0; i < found.length; i += 2) {
+                for (Trigger trigger : redactor.rules.triggers.at(found[i + 1])) {
+                    tried(trigger, found[i]);
+                }
+            }
         }
 
         // Of finds that overlap one as long as all of them remains.
         private List<Span> settled() {
             List<Span> settled = new ArrayList<>(spans.size());
+            spans.removeIf(span -> span.id.equals(STAYS));
             spans.sort(Comparator.comparingInt(Span::start));
             for (Span span : spans) {
                 int last = settled.size() - 1;
-                if (last >= 0 && span.start < settled.get(last).end && !span.id.equals(STAYS)) {
+                if (last >= 0 && span.start < settled.get(last).end) {
                     settled.set(last, settled.get(last).and(span));
-                } else if (!span.id.equals(STAYS)) {
+                } else {
                     settled.add(span);
                 }
             }
             return settled;
         }
 
+        // ---- by a rule
+
         /** Tries a rule where one of its triggers ends. */
-        private void match(Trigger trigger, int last) {
-            Row row = trigger.row();
+        private void tried(Trigger trigger, int last) {
+            Rule rule = trigger.rule();
             int first = trigger.start(last);
-            if (row.isNamed()) {
-                if (last >= contextsFrom && counts(trigger, first, last)) {
-                    // Two cells may be a name and its value.
-                    boolean head = isBefore(last, "\r\n,;\t|");
-                    int end = head && column(row, first, last, 3) ? -1 : named(row, last);
-                    took(row, end);
-                    boolean inserted = end < 0 && isBefore(last, ",)") && inserted(row, first, last);
-                    if (head && end < 0 && !inserted) {
-                        column(row, first, last, 2);
+            if (!rule.isNamed()) {
+                if (last >= (rule.id().equals(context) ? contextsFrom : formsFrom)) {
+                    formed(trigger, first, last);
+                }
+            } else if (last >= contextsFrom && (trigger.before().isEmpty() || isAt(trigger.before(), first, first))) {
+                boolean mayHead = "=:".indexOf(text.charAt(last)) < 0;
+                // Two cells may be a name and its value; more head a table.
+                if (!mayHead || !column(rule, first, last, 3)) {
+                    int end = named(rule, last);
+                    took(rule, end);
+                    if (mayHead && end < 0 && !inserted(rule, first, last)) {
+                        column(rule, first, last, 2);
                     }
                 }
-            } else if (last >= (row.rule.id().equals(context) ? contextsFrom : formsFrom)) {
-                Matcher form = matcher(row.form());
-                int from = row.back == null ? first : back(row.back, last);
-                if (form.region(from, text.length()).lookingAt() && row.passes(form)) {
-                    formed(row, form, last);
-                }
             }
         }
 
-        /** Whether a name counts: not within a word, but for a part of its own in camelCase. */
-        private boolean counts(Trigger name, int first, int last) {
-            if (name.whole() && first > 0 && isLetter(text.charAt(first - 1))) {
-                String rest = text.substring(first + 1, last);
-                return text.charAt(first - 1) >= 'a' && text.charAt(first) <= 'Z'
-                        && rest.equals(rest.toLowerCase(Locale.ROOT));
+        private void formed(Trigger trigger, int first, int last) {
+            Rule rule = trigger.rule();
+            Matcher form = matcher(rule.form().orElseThrow());
+            if (!isAt(form, lead(trigger, first), text.length()) || form.end() <= last || !rule.passes(form)) {
+                return;
             }
-            return name.before() == null || isAt(name.before(), first, first);
-        }
-
-        private void formed(Row row, Matcher form, int last) {
             int group = form.groupCount() > 0 && form.start(1) >= 0 ? 1 : 0;
             int start = Math.max(form.start(group), formsFrom);
-            int end = form.end(group);
-            boolean byContext = row.byContext(form);
+            boolean byContext = rule.byContext(form);
             boolean known = last < contextsFrom && (byContext || isWithin(start));
-            if (!known && form.end() > last && value(row, start, end, NONE)) {
-                took(row, form.end());
-                formsFrom = byContext ? formsFrom : end;
+            if (!known && value(rule, start, form.end(group), NONE)) {
+                took(rule, form.end());
+                formsFrom = byContext ? formsFrom : form.end(group);
             }
+        }
+
+        private void took(Rule rule, int end) {
+            context = end > contextsFrom ? rule.id() : context;
+            contextsFrom = Math.max(contextsFrom, end);
         }
 
         // A part of what its context gave away is no more than that, as is what begins with a stand-in.
         private boolean isWithin(int start) {
-            int from = layer.start(start);
+            int from = view.start(start);
             int i = spans.size() - 1;
             while (i >= 0 && spans.get(i).start >= from && !spans.get(i).id.equals(STAYS)) {
                 i--;
@@ -355,185 +359,62 @@ public final class Redactor {
             return i >= 0 && spans.get(i).end > from;
         }
 
-        private void took(Row row, int end) {
-            context = end > contextsFrom ? row.rule.id() : context;
-            contextsFrom = Math.max(contextsFrom, end);
+        private int lead(Trigger trigger, int first) {
+            int start = first;
+            int least = Math.max(formsFrom, first - LONGEST_LEAD);
+            while (start > least && trigger.back().get(view.data[start - 1] & 0xff)) {
+                start--;
+            }
+            return Math.min(first, view.afterEscape(start));
         }
 
-        private Matcher matcher(Pattern pattern) {
+        private Matcher matcher(String pattern) {
             Matcher matcher = matchers.get(pattern);
             if (matcher == null) {
-                matcher = pattern.matcher(text).useTransparentBounds(true).useAnchoringBounds(false);
+                matcher = Rules.compiled(pattern).matcher(text).useTransparentBounds(true).useAnchoringBounds(false);
                 matchers.put(pattern, matcher);
             }
             return matcher;
         }
 
-        private boolean isAt(Pattern pattern, int start, int end) {
-            return matcher(pattern).region(start, end).lookingAt();
+        private boolean isAt(String pattern, int start, int end) {
+            return isAt(matcher(pattern), start, end);
         }
 
-        private int back(boolean[] lead, int trigger) {
-            int start = trigger;
-            while (start > formsFrom && trigger - start < LONGEST_LEAD && lead[layer.data[start - 1] & 0xff]) {
-                start--;
-            }
-            return Math.min(trigger, layer.afterEscape(start));
+        private boolean isAt(Matcher matcher, int start, int end) {
+            return matcher.region(start, end).lookingAt();
         }
+
+        // ---- by a field's name
 
         /** Takes what follows a field's name: a sign, and one value or several in brackets. Gives its end, or -1. */
-        private int named(Row row, int from) {
-            Value kind = row.rule.value().get();
-            int at = sign(kind, from);
-            if (at < 0 || at == text.length()) {
+        private int named(Rule rule, int from) {
+            Matcher sign = matcher(rule.sign());
+            if (!isAt(sign, from, text.length()) || sign.end() == text.length() || text.startsWith("{{", sign.end())) {
                 return -1;
             }
+            int at = sign.end();
             char c = text.charAt(at);
-            if (text.startsWith("{{", at)) {
-                return -1;
-            } else if (c == '[' || c == '{' || c == '(' && kind != Value.PHONE) {
-                return container(row, at);
-            }
+            byte[] quotes = quotes(from);
+            Value kind = rule.value().orElseThrow();
             if (isQuote(c)) {
-                return taken(row, at + 1, closing(at, text.length()), NONE);
+                return taken(rule, at + 1, closing(at, text.length()), NONE);
+            } else if (c == '[' || c == '{' || c == '(' && kind != Value.PHONE) {
+                return container(rule, at, quotes);
+            } else if (c == '<' && isAt("{cdata}", at, text.length())) {
+                return taken(rule, matcher("{cdata}").start(1), matcher("{cdata}").end(1), NONE);
             }
-            if (c == '<' && isAt(CDATA, at, text.length())) {
-                return taken(row, matcher(CDATA).start(1), matcher(CDATA).end(1), NONE);
-            }
-            return isAt(kind.bare(), at, text.length()) ? taken(row, at, matcher(kind.bare()).end(), quote) : -1;
+            return isAt(kind.part, at, text.length()) ? taken(rule, at, matcher(kind.part).end(), quotes) : -1;
         }
 
-        // Where the value begins that a sign leads to, or -1. A pattern is too slow for the plain ones, nearly all.
-        private int sign(Value kind, int from) {
-            int close = isQuote(charAt(from)) ? from + 1 : from;
-            int sign = afterBlanks(close);
-            int at = afterBlanks(sign + 1);
-            if ((charAt(sign) != '=' && charAt(sign) != ':') || !isPlain(at)) {
-                Matcher pattern = matcher(kind.sign());
-                if (!pattern.region(from, text.length()).lookingAt()) {
-                    return -1;
-                }
-                close = Math.max(pattern.end(1), from);
-                at = pattern.end();
-            }
-            boolean quoted = close > from && text.charAt(close - 1) == '"';
-            quote = quoted ? Arrays.copyOfRange(plain, layer.start(close - 1), layer.end(close)) : NONE;
-            return at;
+        // What closes the name that led to a value, where it is a quote, as it is written in the text itself.
+        private byte[] quotes(int from) {
+            int quote = charAt(from) == '"' ? from : from + 1;
+            return charAt(quote) == '"' ? Arrays.copyOfRange(plain, view.start(quote), view.end(quote + 1)) : NONE;
         }
 
-        /** Whether what begins here is surely the value itself, not something that languages put around one. */
-        private boolean isPlain(int from) {
-            int at = from;
-            while (isLetter(charAt(at)) || charAt(at) == '_' || at > from && Character.isDigit(charAt(at))) {
-                at++;
-            }
-            int next = charAt(at) == ' ' ? at + 1 : at;
-            return at > from ? "\"'`[({:.".indexOf(charAt(next)) < 0 && !NO_VALUE.contains(text.substring(from, at))
-                    : isQuote(charAt(at)) || Character.isDigit(charAt(at)) || "+({[".indexOf(charAt(at)) >= 0;
-        }
-
-        // A line's end, where there is nothing more.
-        private char charAt(int at) {
-            return at < text.length() ? text.charAt(at) : '\n';
-        }
-
-        private int afterBlanks(int from) {
-            int at = from;
-            while (charAt(at) == ' ' || charAt(at) == '\t') {
-                at++;
-            }
-            return at;
-        }
-
-        private boolean isBefore(int last, String any) {
-            int at = isQuote(charAt(last)) ? last + 1 : last;
-            while (charAt(at) == ' ') {
-                at++;
-            }
-            return any.indexOf(charAt(at)) >= 0;
-        }
-
-        // The name that heads a column of a table says what stands below it, as long as lines have as many cells.
-        private boolean column(Row row, int first, int last, int least) {
-            int start = first;
-            while (start > 0 && first - start <= LONGEST_HEADER && text.charAt(start - 1) != '\n') {
-                start--;
-            }
-            int end = last;
-            while (end - start <= LONGEST_HEADER && charAt(end) != '\n') {
-                end++;
-            }
-            boolean within = start > header && start < tableEnd;
-            if (within || end - start > LONGEST_HEADER || !matcher(HEADER).region(start, end).matches()) {
-                return false;
-            }
-            char separator = Stream.of("\t", "|", ";").filter(matcher(HEADER).group()::contains).findFirst().orElse(",")
-                    .charAt(0);
-            List<Cell> names = cells(start, end, separator);
-            int column = (int) names.stream().takeWhile(name -> name.end < last).count();
-            boolean found = false;
-            for (int others = 0; names.size() >= least && end + 1 < text.length() && others < OTHER_LINES; ) {
-                int at = end + 1;
-                end = lineEnd(layer.data, at, layer.length);
-                List<Cell> cells = cells(at, end, separator);
-                others = cells.size() == names.size() ? 0 : others + 1;
-                if (others == 0) {
-                    found = true;
-                    header = start;
-                    tableEnd = end;
-                    value(row, cells.get(column).start, cells.get(column).end, NONE);
-                }
-            }
-            return found;
-        }
-
-        // What a name among a statement's columns says of the values in its place.
-        private boolean inserted(Row row, int first, int last) {
-            if (!isAt(INSERTED, last, text.length())) {
-                return false;
-            }
-            String before = text.substring(text.lastIndexOf('(', first) + 1, first);
-            long column = before.chars().filter(c -> c == ',').count();
-            int at = matcher(INSERTED).end();
-            String end = ",";
-            for (int i = 0; !end.equals(")") && isAt(LITERAL, at, text.length()); i = end.equals(",") ? i + 1 : 0) {
-                Matcher literal = matcher(LITERAL);
-                int group = literal.start(1) < 0 ? 2 : 1;
-                at = literal.end();
-                end = literal.group(3);
-                if (i == column) {
-                    value(row, literal.start(group), literal.end(group), NONE);
-                }
-            }
-            return true;
-        }
-
-        private record Cell(int start, int end) { }
-
-        // A separator within quotes is none; neither quotes nor blanks around it belong to a cell.
-        private List<Cell> cells(int from, int to, char separator) {
-            List<Cell> cells = new ArrayList<>();
-            boolean quoted = false;
-            int start = from;
-            for (int at = from; at <= to; at++) {
-                quoted ^= at < to && text.charAt(at) == '"';
-                if (at == to || text.charAt(at) == separator && !quoted) {
-                    int end = at;
-                    while (start < end && "\" \r".indexOf(text.charAt(start)) >= 0) {
-                        start++;
-                    }
-                    while (start < end && "\" \r".indexOf(text.charAt(end - 1)) >= 0) {
-                        end--;
-                    }
-                    cells.add(new Cell(start, end));
-                    start = at + 1;
-                }
-            }
-            return cells;
-        }
-
-        private int taken(Row row, int start, int end, byte[] quotes) {
-            return value(row, start, end, quotes) ? end : -1;
+        private int taken(Rule rule, int start, int end, byte[] quotes) {
+            return value(rule, start, end, quotes) ? end : -1;
         }
 
         /**
@@ -541,7 +422,7 @@ public final class Redactor {
          * names. Lines may end within, where the next one goes on with a quote or a bracket. Gives where it ends, or -1
          * when it held none.
          */
-        private int container(Row row, int open) {
+        private int container(Rule rule, int open, byte[] quotes) {
             int limit = Math.min(text.length(), open + LONGEST_CONTAINER);
             int depth = 0;
             int found = -1;
@@ -549,30 +430,31 @@ public final class Redactor {
             do {
                 char c = text.charAt(at);
                 int start = isQuote(c) ? at + 1 : at;
-                int end = isQuote(c) ? closing(at, limit) : at;
-                int next = start + (isQuote(c) ? end - at : 1);
-                if ("[({".indexOf(c) >= 0) {
-                    depth++;
-                } else if ("])}".indexOf(c) >= 0) {
-                    depth--;
-                } else if (isAt(NEXT_LINE, at, limit)) {
-                    next = matcher(NEXT_LINE).end();
+                int end = start;
+                int next = at + 1;
+                if (isQuote(c)) {
+                    end = closing(at, limit);
+                    next = end + 1;
+                } else if (isAt("{element}", at, limit)) {
+                    end = matcher("{element}").end();
+                    next = end;
+                } else if (isAt("{goes-on}", at, limit)) {
+                    next = matcher("{goes-on}").end();
                 } else if (c == '\n') {
                     break;
-                } else if (isAt(ELEMENT, at, limit)) {
-                    end = matcher(ELEMENT).end();
-                    next = end;
+                } else if ("[({])}".indexOf(c) >= 0) {
+                    depth += "[({".indexOf(c) >= 0 ? 1 : -1;
                 }
-                boolean isName = end > start && isAt(ENDS_NAME, Math.min(next, limit), limit);
-                if (end > start && !isName && value(row, start, end, isQuote(c) ? NONE : quote)) {
+                boolean isName = end > start && isAt("{ends-name}", Math.min(next, limit), limit);
+                if (end > start && !isName && value(rule, start, end, isQuote(c) ? NONE : quotes)) {
                     found = end;
                 }
                 at = next;
             } while (at < limit && depth > 0);
             // Brackets that begin a value of their own, such as a password.
             boolean goesOn = depth == 0 && at < limit && Character.isLetterOrDigit(text.charAt(at));
-            if (goesOn && isAt(ELEMENT, at, limit)) {
-                return taken(row, open, matcher(ELEMENT).end(), quote);
+            if (goesOn && isAt("{element}", at, limit)) {
+                return taken(rule, open, matcher("{element}").end(), quotes);
             }
             return found < 0 ? -1 : at;
         }
@@ -585,14 +467,19 @@ public final class Redactor {
             return (c | 32) >= 'a' && (c | 32) <= 'z';
         }
 
+        // A line's end, where there is nothing more.
+        private char charAt(int at) {
+            return at < text.length() ? text.charAt(at) : '\n';
+        }
+
         // At the end of the line, if nowhere else. In O'Neil's it is an apostrophe.
         private int closing(int open, int limit) {
-            char quoted = text.charAt(open);
+            char quote = text.charAt(open);
             int at = open + 1;
             while (at < limit) {
                 char c = text.charAt(at);
-                boolean within = quoted == '\'' && isLetter(charAt(at + 1));
-                if (c == '\n' || c == '\r' && charAt(at + 1) == '\n' || c == quoted && !within) {
+                boolean within = quote == '\'' && isLetter(charAt(at + 1));
+                if (c == '\n' || c == '\r' && charAt(at + 1) == '\n' || c == quote && !within) {
                     break;
                 }
                 at += c == '\\' && charAt(at + 1) != '\n' ? 2 : 1;
@@ -600,27 +487,85 @@ public final class Redactor {
             return Math.min(at, limit);
         }
 
-        /** Takes a value out, or leaves a stand-in there; false when it is none. */
-        private boolean value(Row row, int from, int end, byte[] quotes) {
-            // A missing scheme is a finding of its own, so it stays.
-            boolean mayHaveScheme = row.isNamed() && !row.rule.personal() && from < end;
-            int start = mayHaveScheme && isAt(Rules.SCHEME, from, end) ? matcher(Rules.SCHEME).end() : from;
-            if (end > start && sparing && isStandIn(start, end)) {
-                spans.add(new Span(layer.start(start), layer.end(end), STAYS, NONE, NONE));
-                return true;
+        // ---- by a column's name
+
+        /** Takes what stands below a name, as long as lines have as many cells as the one that it heads. */
+        private boolean column(Rule rule, int first, int last, int least) {
+            boolean below = first >= lineEnd && first < tableEnd;
+            if (below || !isAt("{heads}", last, text.length())) {
+                return false;
+            } else if (first >= lineEnd) {
+                lineStart = Redactor.lineStart(view.data, first);
+                lineEnd = Redactor.lineEnd(view.data, first, view.length);
             }
-            String value = end > start ? text.substring(start, end) : "";
-            StandIn known = known(row, value);
-            if (value.isEmpty() || known == null && row.none(value)) {
+            if (lineEnd - lineStart > LONGEST_HEADER || !isAt("{table-head}", lineStart, lineEnd)) {
                 return false;
             }
-            if (start >= layer.runsFrom) {
-                whole(start, end, ENCODED);
-            } else {
-                StandIn standIn = known == null ? made(row, row.rule.id(), row.same.of(value), value) : known;
-                spans.add(new Span(layer.start(start), layer.end(end), row.rule.id(), standIn.bytes, quotes));
+            String head = matcher("{table-head}").group();
+            String separator = Stream.of("\t", "|", ";").filter(head::contains).findFirst().orElse(",");
+            List<MatchResult> names = cells(lineStart, lineEnd, separator);
+            int column = (int) names.stream().takeWhile(name -> name.end() < last).count();
+            int end = lineEnd;
+            boolean found = false;
+            for (int others = 0; names.size() >= least && end + 1 < text.length() && others < OTHER_LINES; ) {
+                int start = end + 1;
+                end = Redactor.lineEnd(view.data, start, view.length);
+                List<MatchResult> row = cells(start, end, separator);
+                others = row.size() == names.size() ? 0 : others + 1;
+                if (others == 0) {
+                    found = true;
+                    tableEnd = end;
+                    MatchResult cell = row.get(column);
+                    int group = cell.start(1) < 0 ? 2 : 1;
+                    value(rule, cell.start(group), cell.end(group), NONE);
+                }
+            }
+            return found;
+        }
+
+        private List<MatchResult> cells(int start, int end, String separator) {
+            return matcher(CELL.replace("S", separator)).region(start, end).results().toList();
+        }
+
+        /** Takes what a statement that lists columns says of one: in each tuple the value in its place. */
+        private boolean inserted(Rule rule, int first, int last) {
+            if (!isAt("{inserted}", last, text.length())) {
+                return false;
+            }
+            String before = text.substring(text.lastIndexOf('(', first) + 1, first);
+            long column = before.chars().filter(c -> c == ',').count();
+            int at = matcher("{inserted}").end();
+            String end = ",";
+            for (int i = 0; !end.equals(")") && isAt("{literal}", at, text.length()); i = end.equals(",") ? i + 1 : 0) {
+                Matcher literal = matcher("{literal}");
+                int group = literal.start(1) < 0 ? 2 : 1;
+                at = literal.end();
+                end = literal.group(3);
+                if (i == column) {
+                    value(rule, literal.start(group), literal.end(group), NONE);
+                }
             }
             return true;
+        }
+
+        // ---- a value
+
+        /** Takes a value out, or leaves a stand-in there; false when it is none. */
+        private boolean value(Rule rule, int from, int end, byte[] quotes) {
+            // A missing scheme is a finding of its own, so it stays.
+            boolean mayHaveScheme = rule.isNamed() && !rule.personal() && from < end;
+            int start = mayHaveScheme && isAt("{scheme}", from, end) ? matcher("{scheme}").end() : from;
+            if (end > start && sparing && isStandIn(start, end)) {
+                spans.add(new Span(view.start(start), view.end(end), STAYS, NONE, NONE));
+                return true;
+            }
+            byte[] standIn = end > start ? standIn(rule, text.substring(start, end)) : NONE;
+            if (standIn.length > 0 && start >= view.runsFrom) {
+                whole(start, end, ENCODED);
+            } else if (standIn.length > 0) {
+                spans.add(new Span(view.start(start), view.end(end), rule.id(), standIn, quotes));
+            }
+            return standIn.length > 0;
         }
 
         private boolean isStandIn(int start, int end) {
@@ -634,28 +579,21 @@ public final class Redactor {
         }
 
         private void whole(int start, int end, String id) {
-            int from = layer.start(start);
-            int to = layer.end(end);
-            String is = start >= layer.runsFrom ? ENCODED : id;
+            int from = view.start(start);
+            int to = view.end(end);
+            String is = start >= view.runsFrom ? ENCODED : id;
             String value = new String(plain, from, to - from, StandardCharsets.ISO_8859_1);
-            StandIn known = known(is, value);
-            spans.add(new Span(from, to, is, (known == null ? made(is, is, value, value) : known).bytes, NONE));
+            spans.add(new Span(from, to, is, pseudonym(is, value), NONE));
         }
 
-        private static int place(Object owner, String value) {
-            return value.hashCode() * 31 + owner.hashCode() & CACHED - 1;
-        }
-
-        private StandIn known(Object owner, String value) {
-            StandIn cached = redactor.cache[place(owner, value)];
-            boolean is = cached != null && cached.hash == value.hashCode() && cached.owner.equals(owner);
-            return is && cached.value.equals(value) ? cached : null;
-        }
-
-        private StandIn made(Object owner, String id, String meant, String value) {
-            StandIn made = new StandIn(owner, value.hashCode(), value, pseudonym(id, meant));
-            redactor.cache[place(owner, value)] = made;
-            return made;
+        private byte[] standIn(Rule rule, String value) {
+            int place = value.hashCode() * 31 + System.identityHashCode(rule) & CACHED - 1;
+            StandIn is = redactor.cache[place];
+            if (is == null || is.rule != rule || !is.value.equals(value)) {
+                is = new StandIn(rule, value, rule.none(value) ? NONE : pseudonym(rule.id(), rule.meant(value)));
+                redactor.cache[place] = value.length() > LONGEST_CACHED ? null : is;
+            }
+            return is.bytes;
         }
 
         // The key comes first and the result is cut, so that one SHA-256 is as good as HMAC, and four times as fast.
@@ -665,47 +603,6 @@ public final class Redactor {
             digest.update((byte) 0);
             byte[] code = digest.digest(value.getBytes(StandardCharsets.ISO_8859_1));
             return (id + "-" + HexFormat.of().formatHex(code, 0, 3)).getBytes(StandardCharsets.ISO_8859_1);
-        }
-    }
-
-    /** A text with stand-ins in it; and the lines that they were put into: all others have been looked through. */
-    private static final class Rewritten {
-        final byte[] bytes;
-        final byte[] changed;
-
-        Rewritten(byte[] old, int from, int to, List<Span> found, Map<String, Long> counts) {
-            ByteBuffer out = ByteBuffer.allocate(to - from + found.stream().mapToInt(Span::size).sum());
-            int[] places = new int[found.size()];
-            int number = 0;
-            int done = from;
-            for (Span span : found) {
-                if (span.end > from && span.start < to) {
-                    out.put(old, done, Math.max(0, span.start - done));
-                    places[number++] = out.position();
-                    if (span.start >= from) {
-                        out.put(span.quote).put(span.standIn).put(span.quote);
-                        counts.merge(span.id, 1L, Long::sum);
-                    }
-                    done = Math.min(Math.max(done, span.end), to);
-                }
-            }
-            out.put(old, done, to - done);
-            bytes = Arrays.copyOf(out.array(), out.position());
-            changed = lines(places, number);
-        }
-
-        private byte[] lines(int[] places, int number) {
-            ByteArrayOutputStream lines = new ByteArrayOutputStream();
-            int end = -1;
-            for (int i = 0; i < number; i++) {
-                if (places[i] > end) {
-                    int start = lineStart(bytes, places[i]);
-                    end = lineEnd(bytes, places[i], bytes.length);
-                    lines.write(bytes, start, end - start);
-                    lines.write('\n');
-                }
-            }
-            return lines.toByteArray();
         }
     }
 

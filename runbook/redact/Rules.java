@@ -3,6 +3,8 @@ package runbook.redact;
 import java.math.*;
 import java.nio.charset.*;
 import java.util.*;
+import java.util.concurrent.*;
+import java.util.function.*;
 import java.util.regex.*;
 import java.util.stream.*;
 import runbook.Settings.Problem;
@@ -15,37 +17,28 @@ import runbook.Settings.Templates;
  */
 public final class Rules {
     private static final String FILE = "redaction.json";
-    private static final Pattern NO_DIGIT = Pattern.compile("[^0-9]");
 
     /**
      * What a rule is about. Personal data may be kept with {@code --keep}, a secret never. A part is no rule, but what
-     * forms are made of: <code>{its-name}</code> stands for it there. A team has the built-in ones.
+     * patterns are made of: <code>{its-name}</code> stands for it there. A team has the built-in ones.
      */
     public enum Kind { SECRET, PERSONAL, PART }
 
-    /** Which differently written values are the same one, and get the same pseudonym. */
-    public enum Same {
-        AS_WRITTEN, ANY_CASE, DIGITS;
+    /** How a field's value goes on when no quotes stand around it: the table's part of this name. */
+    public enum Value {
+        SECRET, CREDENTIALS, WORD, NAME, ADDRESS, PHONE, LINE;
 
-        String of(String value) {
-            return switch (this) {
-                case AS_WRITTEN -> value;
-                case ANY_CASE -> value.toLowerCase(Locale.ROOT);
-                case DIGITS -> NO_DIGIT.matcher(value).replaceAll("");
-            };
-        }
+        final String part = "{" + name().toLowerCase(Locale.ROOT) + "-value}";
     }
 
     /** Arithmetic that tells real numbers from others that look like them; the number is the form's group {@code n}. */
     public enum Check {
-        LUHN, IBAN;
+        LUHN(Check::luhn), IBAN(Check::iban);
 
-        boolean passes(String written) {
-            String number = written.replace(" ", "").replace("-", "");
-            return switch (this) {
-                case LUHN -> luhn(number);
-                case IBAN -> iban(number);
-            };
+        private final Predicate<String> passes;
+
+        Check(Predicate<String> passes) {
+            this.passes = passes;
         }
 
         private static boolean luhn(String digits) {
@@ -65,46 +58,23 @@ public final class Rules {
         }
     }
 
-    /** How a field's value goes on when no quotes stand around it: the table's part of this name. */
-    public enum Value {
-        SECRET, CREDENTIALS, WORD, NAME, ADDRESS, PHONE, LINE;
-
-        private Pattern bare;
-        private Pattern sign;
-
-        Pattern bare() {
-            bare = bare == null ? compiled("{" + name().toLowerCase(Locale.ROOT) + "-value}") : bare;
-            return bare;
-        }
-
-        /** What stands between a name and its value; group 1 is the quote that closes the name. */
-        Pattern sign() {
-            sign = sign == null ? compiled(this == SECRET ? "{suffix}{sign}" : "{sign}") : sign;
-            return sign;
-        }
-    }
-
-    private static final Map<String, Rule> TABLE = Templates.builtIn().table(FILE, Rule.class);
-    private static final Pattern REFERENCE = Pattern.compile("\\{([a-z-]+)\\}");
-    private static final int LONGEST_NOTHING = 48;
-
     /**
      * A row.
      *
-     * @param id     begins its stand-ins ({@code email-3f9a2c}) and is counted; several rows may have one
-     * @param names  of fields, in any case; {@code pin^}: a word of its own; {@code api key}: with a dash or not; a row
-     *               has these and a {@code value}, or …
-     * @param starts … what each match contains (see {@link Triggers}) and its {@code form}
-     * @param form   a match; what is replaced is its group 1, else all
-     * @param back   characters before the start that belong to a match
-     * @param same   which values are the same one; personal data are so in any case
-     * @param but    whole values that are none; <code>{secret}</code> stands for what the row of this id has here
-     * @param about  what a part is for
-     * @param takes  samples
-     * @param spares samples
+     * @param id      begins its stand-ins ({@code email-3f9a2c}) and is counted; several rows may have one
+     * @param names   of fields, in any case; {@code pin^}: a word of its own; {@code api key}: or with a dash; a row
+     *                has these and a {@code value}, or …
+     * @param starts  … what each match contains (see {@link Triggers}) and its {@code form}
+     * @param form    a match; what is replaced is its group 1, else all
+     * @param back    characters before the start that belong to a match
+     * @param ignores what does not tell values apart, which then get the same pseudonym; for personal data, case
+     * @param but     whole values that are none
+     * @param about   what a part is for
+     * @param takes   samples
+     * @param spares  samples
      */
     public record Rule(String id, Kind kind, List<String> names, Optional<Value> value, List<String> starts,
-            Optional<String> form, Optional<String> back, Optional<Same> same, Optional<Check> check,
+            Optional<String> form, Optional<String> back, Optional<Pattern> ignores, Optional<Check> check,
             Optional<String> but, Optional<String> about, List<String> takes, List<String> spares) {
         /** Refuses a row that is neither by name nor by form. */
         public Rule {
@@ -124,77 +94,72 @@ public final class Rules {
         boolean personal() {
             return kind == Kind.PERSONAL;
         }
-    }
-
-    /** A rule at work: what it needs is compiled when it is first called for; twice does no harm. */
-    static final class Row {
-        final Rule rule;
-        final Same same;
-        /** Which bytes may stand before the start; null for none. */
-        final boolean[] back;
-        private final String but;
-        private Pattern form;
-        private Pattern none;
-
-        private Row(Rule rule, String but) {
-            this.rule = rule;
-            this.but = but;
-            same = rule.same.orElse(rule.personal() ? Same.ANY_CASE : Same.AS_WRITTEN);
-            back = rule.back.map(Row::bytes).orElse(null);
-        }
-
-        // One beyond ASCII stands for all of them.
-        private static boolean[] bytes(String characters) {
-            boolean[] bytes = new boolean[256];
-            characters.chars().filter(c -> c < 128).forEach(c -> bytes[c] = true);
-            Arrays.fill(bytes, 128, 256, characters.chars().anyMatch(c -> c >= 128));
-            return bytes;
-        }
 
         boolean isNamed() {
-            return rule.form.isEmpty();
+            return form.isEmpty();
         }
 
-        Pattern form() {
-            form = form == null ? compiled(rule.form.orElseThrow()) : form;
-            return form;
+        /** What stands between a name and its value. */
+        String sign() {
+            return personal() ? "{sign}" : "{suffix}{sign}";
         }
 
         /** Whether what stands before a value gives it away, rather than its own form, which may be that of another. */
-        boolean byContext(Matcher form) {
-            return back == null && rule.check.isEmpty() && form.groupCount() > 0;
+        boolean byContext(Matcher found) {
+            return back.isEmpty() && check.isEmpty() && found.groupCount() > 0;
         }
 
         /** Whether arithmetic agrees with what the form found. */
         boolean passes(Matcher found) {
-            return rule.check.isEmpty() || rule.check.get().passes(found.group("n"));
+            return check.isEmpty() || check.get().passes.test(found.group("n").replaceAll("[ -]", ""));
         }
 
         /** Whether the value is none. */
         boolean none(String value) {
-            none = none == null && but != null ? Pattern.compile(but) : none;
-            boolean number = "+0123456789".indexOf(value.charAt(0)) >= 0;
-            boolean nothing = isNamed() && !number && value.length() < LONGEST_NOTHING;
-            return nothing && NOTHING.matcher(value).matches() || none != null && none.matcher(value).matches();
+            boolean may = isNamed() && value.length() < LONGEST_NOTHING && "+0123456789".indexOf(value.charAt(0)) < 0;
+            return may && compiled("{nothing}").matcher(value).matches()
+                    || but.isPresent() && compiled(but.get()).matcher(value).matches();
+        }
+
+        /** What a pseudonym is made of: the same for the same one, however it is written. */
+        String meant(String value) {
+            String meant = personal() ? value.toLowerCase(Locale.ROOT) : value;
+            return ignores.isEmpty() ? meant : ignores.get().matcher(meant).replaceAll("");
         }
     }
 
+    private static final int LONGEST_NOTHING = 48;
+    private static final Map<String, Rule> TABLE = Templates.builtIn().table(FILE, Rule.class);
+    private static final Pattern REFERENCE = Pattern.compile("\\{([a-z-]+)\\}");
     private static final Pattern SET =
             Pattern.compile("(?<=(?:^|[^\\\\])(?:\\\\\\\\){0,9})\\[\\^?(?:\\\\.|[^\\]\\\\])+\\]");
     private static final Pattern RANGE = Pattern.compile("\\\\x80-\\\\xff|(?<!\\\\)[A-Za-z0-9]-[A-Za-z0-9]|\\\\[wd]");
+    private static final Map<String, Pattern> COMPILED = new ConcurrentHashMap<>();
+    private static final Rules BUILT_IN = new Rules(TABLE.values());
 
-    // (?d): only a line feed ends a line. Without it a "next line" (0x85) inside a UTF-8 letter would. Characters of a
-    // set are listed one by one: the JDK looks those up in a table, and asks for ranges one after the other.
-    private static Pattern compiled(String form) {
-        return Pattern.compile("(?d)" + SET.matcher(whole(form)).replaceAll(set ->
-                Matcher.quoteReplacement(RANGE.matcher(set.group()).replaceAll(range -> listed(range.group())))));
+    private final List<Rule> all;
+    final Triggers triggers;
+
+    private Rules(Collection<Rule> rules) {
+        all = rules.stream().filter(rule -> rule.kind != Kind.PART).toList();
+        triggers = new Triggers(all);
     }
 
-    private static String whole(String form) {
-        return REFERENCE.matcher(form).replaceAll(part -> Matcher.quoteReplacement(TABLE.containsKey(part.group(1))
-                ? "(?:" + whole(TABLE.get(part.group(1)).form.orElseThrow()) + ")" : part.group()));
+    /**
+     * A pattern with its parts, compiled when it is first called for. (?d): only a line feed ends a line. Without it a
+     * "next line" (0x85) inside a UTF-8 letter would.
+     */
+    static Pattern compiled(String pattern) {
+        Pattern compiled = COMPILED.get(pattern);
+        if (compiled == null) {
+            compiled = Pattern.compile("(?d)" + SET.matcher(whole(pattern)).replaceAll(set -> Matcher.quoteReplacement(
+                    RANGE.matcher(set.group()).replaceAll(range -> listed(range.group())))));
+            COMPILED.put(pattern, compiled);
+        }
+        return compiled;
     }
 
+    // The JDK looks up the characters of a set in a table, and asks for ranges one after the other.
     private static String listed(String range) {
         return switch (range) {
             case "\\d" -> listed("0-9");
@@ -205,26 +170,9 @@ public final class Rules {
         };
     }
 
-    static final Pattern SCHEME = compiled("{scheme}");
-    /** What is no value, whatever the field is called. */
-    private static final Pattern NOTHING = compiled("{nothing}");
-    private static final Rules BUILT_IN = new Rules(TABLE.values());
-
-    private final List<Rule> all;
-    final Triggers triggers;
-
-    private Rules(Collection<Rule> rules) {
-        all = rules.stream().filter(rule -> rule.kind != Kind.PART).toList();
-        triggers = new Triggers(all.stream().map(rule -> new Row(rule, but(rule))).toList());
-    }
-
-    private String but(Rule rule) {
-        String but = rule.but.orElse(null);
-        return but == null ? null : REFERENCE.matcher(but).replaceAll(other -> {
-            Optional<String> meant = all.stream().filter(one -> one.id.equals(other.group(1))).findFirst()
-                    .flatMap(Rule::but);
-            return Matcher.quoteReplacement("(?:" + meant.orElse("") + ")");
-        });
+    private static String whole(String pattern) {
+        return REFERENCE.matcher(pattern).replaceAll(part -> Matcher.quoteReplacement(TABLE.containsKey(part.group(1))
+                ? "(?:" + whole(TABLE.get(part.group(1)).form.orElseThrow()) + ")" : part.group()));
     }
 
     /** The built-in rules. */
@@ -256,9 +204,9 @@ public final class Rules {
         return all;
     }
 
-    /** The same without the rows of these ids. */
-    Rules without(Set<String> ids) {
-        return ids.isEmpty() ? this : new Rules(all.stream().filter(rule -> !ids.contains(rule.id)).toList());
+    /** Those of them that this is true of. */
+    Rules only(Predicate<Rule> wanted) {
+        return new Rules(all.stream().filter(wanted).toList());
     }
 
     /** The ids of what may be kept. */
@@ -267,21 +215,21 @@ public final class Rules {
     }
 
     /** What is wrong with these rows, a line each: samples that are not taken, or spared, as they should be. */
-    public List<String> failures(Iterable<Rule> rows) {
+    public List<String> failures(Collection<Rule> rows) {
         Redactor redactor = new Redactor(Redactor.Policy.strict().by(this));
         List<String> failures = new ArrayList<>();
         for (Rule rule : rows) {
             try {
-                compiled(rule.form.orElse(""));
-                Pattern.compile(rule.but.isPresent() ? but(rule) : "");
+                Stream.concat(rule.form.stream(), rule.but.stream()).forEach(Rules::compiled);
             } catch (PatternSyntaxException e) {
                 return List.of(rule.id + ": form or but is no regular expression: " + e.getDescription());
             }
         }
         for (Rule rule : rows) {
+            String standIn = Matcher.quoteReplacement("\\E\"?" + rule.id + "-[0-9a-f]{6}\"?\\Q");
             for (String sample : rule.takes) {
                 String clean = redactor.text(sample.replaceAll("[«»]", ""));
-                if (!clean.matches("(?s)" + taken(rule, sample))) {
+                if (!clean.matches("\\Q" + sample.replaceAll("(?s)«.*?»", standIn) + "\\E")) {
                     failures.add(rule.id + ": does not take «these» alone: " + sample + " becomes " + clean);
                 }
             }
@@ -291,20 +239,14 @@ public final class Rules {
         return failures;
     }
 
-    private static String taken(Rule rule, String sample) {
-        String standIn = Matcher.quoteReplacement("\\E\"?" + rule.id + "-[0-9a-f]{6}\"?\\Q");
-        return "\\Q" + sample.replaceAll("(?s)«.*?»", standIn) + "\\E";
-    }
-
     /**
      * Where a rule is tried: behind the name of a field, or around what each of its matches contains.
      *
      * @param size   how many bytes it has; a name is one shorter
-     * @param whole  for a name: whether it counts only where no letter stands before it, or as a part of its own in
-     *               camelCase
-     * @param before for a name: what must not, or must, stand before it; null for anything
+     * @param before what must not, or must, stand before a name
+     * @param back   bytes before it that belong to a match
      */
-    record Trigger(Row row, int size, boolean whole, Pattern before) {
+    record Trigger(Rule rule, int size, String before, BitSet back) {
         /** Where it begins that ends with the byte at {@code last}. */
         int start(int last) {
             return Math.max(0, last + 1 - size);
@@ -332,15 +274,9 @@ public final class Rules {
         private static final int START = 1;
         // Three times as many as the built-in rules have.
         private static final int MOST_STATES = 16_384;
-        private static final int STRETCH = 1 << 13;
 
         /** The places that the last bytes may have led to, and the triggers that end there, in the table's order. */
         private record State(BitSet places, List<Trigger> ends) { }
-
-        /** Is told of a trigger, and its last byte. */
-        interface Found {
-            void at(Trigger trigger, int last);
-        }
 
         // A place is one position of a trigger: what ends there, or null, and which of them begin one, or repeat.
         private final List<Trigger> ends = new ArrayList<>();
@@ -354,32 +290,36 @@ public final class Rules {
         // by yet.
         private final int[] steps = new int[MOST_STATES * CLASSES];
 
-        Triggers(List<Row> rows) {
+        Triggers(List<Rule> rules) {
             Arrays.setAll(takes, c -> new BitSet());
-            for (Row row : rows) {
-                row.rule.starts.forEach(notation -> add(row, notation, 0, false, null));
-                row.rule.names.forEach(name -> addName(row, name));
+            for (Rule rule : rules) {
+                rule.starts.forEach(notation -> add(rule, notation, 0, ""));
+                rule.names.forEach(name -> addName(rule, name));
             }
             // What lies before the data counts as a control character.
             number(after(new BitSet(), CLASS[0]));
         }
 
         // Blanks in a name may be a dash, an underscore or nothing.
-        private void addName(Row row, String name) {
+        private void addName(Rule rule, String name) {
             int start = name.lastIndexOf(')') + 1;
-            Pattern before = start == 0 ? null : Pattern.compile(name.substring(0, start));
             boolean whole = name.endsWith("^");
             String word = name.substring(start, name.length() - (whole ? 1 : 0));
-            long after = row.rule.value.get() == Value.SECRET ? AFTER_SECRET : AFTER_NAME;
+            String within = "(?<![A-Za-z])|(?<=[a-z])(?=[A-Z][^A-Z]{" + (word.length() - 1) + "})";
+            long after = rule.personal() ? AFTER_NAME : AFTER_SECRET;
             for (String blank : word.contains(" ") ? List.of("", "[_ -]") : List.of("")) {
-                add(row, word.replace(" ", blank), whole ? after & ~LETTER : after, whole, before);
+                add(rule, word.replace(" ", blank), whole ? after & ~LETTER : after,
+                        name.substring(0, start) + (whole ? "(?:" + within + ")" : ""));
             }
         }
 
-        private void add(Row row, String notation, long after, boolean whole, Pattern before) {
+        private void add(Rule rule, String notation, long after, String before) {
             List<MatchResult> signs = SIGN.matcher(notation).results().toList();
             int size = signs.size() + (after == 0 ? 0 : 1);
-            Trigger trigger = new Trigger(row, size, whole, before);
+            BitSet back = new BitSet();
+            // One beyond ASCII stands for all of them.
+            rule.back.orElse("").chars().forEach(c -> back.set(Math.min(c, 128), c < 128 ? c + 1 : 256));
+            Trigger trigger = new Trigger(rule, size, before, back);
             firsts.set(ends.size());
             for (int i = 1; i <= signs.size(); i++) {
                 MatchResult sign = signs.get(i - 1);
@@ -430,74 +370,31 @@ public final class Rules {
             return classes;
         }
 
-        /**
-         * Tells of every trigger in the data. Two halves are walked side by side, since each step waits for the one
-         * before it: the second as if nothing stood before it, which is right from where the first meets its way.
-         */
-        void find(byte[] data, int length, Found found) {
-            int[] rows = {START * CLASSES, 0};
-            int[] ended = new int[Math.min(length, STRETCH)];
-            for (int from = 0, to = 0; from < length; from = to) {
-                to = Math.min(length, from + STRETCH);
-                rows[1] = START * CLASSES;
-                int ahead = (to - from + 1) / 2;
-                int count = 0;
-                int at = quiet(data, from, to, ahead, rows);
-                for (; at + ahead < to; at = quiet(data, at + 1, to, ahead, rows)) {
-                    rows[0] = next(rows[0], data[at]);
-                    tell(rows[0], at, found);
-                    rows[1] = next(rows[1], data[at + ahead]);
-                    if (!state(rows[1]).ends.isEmpty()) {
-                        ended[count++] = at + ahead;
-                        ended[count++] = rows[1];
-                    }
-                }
-                int met = START * CLASSES;
-                for (; at < to && (at < from + ahead || rows[0] != met); at++) {
-                    met = at < from + ahead ? met : next(met, data[at]);
-                    rows[0] = next(rows[0], data[at]);
-                    tell(rows[0], at, found);
-                }
-                for (int i = 0; i < count; i += 2) {
-                    if (ended[i] >= at) {
-                        tell(ended[i + 1], ended[i], found);
-                    }
-                }
-                rows[0] = at < to ? rows[1] : rows[0];
-            }
-        }
-
-        // Goes on to where a trigger may end in either half; all time is spent here, so it is nothing but a walk.
-        private int quiet(byte[] data, int from, int to, int ahead, int[] rows) {
+        /** Where triggers end in the data: pairs of their last byte, and what {@link #at} says which they are by. */
+        int[] find(byte[] data, int length) {
             int[] table = steps;
             byte[] classes = CLASS;
-            int first = rows[0];
-            int second = rows[1];
-            int at = from;
-            while (at + ahead < to) {
-                int next = table[first | classes[data[at] & 0xff]];
-                int other = table[second | classes[data[at + ahead] & 0xff]];
-                if (next <= 0 || other <= 0) {
-                    break;
+            int[] found = new int[64];
+            int count = 0;
+            int row = START * CLASSES;
+            for (int at = 0; at < length; at++) {
+                int step = row | classes[data[at] & 0xff];
+                row = table[step];
+                if (row <= 0) {
+                    row = row == 0 ? Math.abs(step(step)) : -row;
+                    if (count + 2 > found.length) {
+                        found = Arrays.copyOf(found, 2 * count);
+                    }
+                    found[count++] = at;
+                    found[count++] = row;
                 }
-                first = next;
-                second = other;
-                at++;
             }
-            rows[0] = first;
-            rows[1] = second;
-            return at;
+            return Arrays.copyOf(found, count);
         }
 
-        private int next(int row, byte b) {
-            int step = row | CLASS[b & 0xff];
-            return steps[step] == 0 ? step(step) : Math.abs(steps[step]);
-        }
-
-        private void tell(int row, int last, Found found) {
-            for (Trigger trigger : state(row).ends) {
-                found.at(trigger, last);
-            }
+        /** The triggers that end there, in the table's order. */
+        List<Trigger> at(int row) {
+            return state(row).ends;
         }
 
         // Another thread's step may be seen before its state is.

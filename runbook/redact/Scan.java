@@ -3,15 +3,18 @@ package runbook.redact;
 import java.net.*;
 import java.nio.charset.*;
 import java.util.*;
-import java.util.regex.*;
 import java.util.stream.*;
 import runbook.redact.Pieces.Piece;
 import runbook.redact.Redactor.Finder;
+import runbook.redact.Redactor.Policy;
 import runbook.redact.Redactor.Span;
 import runbook.redact.Redactor.Tally;
 
 /** One thread's worker over the {@link Pieces} of streams. It counts into its tally. Not for use by several threads. */
 public final class Scan {
+    private static final Redactor KEYS = new Redactor(Policy.strict().by(
+            Rules.builtIn().only(rule -> rule.id().equals("private-key"))));
+
     private final Tally tally;
     private final Finder finder;
 
@@ -43,12 +46,15 @@ public final class Scan {
     /** Overwrites the bodies of private keys, line ends kept: before lines are chosen and looked at one by one. */
     public void blankPrivateKeys(Piece piece) {
         byte[] data = piece.data();
-        Encoded.privateKeys(new String(data, 0, piece.length(), StandardCharsets.ISO_8859_1), (start, end, id) -> {
-            for (int i = start; i < end; i++) {
-                data[i] = data[i] == '\n' || data[i] == '\r' || data[i] == '"' ? data[i] : Encoded.BLANK;
+        if (!new String(data, 0, piece.length(), StandardCharsets.ISO_8859_1).contains("PRIVATE KEY")) {
+            return;
+        }
+        for (Span span : new Finder(KEYS).find(data, piece.length(), false)) {
+            for (int i = span.start(); i < span.end(); i++) {
+                data[i] = "\n\r\"".indexOf(data[i]) >= 0 ? data[i] : Piece.BLANK;
             }
-            tally.add(id, 1);
-        });
+            tally.add(span.id(), 1);
+        }
     }
 
     /**
@@ -58,55 +64,46 @@ public final class Scan {
      */
     public static final class Search {
         private static final int PREFIX = 4;
-        private static final Pattern NOT_IN_MAIL = Pattern.compile("[^\\x00-\\x7f]|=");
 
         private record Wanted(String id, byte[] bytes) { }
 
-        private final BitSet begins = new BitSet(1 << 20);
-        private final Map<Integer, List<Wanted>> wanted = new HashMap<>();
+        // By a number of 20 bits made of their first bytes.
+        private final Wanted[][] wanted = new Wanted[1 << 20][];
 
         /** A search for what this policy knows. */
-        public Search(Redactor.Policy policy) {
+        public Search(Policy policy) {
             policy.known().forEach((value, id) -> encodings(value).forEach(text -> {
                 byte[] bytes = lower(text.getBytes(StandardCharsets.UTF_8));
                 if (bytes.length >= PREFIX) {
-                    int first = first(bytes, 0);
-                    begins.set(slot(first));
-                    wanted.computeIfAbsent(first, any -> new ArrayList<>(1)).add(new Wanted(id, bytes));
+                    int slot = slot(bytes, 0);
+                    Wanted[] others = wanted[slot] == null ? new Wanted[0] : wanted[slot];
+                    wanted[slot] = Arrays.copyOf(others, others.length + 1);
+                    wanted[slot][others.length] = new Wanted(id, bytes);
                 }
             }));
         }
 
         /** Counts what begins in the piece itself, by id. */
         public void count(Piece piece, Tally tally) {
-            if (wanted.isEmpty()) {
-                return;
-            }
             byte[] data = lower(Arrays.copyOf(piece.data(), piece.length()));
-            int last = Math.min(piece.to(), data.length - PREFIX + 1);
-            for (int at = piece.from(), first = 0; at < last; at++) {
-                first = at == piece.from() ? first(data, at) : first << 8 | data[at + PREFIX - 1] & 0xff;
-                if (begins.get(slot(first))) {
-                    for (Wanted value : wanted.getOrDefault(first, List.of())) {
-                        int end = at + value.bytes.length;
-                        if (end <= data.length && Arrays.equals(data, at, end, value.bytes, 0, value.bytes.length)) {
-                            tally.add(value.id, 1);
-                            break;
-                        }
+            for (int at = piece.from(); at < Math.min(piece.to(), data.length - PREFIX + 1); at++) {
+                Wanted[] here = wanted[slot(data, at)];
+                for (int i = 0; here != null && i < here.length; i++) {
+                    byte[] bytes = here[i].bytes;
+                    int end = at + bytes.length;
+                    if (end <= data.length && Arrays.equals(data, at, end, bytes, 0, bytes.length)) {
+                        tally.add(here[i].id, 1);
+                        break;
                     }
                 }
             }
         }
 
-        private static int first(byte[] bytes, int at) {
+        private static int slot(byte[] bytes, int at) {
             int first = 0;
             for (int i = at; i < at + PREFIX; i++) {
                 first = first << 8 | bytes[i] & 0xff;
             }
-            return first;
-        }
-
-        private static int slot(int first) {
             return first * 0x85ebca6b >>> 12;
         }
 
@@ -122,23 +119,23 @@ public final class Scan {
             String url = URLEncoder.encode(value, StandardCharsets.UTF_8);
             String json = value.replace("\\", "\\\\").replace("\"", "\\\"");
             String html = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
-            String all = value.chars().mapToObj(c -> String.format("\\u%04x", c)).collect(Collectors.joining());
             String unicode = value.chars().mapToObj(c -> c < 128 && Character.isLetterOrDigit(c)
                     ? Character.toString(c) : String.format("\\u%04x", c)).collect(Collectors.joining());
-            String mail = NOT_IN_MAIL.matcher(value).replaceAll(letter ->
-                    URLEncoder.encode(letter.group(), StandardCharsets.UTF_8).replace('%', '='));
-            Set<String> texts = new LinkedHashSet<>(List.of(value, url, url.replace("+", "%20"),
+            String all = value.chars().mapToObj(c -> String.format("\\u%04x", c)).collect(Collectors.joining());
+            String mail = value.codePoints().mapToObj(c -> c > 127 || c == '='
+                    ? URLEncoder.encode(Character.toString(c), StandardCharsets.UTF_8).replace('%', '=')
+                    : Character.toString(c)).collect(Collectors.joining());
+            Set<String> texts = new HashSet<>(Arrays.asList(value, url, url.replace("+", "%20"),
                     URLEncoder.encode(url, StandardCharsets.UTF_8), url.replace("+", "%20").replace("%", "%25"),
                     json, json.replace("/", "\\/"), json.replace("\\", "\\\\").replace("\"", "\\\""), html,
                     html.replace("\"", "&quot;"), unicode, all, mail, value.replace("\"", "\"\""),
+                    value.replace("'", "''"), value.replace("'", "'\\''"), value.replace("'", "'\"'\"'"),
                     HexFormat.of().formatHex(bytes), HexFormat.ofDelimiter(":").formatHex(bytes)));
-            Stream.of("''", "'\\''", "'\"'\"'").map(quoted -> value.replace("'", quoted)).forEach(texts::add);
             for (int before = 0; before < 3 && bytes.length > 8; before++) {
                 String base64 = Base64.getEncoder().withoutPadding().encodeToString(("xx".substring(0, before) + value)
                         .getBytes(StandardCharsets.UTF_8));
                 String sure = base64.substring(before == 0 ? 0 : before + 1, base64.length() - 1);
-                texts.add(sure);
-                texts.add(sure.replace('+', '-').replace('/', '_'));
+                texts.addAll(Arrays.asList(sure, sure.replace('+', '-').replace('/', '_')));
             }
             return texts;
         }
