@@ -29,11 +29,11 @@
 //SOURCES runbook/bundle/Pipeline.java
 //SOURCES runbook/bundle/Summary.java
 //SOURCES runbook/bundle/Systems.java
-//SOURCES runbook/redact/Encoded.java
 //SOURCES runbook/redact/Pieces.java
 //SOURCES runbook/redact/Redactor.java
 //SOURCES runbook/redact/Rules.java
 //SOURCES runbook/redact/Scan.java
+//SOURCES runbook/redact/View.java
 //SOURCES runbook/sandbox/FakeKlaviyo.java
 //SOURCES runbook/sandbox/Sandbox.java
 //SOURCES runbook/sandbox/Sites.java

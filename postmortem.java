@@ -16,9 +16,9 @@
 //SOURCES runbook/StatusPage.java
 //SOURCES runbook/Text.java
 //SOURCES runbook/Tool.java
-//SOURCES runbook/redact/Encoded.java
 //SOURCES runbook/redact/Redactor.java
 //SOURCES runbook/redact/Rules.java
+//SOURCES runbook/redact/View.java
 //SOURCES runbook/report/Document.java
 //SOURCES runbook/report/Evidence.java
 //SOURCES runbook/report/Notebook.java

@@ -14,9 +14,9 @@
 //SOURCES runbook/Settings.java
 //SOURCES runbook/Text.java
 //SOURCES runbook/Tool.java
-//SOURCES runbook/redact/Encoded.java
 //SOURCES runbook/redact/Redactor.java
 //SOURCES runbook/redact/Rules.java
+//SOURCES runbook/redact/View.java
 //SOURCES runbook/rotation/Embedded.java
 //SOURCES runbook/rotation/Holding.java
 //SOURCES runbook/rotation/Probes.java

@@ -65,30 +65,22 @@ class RedactTest {
         assertTrue(damaged.isEmpty(), damaged.size() + "\n" + String.join("\n", damaged));
     }
 
-    @ParameterizedTest
-    @ValueSource(strings = {"jo@shop.example", "JO@Shop.Example", "jo%40shop.example", "jo\\u0040shop.example"})
-    void anAddressHasOnePseudonymHoweverItIsWritten(String address) {
-        String known = STRICT.text("jo@shop.example");
-        assertTrue(known.matches("email-[0-9a-f]{6}"), known);
-        assertEquals("x=" + known, STRICT.text("x=" + address));
-    }
-
     @Test
-    void aValueHasOnePseudonymByNameAndByForm() {
-        String key = STRICT.text(KEY);
-        assertEquals("Authorization: Klaviyo-API-Key " + key, STRICT.text("Authorization: Klaviyo-API-Key " + KEY));
-        assertEquals("\"phone_number\":\"" + STRICT.text("+15550109999") + "\"",
-                STRICT.text("\"phone_number\":\"+15550109999\""));
-        assertEquals(STRICT.text("tel +1 (555) 010-9999"), STRICT.text("tel +15550109999"));
-    }
-
-    @Test
-    void pseudonymsAreStableWithAKeyAndOnlyWithIt() {
+    void aValueHasOnePseudonymHoweverItIsWrittenAndOnlyUnderOneKey() {
         Policy policy = Policy.strict();
-        assertEquals(new Redactor(policy).text("a@b.example"), new Redactor(policy).text("a@b.example"));
-        Set<String> others = Stream.generate(Policy::strict).limit(20).map(other -> new Redactor(other)
-                .text("a@b.example")).collect(Collectors.toSet());
-        assertTrue(others.size() > 15, "random keys gave " + others);
+        Redactor redactor = new Redactor(policy);
+        String known = new Redactor(policy).text("jo@shop.example");
+        assertTrue(known.matches("email-[0-9a-f]{6}"), known);
+        for (String written : List.of("JO@Shop.Example", "jo%40shop.example", "jo\\u0040shop.example")) {
+            assertEquals("x=" + known, redactor.text("x=" + written));
+        }
+        assertEquals("Authorization: Klaviyo-API-Key " + redactor.text(KEY),
+                redactor.text("Authorization: Klaviyo-API-Key " + KEY));
+        assertEquals("\"phone_number\":\"" + redactor.text("+15550109999") + "\"",
+                redactor.text("\"phone_number\":\"+15550109999\""));
+        assertEquals(redactor.text("tel +1 (555) 010-9999"), redactor.text("tel +15550109999"));
+        Stream<String> others = Stream.generate(() -> new Redactor(Policy.strict()).text("jo@shop.example")).limit(20);
+        assertTrue(others.distinct().count() > 15);
     }
 
     @Test
@@ -210,7 +202,7 @@ class RedactTest {
     void aColumnIsWhatItsHeadSaysToTheEndOfALongTable() throws IOException {
         String rows = "7,Zorbaquil,paid\r\n8,Zorbaquil,\"sent, twice\"\r\n";
         String cleaned = stream(("id,last_name,status\r\n" + rows.repeat(40_000)).getBytes(StandardCharsets.UTF_8), 0);
-        assertFalse(cleaned.contains("Zorba"), () -> "line " + cleaned.substring(0, cleaned.indexOf("Zorba")).lines().count());
+        assertFalse(cleaned.contains("Zorba"));
         assertEquals(40_000, cleaned.lines().filter(line -> line.endsWith(",\"sent, twice\"")).count());
     }
 

@@ -19,9 +19,9 @@
 //SOURCES ../runbook/Settings.java
 //SOURCES ../runbook/Text.java
 //SOURCES ../runbook/Tool.java
-//SOURCES ../runbook/redact/Encoded.java
 //SOURCES ../runbook/redact/Redactor.java
 //SOURCES ../runbook/redact/Rules.java
+//SOURCES ../runbook/redact/View.java
 //SOURCES ../runbook/sandbox/FakeKlaviyo.java
 //SOURCES ../runbook/sandbox/Sandbox.java
 //SOURCES ../runbook/sandbox/Sites.java

@@ -33,28 +33,21 @@ public final class Rules {
 
     /** Arithmetic that tells real numbers from others that look like them; the number is the form's group {@code n}. */
     public enum Check {
-        LUHN(Check::luhn), IBAN(Check::iban);
+        LUHN, IBAN;
 
-        private final Predicate<String> passes;
-
-        Check(Predicate<String> passes) {
-            this.passes = passes;
-        }
-
-        private static boolean luhn(String digits) {
+        private boolean passes(String number) {
+            if (this == IBAN) {
+                // ISO 13616: country and check digits go last, letters count from 10; the whole leaves 1 over 97.
+                String turned = number.substring(4) + number.substring(0, 4);
+                String digits = turned.chars().mapToObj(c -> "" + Character.digit(c, 36)).collect(Collectors.joining());
+                return new BigInteger(digits).mod(BigInteger.valueOf(97)).intValue() == 1;
+            }
             int sum = 0;
-            for (int i = 0; i < digits.length(); i++) {
-                int digit = digits.charAt(digits.length() - 1 - i) - '0';
+            for (int i = 0; i < number.length(); i++) {
+                int digit = number.charAt(number.length() - 1 - i) - '0';
                 sum += i % 2 == 0 ? digit : 2 * digit / 10 + 2 * digit % 10;
             }
             return sum % 10 == 0;
-        }
-
-        // ISO 13616: country and check digits go to the end, letters count from 10, and the whole leaves 1 over 97.
-        private static boolean iban(String number) {
-            StringBuilder digits = new StringBuilder();
-            (number.substring(4) + number.substring(0, 4)).chars().forEach(c -> digits.append(Character.digit(c, 36)));
-            return new BigInteger(digits.toString()).mod(BigInteger.valueOf(97)).intValue() == 1;
         }
     }
 
@@ -111,7 +104,7 @@ public final class Rules {
 
         /** Whether arithmetic agrees with what the form found. */
         boolean passes(Matcher found) {
-            return check.isEmpty() || check.get().passes.test(found.group("n").replaceAll("[ -]", ""));
+            return check.isEmpty() || check.get().passes(found.group("n").replaceAll("[ -]", ""));
         }
 
         /** Whether the value is none. */
