@@ -220,12 +220,10 @@ class Triage implements Callable<Integer> {
             if (writable && (joins || verdict.severity().isPresent())) {
                 write(verdict);
             }
-            if (verdict.healthy()) {
-                remember(verdict.findings());
-            }
         } catch (IOException e) {
             notWritten(e);
         }
+        remember(verdict);
         return verdict;
     }
 
@@ -245,10 +243,15 @@ class Triage implements Callable<Integer> {
     }
 
     /** A healthy triage leaves no file behind but the last good state. */
-    private void remember(Findings found) throws IOException {
-        if (found.account().isPresent() && shared.drill().isEmpty()) {
-            Key.LastGood.remember(shared.host(), found.account().get().id(), found.account().get().name(),
-                    found.scopes(), found.settings().key().orElseThrow(), found.at());
+    private void remember(Verdict verdict) {
+        Findings found = verdict.findings();
+        if (verdict.healthy() && found.account().isPresent() && shared.drill().isEmpty()) {
+            try {
+                Key.LastGood.remember(shared.host(), found.account().get().id(), found.account().get().name(),
+                        found.scopes(), found.settings().key().orElseThrow(), found.at());
+            } catch (IOException e) {
+                warn("the last good state is not remembered: " + Text.safe(Incident.why(e), 200));
+            }
         }
     }
 
@@ -274,7 +277,6 @@ class Triage implements Callable<Integer> {
             showWell(found);
             return;
         }
-        screen.line();
         if (screen.verbose()) {
             showEverything(verdict);
         } else {
@@ -347,14 +349,18 @@ class Triage implements Callable<Integer> {
     /** What is not well, but for what the reason above has told in the same words. */
     private void showWrong(Verdict verdict) {
         String reason = Text.safe(verdict.reason(), LONGEST_REASON);
-        Group.show(screen, told(verdict.findings()).stream().filter(group -> !reason.contains(group.text())).toList(),
-                MOST_FINDINGS);
+        List<Group> rest = told(verdict.findings()).stream().filter(group -> !reason.contains(group.text())).toList();
+        if (!rest.isEmpty()) {
+            screen.line();
+            Group.show(screen, rest, MOST_FINDINGS);
+        }
         if (!verdict.also().isEmpty()) {
             screen.item("  ", "Also: " + verdict.also().stream().limit(3).collect(Collectors.joining(", ")));
         }
     }
 
     private void showEverything(Verdict verdict) {
+        screen.line();
         Group.show(screen, verdict.findings().checks().stream().map(Group::of).toList(), Integer.MAX_VALUE);
         screen.line();
         verdict.path().forEach(step -> screen.item("  ", step.question() + " " + screen.either("→", "->") + " "
