@@ -32,8 +32,6 @@ final class Holding {
         this.probes = probes;
     }
 
-    // ---- what it holds
-
     private Held saw(Held held) {
         now = held;
         held.key().ifPresent(progress.wishes.tool()::conceal);
@@ -96,8 +94,6 @@ final class Holding {
         return held.known() ? Done.ok(holds) : Done.warn(holds + ", which is no private key");
     }
 
-    // ---- forward
-
     String plan() {
         if (holdsNew()) {
             return "holds the new key already: nothing to do";
@@ -157,8 +153,6 @@ final class Holding {
         Trouble.when(!holds(wanted(back)), "gives back " + now + " instead of sha256 " + wanted(back));
         return Done.ok("holds the " + (back ? "old value again, " : "new key, ") + now);
     }
-
-    // ---- back
 
     /** Nobody else has set it, and its old value is at hand; where it cannot be read, nobody is said to have. */
     Done mayGoBack() {

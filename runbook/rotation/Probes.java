@@ -372,7 +372,7 @@ public final class Probes {
 
     /** Looks before anything changes; what an interrupted run did to it does not count as how it was. */
     Done appBefore() {
-        errors = counts() ? errors() : null;
+        errors = settings.target().prometheus() == null ? null : errors();
         if (settings.target().app() == null) {
             return Done.warn("nobody looks at it: give --app-url to have its health verified");
         }
@@ -419,10 +419,6 @@ public final class Probes {
         boolean seen = proven || !app.key.isEmpty() || app.health.compareTo(progress.kept.app) < 0;
         return seen ? "" : "nothing shows that the application runs with the " + key
                 + " key: its health tells no keyFingerprint, and a restart left no mark";
-    }
-
-    boolean counts() {
-        return settings.target().prometheus() != null;
     }
 
     private Prometheus.Result errors() {

@@ -217,7 +217,7 @@ public final class Rotation implements AutoCloseable {
             progress.make("restart", "app", "", none, () -> Done.warn(none));
         }
         progress.make("verify", "app", "", probes.appPlan(), () -> probes.appWith(false));
-        if (probes.counts()) {
+        if (wishes.settings.target().prometheus() != null) {
             progress.make("verify", "errors", "", "must not rise", probes::steady);
         }
         progress.make("verify", "new key", "", "has to authenticate still", probes::alive);
