@@ -1,4 +1,3 @@
-import java.io.*;
 import java.nio.file.*;
 import java.time.*;
 import java.util.*;
@@ -63,13 +62,13 @@ final class BundleBench {
         try (Run.Running running = run.start()) {
             long resident = 0;
             while (!running.process().waitFor(50, TimeUnit.MILLISECONDS)) {
-                resident = Math.max(resident, resident(running.process().pid()));
+                resident = Math.max(resident, Run.peakMegabytes(running.process().pid()));
             }
             Run.Result result = running.await();
             if (!Files.exists(out)) {
                 throw new IllegalStateException(result.toString());
             }
-            Bundled bundled = new Bundled(seconds(result), resident / 1_000, Files.size(out) / MEGABYTE);
+            Bundled bundled = new Bundled(seconds(result), resident, Files.size(out) / MEGABYTE);
             Files.delete(out);
             return bundled;
         }
@@ -77,15 +76,5 @@ final class BundleBench {
 
     private static double seconds(Run.Result result) {
         return result.millis() / 1_000.0;
-    }
-
-    private static long resident(long pid) {
-        try {
-            return Files.readAllLines(Path.of("/proc/" + pid + "/status")).stream()
-                    .filter(line -> line.startsWith("VmHWM"))
-                    .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", ""))).findFirst().orElse(0);
-        } catch (IOException e) {
-            return 0;
-        }
     }
 }

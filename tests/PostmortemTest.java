@@ -8,7 +8,6 @@ import java.nio.file.*;
 import java.time.*;
 import java.util.*;
 import java.util.concurrent.*;
-import java.util.regex.*;
 import java.util.stream.*;
 import java.util.zip.*;
 import org.junit.jupiter.api.Test;
@@ -113,22 +112,11 @@ class PostmortemTest extends PostmortemJournals {
         long mostMemory = 0;
         long millis = 0;
         while (!running.process().waitFor(20, TimeUnit.MILLISECONDS)) {
-            mostMemory = Math.max(mostMemory, residentMegabytes(running.process().pid()));
+            mostMemory = Math.max(mostMemory, Run.peakMegabytes(running.process().pid()));
             millis = running.process().info().totalCpuDuration().map(Duration::toMillis).orElse(millis);
         }
         assertEquals(0, running.await().exit());
         assertTrue(mostMemory < 256, mostMemory + " MB resident");
         return millis;
-    }
-
-    private static long residentMegabytes(long pid) {
-        try {
-            Matcher peak = Pattern.compile("VmHWM:\\s+(\\d+) kB")
-                    .matcher(read(Path.of("/proc/" + pid + "/status")));
-            return peak.find() ? Long.parseLong(peak.group(1)) / 1024 : 0;
-        } catch (UncheckedIOException e) {
-            // No such file system here, or the process has just ended.
-            return 0;
-        }
     }
 }

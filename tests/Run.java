@@ -92,6 +92,17 @@ final class Run {
         return run;
     }
 
+    /** The most megabytes that a process had in memory, as Linux counts them; 0 elsewhere, and when it has ended. */
+    static long peakMegabytes(long pid) {
+        try {
+            return Files.readAllLines(Path.of("/proc/" + pid + "/status")).stream()
+                    .filter(line -> line.startsWith("VmHWM"))
+                    .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) / 1_024).findFirst().orElse(0);
+        } catch (IOException e) {
+            return 0;
+        }
+    }
+
     /** Any command. */
     static Run command(String... command) {
         return new Run(List.of(command));

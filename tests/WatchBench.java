@@ -6,7 +6,6 @@ import java.nio.file.*;
 import java.time.*;
 import java.util.*;
 import java.util.function.*;
-import java.util.stream.*;
 import runbook.*;
 import runbook.Klaviyo.Endpoint;
 import runbook.Klaviyo.Revision;
@@ -52,16 +51,6 @@ final class WatchBench {
         }
     }
 
-    /** Megabytes in memory, as Linux counts them; -1 elsewhere. */
-    private static long resident() {
-        try (Stream<String> lines = Files.lines(Path.of("/proc/self/status"))) {
-            return lines.filter(line -> line.startsWith("VmRSS:")).mapToLong(line ->
-                    Long.parseLong(line.replaceAll("\\D", "")) / 1024).findFirst().orElse(-1);
-        } catch (IOException e) {
-            return -1;
-        }
-    }
-
     /** The process that is measured. */
     static final class Child implements Face {
         private final int rounds;
@@ -104,8 +93,8 @@ final class WatchBench {
         public void round(Supplier<Shot> shot) {
             made++;
             if (made % Math.max(1, rounds / 10) == 0) {
-                residents.add(resident());
-                System.out.printf(Locale.ROOT, "%6d rounds, %3d MB resident, %.1f ms of our CPU a round, all in all%n",
+                residents.add(Run.peakMegabytes(ProcessHandle.current().pid()));
+                System.out.printf(Locale.ROOT, "%6d rounds, %3d MB resident at most, %.1f ms of our CPU a round, all in all%n",
                         made, residents.get(residents.size() - 1), system.getProcessCpuTime() / 1e6 / made);
             }
         }
