@@ -213,16 +213,17 @@ public final class Http {
         // What the JDK says would quote the header, and with it the key.
         BAD_REQUEST("", "the request cannot be made: address or header has characters that HTTP does not allow");
 
-        private final Pattern seen;
+        private final String seen;
         private final String says;
 
         Kind(String seen, String says) {
-            this.seen = Pattern.compile(seen);
+            this.seen = seen;
             this.says = says;
         }
 
         private static Kind of(String seen) {
-            return Stream.of(values()).filter(kind -> kind.seen.matcher(seen).find()).findFirst().orElseThrow();
+            return Stream.of(values()).filter(kind -> Pattern.compile(kind.seen).matcher(seen).find()).findFirst()
+                    .orElseThrow();
         }
 
         /** No connection came about at all: our network, a proxy or DNS rather than the service. */
