@@ -43,7 +43,6 @@
 //RUNTIME_OPTIONS -XX:+UseSerialGC -Xmn16m -Xlog:disable
 //CDS
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.*;
 import java.nio.charset.*;
@@ -52,7 +51,6 @@ import java.time.*;
 import java.time.temporal.*;
 import java.util.*;
 import java.util.concurrent.*;
-import java.util.function.*;
 import java.util.stream.*;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -264,7 +262,7 @@ class Triage implements Callable<Integer> {
         shared.host().err().println("warning: " + message);
     }
 
-    private JsonNode json(Verdict verdict) {
+    private ObjectNode json(Verdict verdict) {
         return verdict.json(launcher, incident.map(Incident::toString).orElse(null));
     }
 

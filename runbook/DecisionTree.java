@@ -158,13 +158,11 @@ public final class DecisionTree {
     public record Case(String diagnosis, Severity severity, List<Step> path, List<Integer> lines) {
         /** Triage's exit code for it. */
         int exitCode() {
-            int unknown = diagnosis.equals(HEALTHY) ? 0 : Verdict.UNDECIDED;
+            int unknown = diagnosis.equals("healthy") ? 0 : Verdict.UNDECIDED;
             return severity == null ? unknown : severity.exitCode();
         }
     }
 
-    /** What holds where nothing else does. */
-    static final String HEALTHY = "healthy";
     private static final Pattern BRANCH = Pattern.compile("[├└]── (.+?)(?: → (.*))?");
     private static final Pattern LEAF = Pattern.compile("(?:(P\\d) )?([a-z-]+): .*");
     private static final Pattern WORDS = Pattern.compile("[^│ ]");

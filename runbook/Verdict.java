@@ -6,7 +6,6 @@ import java.net.*;
 import java.time.*;
 import java.time.temporal.*;
 import java.util.*;
-import java.util.function.*;
 import java.util.stream.*;
 import runbook.ApiChecks.Probe;
 import runbook.ApiChecks.Symptom;
