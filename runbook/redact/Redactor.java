@@ -310,7 +310,7 @@ public final class Redactor {
         /** Tries a rule where one of its triggers ends. */
         private void tried(Trigger trigger, int last) {
             Rule rule = trigger.rule();
-            int first = trigger.start(last);
+            int first = Math.max(0, last + 1 - trigger.size());
             if (!rule.isNamed()) {
                 if (last >= (rule.id().equals(context) ? contextsFrom : formsFrom)) {
                     formed(trigger, first, last);

@@ -235,16 +235,11 @@ public final class Rules {
     /**
      * Where a rule is tried: behind the name of a field, or around what each of its matches contains.
      *
-     * @param size   how many bytes it has; a name is one shorter
+     * @param size   how many bytes it has, with the one behind a name
      * @param before what must not, or must, stand before a name
      * @param back   bytes before it that belong to a match
      */
-    record Trigger(Rule rule, int size, String before, BitSet back) {
-        /** Where it begins that ends with the byte at {@code last}. */
-        int start(int last) {
-            return Math.max(0, last + 1 - size);
-        }
-    }
+    record Trigger(Rule rule, int size, String before, BitSet back) { }
 
     /**
      * All triggers, found in one pass by an automaton: a state of it is made when it is first met, and from then on
@@ -385,20 +380,15 @@ public final class Rules {
             return Arrays.copyOf(found, count);
         }
 
-        /** The triggers that end there, in the table's order. */
+        /** The triggers that end there, in the table's order. Another thread's step may be seen before its state is. */
         List<Trigger> at(int row) {
-            return state(row).ends;
-        }
-
-        // Another thread's step may be seen before its state is.
-        private State state(int row) {
             State state = states[row / CLASSES];
             if (state == null) {
                 synchronized (this) {
                     state = states[row / CLASSES];
                 }
             }
-            return state;
+            return state.ends;
         }
 
         private synchronized int step(int step) {
