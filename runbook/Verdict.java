@@ -2,6 +2,7 @@ package runbook;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.*;
 import java.net.*;
 import java.time.*;
 import java.time.temporal.*;
@@ -15,6 +16,7 @@ import runbook.Incident.Event;
 import runbook.Klaviyo.Endpoint;
 import runbook.Message.Wording;
 import runbook.Screen.Check;
+import runbook.Text.Json;
 
 /**
  * What is broken, how bad, and how that was found: the decision tree's leaves over the findings, worst first. It has
@@ -172,18 +174,42 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         values.put("store", Stream.of("--to STORE ", "--restart TARGET ").filter(option -> !drill
                 && launcher.set().apply("rotate-key." + option.substring(2).split(" ")[0]).isEmpty())
                 .collect(Collectors.joining()));
-        values.put("restart", launcher.set().apply("rotate-key.restart").orElse(""));
+        Settings.Templates templates = findings.settings().templates();
+        values.put("restart", launcher.set().apply("rotate-key.restart").filter(any -> templates.carries("stores.json"))
+                .flatMap(target -> restart(templates, target)).orElse(""));
         List<Action> actions = new ArrayList<>();
         for (Wording.Next next : wording.get(diagnosis()).next()) {
             Optional<String> ours = next.run().map(run -> (run.fill(values) + " ").split(" ", 2))
                     .map(run -> launcher.line(run[0], run[1]));
-            String command = next.command().map(any -> any.fill(values)).or(() -> ours).orElse(null);
+            String command = next.command().map(any -> any.fill(values)).filter(any -> !any.isEmpty()).or(() -> ours)
+                    .orElse(null);
             actions.add(new Action(next.text().fill(values), command));
         }
         actions.removeIf(action -> action.text.isEmpty());
         OurSide.ADVICE.entrySet().stream().filter(advice -> findings.appSees(advice.getKey()))
                 .forEach(advice -> actions.add(new Action(advice.getValue(), null)));
         return actions;
+    }
+
+    // A team's restart target, k8s:shop/deployment/web, as the command that stores.json has for it. What is wrong with
+    // that table, rotate-key says.
+    private static Optional<String> restart(Settings.Templates templates, String target) {
+        try {
+            for (JsonNode row : Json.read(templates.text("stores.json"))) {
+                String form = row.at("/address/0").asText().replaceAll("\\[(.*?)]", "(?:$1)?")
+                        .replaceAll("\\{(\\w+)}", "(?<$1>.+?)");
+                if (row.has("restart") && target.matches(form)) {
+                    String command = row.at("/restart/0").asText().replaceAll("[\\[\\]]", "")
+                            .replace("{now}", "by-hand").replaceAll("\\{(\\w+)}", "\\${$1}");
+                    // Of a part that was left out, an option without its value is left.
+                    return Optional.of(target.replaceFirst("^" + form + "$", command)
+                            .replaceAll(" --\\w+[ =](?= |$)", ""));
+                }
+            }
+        } catch (IOException e) {
+            return Optional.empty();
+        }
+        return Optional.empty();
     }
 
     // ---- for scripts, and for the journal

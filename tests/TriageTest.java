@@ -184,12 +184,17 @@ class TriageTest {
         }
     }
 
-    @Test
-    void whatTheTeamRestartsIsNamed() throws IOException {
+    @ParameterizedTest(name = "{0}")
+    @CsvSource(quoteCharacter = '"', delimiter = '|', value = {"exec:systemctl restart 'my shop'|systemctl restart 'my shop'",
+        "k8s:shop/deployment/web|kubectl rollout restart deployment/web -n shop",
+        "ecs:main/web|aws ecs update-service --cluster main --service web --force-new-deployment --output json",
+        "ecs:main/web@eu-west-1|aws ecs update-service --cluster main --service web --region eu-west-1 --force-new-deployment --output json"})
+    void theApplicationIsRestartedAsTheTeamHasSetIt(String target, String command) throws IOException {
         Path home = Tree.temporary("home");
-        Files.writeString(home.resolve(".klaviyo-runbook.properties"), "rotate-key.restart=k8s:shop/deployment/web");
-        String first = TriageRun.of(drill("stale-app-key").home(home)).json().at("/advice/text").asText();
-        assertTrue(first.contains("Restart the application (k8s:shop/deployment/web)"), first);
+        Files.writeString(home.resolve(".klaviyo-runbook.properties"), "rotate-key.restart=" + target);
+        TriageRun run = TriageRun.of(drill("stale-app-key").home(home));
+        assertEquals(command, run.json().at("/actions/0/command").asText());
+        assertFalse(TriageRun.of(drill("stale-app-key")).json().toString().contains("kubectl"), "nothing is made up");
     }
 
     @Test
