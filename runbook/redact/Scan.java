@@ -69,6 +69,9 @@ public final class Scan {
 
         // By a number of 20 bits made of their first bytes.
         private final Wanted[][] wanted = new Wanted[1 << 20][];
+        // By two bytes: how far on a value's first bytes may end, as many as the shortest has. Most bytes are skipped.
+        private final byte[] skip = new byte[1 << 16];
+        private int shortest = Byte.MAX_VALUE;
 
         /** A search for what this policy knows. */
         public Search(Policy policy) {
@@ -79,24 +82,45 @@ public final class Scan {
                     Wanted[] others = wanted[slot] == null ? new Wanted[0] : wanted[slot];
                     wanted[slot] = Arrays.copyOf(others, others.length + 1);
                     wanted[slot][others.length] = new Wanted(id, bytes);
+                    shortest = Math.min(shortest, bytes.length);
                 }
             }));
+            Arrays.fill(skip, (byte) (shortest - 1));
+            Stream.of(wanted).filter(Objects::nonNull).flatMap(Stream::of).forEach(value -> {
+                for (int i = 1; i < shortest; i++) {
+                    int two = two(value.bytes, i);
+                    skip[two] = (byte) Math.min(skip[two], shortest - 1 - i);
+                }
+            });
         }
 
         /** Counts what begins in the piece itself, by id. */
         public void count(Piece piece, Tally tally) {
             byte[] data = lower(Arrays.copyOf(piece.data(), piece.length()));
-            for (int at = piece.from(); at < Math.min(piece.to(), data.length - PREFIX + 1); at++) {
-                Wanted[] here = wanted[slot(data, at)];
-                for (int i = 0; here != null && i < here.length; i++) {
-                    byte[] bytes = here[i].bytes;
-                    int end = at + bytes.length;
-                    if (end <= data.length && Arrays.equals(data, at, end, bytes, 0, bytes.length)) {
-                        tally.add(here[i].id, 1);
-                        break;
-                    }
+            int end = Math.min(piece.to() + shortest - 1, data.length);
+            for (int last = piece.from() + shortest - 1; last < end; ) {
+                int far = skip[two(data, last)];
+                if (far == 0) {
+                    count(data, last - shortest + 1, tally);
+                }
+                last += Math.max(1, far);
+            }
+        }
+
+        private void count(byte[] data, int at, Tally tally) {
+            Wanted[] here = wanted[slot(data, at)];
+            for (int i = 0; here != null && i < here.length; i++) {
+                byte[] bytes = here[i].bytes;
+                int end = at + bytes.length;
+                if (end <= data.length && Arrays.equals(data, at, end, bytes, 0, bytes.length)) {
+                    tally.add(here[i].id, 1);
+                    break;
                 }
             }
+        }
+
+        private static int two(byte[] bytes, int last) {
+            return (bytes[last - 1] & 0xff) << 8 | bytes[last] & 0xff;
         }
 
         private static int slot(byte[] bytes, int at) {

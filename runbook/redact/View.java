@@ -285,13 +285,24 @@ final class View {
 
         private record Value(byte[] bytes, String id) { }
 
-        private final BitSet begins = new BitSet(1 << 20);
         /** By the first four bytes, longest first. */
         private final Map<Integer, List<Value>> values = new HashMap<>();
+        // By two bytes: how many more may be passed over at least until a value's first four end. Most are skipped.
+        private final byte[] skip = new byte[1 << 16];
 
         Known(Map<String, String> idByValue) {
             idByValue.forEach((value, id) -> forms(value).forEach(form -> put(form, id)));
             values.values().forEach(list -> list.sort(Comparator.comparingInt(value -> -value.bytes.length)));
+            byte[] folded = new byte[1 << 16];
+            Arrays.fill(folded, (byte) (SHORTEST - 1));
+            for (int left = SHORTEST - 2; left >= 0; left--) {
+                for (int prefix : values.keySet()) {
+                    folded[prefix >>> 8 * left & 0xffff] = (byte) left;
+                }
+            }
+            for (int two = 0; two < skip.length; two++) {
+                skip[two] = folded[FOLDED[two >> 8] << 8 | FOLDED[two & 0xff]];
+            }
         }
 
         private static Set<String> forms(String value) {
@@ -319,32 +330,35 @@ final class View {
         private void put(String form, String id) {
             byte[] bytes = form.getBytes(StandardCharsets.UTF_8);
             if (bytes.length >= SHORTEST) {
-                int prefix = 0;
-                for (int i = 0; i < SHORTEST; i++) {
-                    prefix = prefix << 8 | FOLDED[bytes[i] & 0xff];
-                }
-                begins.set(slot(prefix));
-                values.computeIfAbsent(prefix, any -> new ArrayList<>(1)).add(new Value(bytes, id));
+                values.computeIfAbsent(prefix(bytes, 0), any -> new ArrayList<>(1)).add(new Value(bytes, id));
             }
         }
 
-        private static int slot(int prefix) {
-            return prefix * 0x9e3779b1 >>> 12;
+        private static int prefix(byte[] bytes, int start) {
+            int prefix = 0;
+            for (int i = start; i < start + SHORTEST; i++) {
+                prefix = prefix << 8 | FOLDED[bytes[i] & 0xff];
+            }
+            return prefix;
         }
 
         void find(byte[] data, int length, Found found) {
             int last = values.isEmpty() ? 0 : length;
-            for (int at = 0, prefix = 0; at < last; at++) {
-                prefix = prefix << 8 | FOLDED[data[at] & 0xff];
-                if (begins.get(slot(prefix))) {
-                    for (Value value : values.getOrDefault(prefix, List.of())) {
-                        int start = at - SHORTEST + 1;
-                        int end = end(value.bytes, data, start, length);
-                        if (end >= 0) {
-                            found.at(start, end, value.id);
-                            break;
-                        }
-                    }
+            for (int at = SHORTEST - 1; at < last; ) {
+                int far = skip[(data[at - 1] & 0xff) << 8 | data[at] & 0xff];
+                if (far == 0) {
+                    begun(data, at - SHORTEST + 1, length, found);
+                }
+                at += Math.max(1, far);
+            }
+        }
+
+        private void begun(byte[] data, int start, int length, Found found) {
+            for (Value value : values.getOrDefault(prefix(data, start), List.of())) {
+                int end = end(value.bytes, data, start, length);
+                if (end >= 0) {
+                    found.at(start, end, value.id);
+                    break;
                 }
             }
         }
