@@ -274,9 +274,9 @@ public final class Rules {
         private final BitSet[] takes = new BitSet[CLASSES];
         private final Map<BitSet, Integer> numbers = new HashMap<>();
         private final State[] states = new State[MOST_STATES];
-        // From state and class to where the next state's row begins; negative where a trigger ends, 0 where nobody came
-        // by yet.
-        private final int[] steps = new int[MOST_STATES * CLASSES];
+        // From state and class to the next state; negative where a trigger ends, 0 where nobody came by yet. It is small,
+        // since much of the time is spent on fetching from it.
+        private final short[] steps = new short[MOST_STATES * CLASSES];
 
         Triggers(List<Rule> rules) {
             Arrays.setAll(takes, c -> new BitSet());
@@ -360,32 +360,32 @@ public final class Rules {
 
         /** Where triggers end in the data: pairs of their last byte, and what {@link #at} says which they are by. */
         int[] find(byte[] data, int length) {
-            int[] table = steps;
+            short[] table = steps;
             byte[] classes = CLASS;
             int[] found = new int[64];
             int count = 0;
-            int row = START * CLASSES;
+            int state = START;
             for (int at = 0; at < length; at++) {
-                int step = row | classes[data[at] & 0xff];
-                row = table[step];
-                if (row <= 0) {
-                    row = row == 0 ? Math.abs(step(step)) : -row;
+                int step = state * CLASSES | classes[data[at] & 0xff];
+                state = table[step];
+                if (state <= 0) {
+                    state = state == 0 ? step(step) : -state;
                     if (count + 2 > found.length) {
                         found = Arrays.copyOf(found, 2 * count);
                     }
                     found[count++] = at;
-                    found[count++] = row;
+                    found[count++] = state;
                 }
             }
             return Arrays.copyOf(found, count);
         }
 
         /** The triggers that end there, in the table's order. Another thread's step may be seen before its state is. */
-        List<Trigger> at(int row) {
-            State state = states[row / CLASSES];
+        List<Trigger> at(int number) {
+            State state = states[number];
             if (state == null) {
                 synchronized (this) {
-                    state = states[row / CLASSES];
+                    state = states[number];
                 }
             }
             return state.ends;
@@ -393,8 +393,8 @@ public final class Rules {
 
         private synchronized int step(int step) {
             int next = number(after(states[step / CLASSES].places, step % CLASSES));
-            steps[step] = states[next].ends.isEmpty() ? next * CLASSES : -next * CLASSES;
-            return next * CLASSES;
+            steps[step] = (short) (states[next].ends.isEmpty() ? next : -next);
+            return next;
         }
 
         private BitSet after(BitSet before, int c) {
