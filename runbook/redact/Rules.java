@@ -274,8 +274,8 @@ public final class Rules {
         private final BitSet[] takes = new BitSet[CLASSES];
         private final Map<BitSet, Integer> numbers = new HashMap<>();
         private final State[] states = new State[MOST_STATES];
-        // From state and class to the next state; negative where a trigger ends, 0 where nobody came by yet. It is small,
-        // since much of the time is spent on fetching from it.
+        // From state and class to the next state; negative where a trigger ends, 0 where nobody came by yet.
+        // Shorts, since much of the time is spent on fetching from it.
         private final short[] steps = new short[MOST_STATES * CLASSES];
 
         Triggers(List<Rule> rules) {
