@@ -66,7 +66,8 @@ class KeyTest {
                 () -> assertEquals(tried, key.cleaned().reveal(), "what is tried"),
                 () -> assertEquals(scheme + tried, key.authorization()),
                 () -> assertHidden(key.describe() + key + key.faults()),
-                () -> assertTrue(key.describe().contains(raw.length() + " character") && key.fingerprint().matches("[0-9a-f]{8}")));
+                () -> assertTrue(key.describe().contains(raw.length() + " character")),
+                () -> assertTrue(key.fingerprint().matches("[0-9a-f]{8}")));
     }
 
     @Test
@@ -80,24 +81,16 @@ class KeyTest {
     }
 
     @ParameterizedTest(name = "{0}")
-    @CsvSource(delimiter = '|', textBlock = """
-        a file                                      | key                           |         |                                                       | OLD
-        standard input                              | -                             |         |                                                       | OLD
-        a command                                   |                               | cat key |                                                       | OLD
-        a variable of a dotenv file                 | shop.env#KLAVIYO_KEY          |         | KLAVIYO_PRIVATE_KEY=OLD                               | NEW
-        a token in a dotenv file                    | shop.env#KLAVIYO_ACCESS_TOKEN |         |                                                       | TOKEN
-        the environment, where a key is before all  |                               |         | KLAVIYO_PRIVATE_KEY=OLD KLAVIYO_ACCESS_TOKEN=TOKEN    | OLD
-        the environment, where an empty key is none |                               |         | KLAVIYO_PRIVATE_KEY= KLAVIYO_ACCESS_TOKEN=TOKEN       | TOKEN
-        nowhere                                     |                               |         | KLAVIYO_PRIVATE_KEY=                                  |
-        """)
-    void aKeyIsReadFrom(String where, String file, String command, String environment, String expected) throws IOException {
+    @Cases("settings-cases.txt: where a key is")
+    void aKeyIsReadFrom(String way, String expected, String file, String command, String environment) throws Exception {
         dotenv();
         Files.writeString(folder.resolve("key"), OLD + "\n");
         Map<String, String> variables = new HashMap<>();
         for (String variable : environment == null ? new String[0] : spelled(environment).split(" ")) {
-            variables.put(variable.split("=")[0], variable.replaceFirst(".*=", ""));
+            variables.put("KLAVIYO_" + variable.split("=")[0], variable.replaceFirst(".*=", ""));
         }
-        Optional<Key> key = Key.read(host(OLD + "\r\n", variables), "--key", file, command, "KLAVIYO_PRIVATE_KEY", "KLAVIYO_ACCESS_TOKEN");
+        Optional<Key> key = Key.read(host(OLD + "\r\n", variables), "--key", file, command,
+                "KLAVIYO_PRIVATE_KEY", "KLAVIYO_ACCESS_TOKEN");
         assertEquals(Optional.ofNullable(expected).map(KeyTest::spelled), key.map(Key::reveal));
         assertEquals("TOKEN".equals(expected), key.map(Key::token).orElse(false));
     }
@@ -114,21 +107,13 @@ class KeyTest {
     }
 
     @ParameterizedTest(name = "{2}")
-    @CsvSource(delimiter = '|', value = {
-        "shop.env|                   |         shop.env is a dotenv file: write --key-file 'HERE/shop.env#VARIABLE' (a key is in KLAVIYO_KEY)",
-        "shop.env#KLAVIYO_KEYS|      |         shop.env sets no KLAVIYO_KEYS (a key is in KLAVIYO_KEY)",
-        "shop.env#EMPTY|             |         shop.env sets no EMPTY",
-        "none|                       |         --key-file cannot be read: no such file or folder",
-        "empty|                      |         --key-file gave nothing",
-        "large|                      |         --key-file gave more than 4096 bytes: that is no key",
-        "key|                        echo x|   exclude each other",
-        "|                           exit 3|   --key-command ended with exit code 3: run it by hand to see why",
-        "|                           true|     --key-command gave nothing"})
+    @Cases("settings-cases.txt: where no key is")
     void aSourceThatHoldsNoKeyIsNamed(String file, String command, String says) throws IOException {
         dotenv();
         Files.writeString(folder.resolve("empty"), "\n");
         Files.writeString(folder.resolve("large"), "x".repeat(5_000));
-        String said = assertThrows(Problem.class, () -> Key.read(host("", Map.of()), "--key", file, command, "X")).getMessage();
+        Screen.Host host = host("", Map.of());
+        String said = assertThrows(Problem.class, () -> Key.read(host, "--key", file, command, "X")).getMessage();
         assertTrue(said.contains(says.replace("HERE", folder.toString())), said);
         assertHidden(said);
     }
@@ -145,7 +130,8 @@ class KeyTest {
     }
 
     @ParameterizedTest(name = "{0}")
-    @ValueSource(strings = {"KEY", "--key=KEY", "--nonsense KEY", "--incident x-KEY", "--api-url https://KEY@a.klaviyo.com"})
+    @ValueSource(strings = {"KEY", "--key=KEY", "--nonsense KEY", "--incident x-KEY",
+        "--api-url https://KEY@a.klaviyo.com"})
     void aKeyOnTheCommandLineIsRefusedAndNotRepeated(String arguments) {
         for (String key : new String[] {NEW, NEW.toUpperCase(Locale.ROOT), "pK_aBc123_" + HEX, OLD}) {
             Run.Result result = Run.script("triage").args(arguments.replace("KEY", key).split(" ")).cwd(folder).run();
@@ -168,7 +154,8 @@ class KeyTest {
     private Screen.Host host(String input, Map<String, String> environment) {
         Map<String, String> all = new HashMap<>(environment);
         all.put("PATH", System.getenv("PATH"));
-        return new Screen.Host(all, folder, new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)), System.out, System.err);
+        InputStream in = new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8));
+        return new Screen.Host(all, folder, in, System.out, System.err);
     }
 
     private static void assertHidden(String text) {

@@ -11,12 +11,11 @@ import java.util.*;
 import java.util.stream.*;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.*;
 
-/** What an application's log tells of its calls to Klaviyo: for triage --log, the bundle's facts.json and the postmortem. */
+/** What an application's log tells of its calls to Klaviyo: for triage, the bundle's facts.json and the postmortem. */
 class LogReaderTest {
     private static final String AT = "2026-11-23T03:04:05Z ";
 
@@ -31,43 +30,47 @@ class LogReaderTest {
     }
 
     static Stream<String> lines() throws IOException {
-        return Files.readAllLines(Repository.file("tests/log-lines.txt")).stream().filter(line -> !line.startsWith("#"));
+        return Files.readAllLines(Repository.file("tests/log-lines.txt")).stream().filter(line -> !line.startsWith("#"))
+                .takeWhile(line -> !line.isBlank());
     }
 
     @ParameterizedTest
     @MethodSource("lines")
     void aStatusIsReadInTheFormsThatClientsWriteAndNothingElseIsTakenForOne(String row) {
         String[] cells = row.strip().split(" \\| ", 2);
-        assertEquals(cells[0].equals("-") ? Map.of() : Map.of(Integer.valueOf(cells[0]), 1L), read(AT + cells[1].replace("\\n", "\n") + "\n").statuses());
+        Map<Integer, Long> expected = cells[0].equals("-") ? Map.of() : Map.of(Integer.valueOf(cells[0]), 1L);
+        assertEquals(expected, read(AT + cells[1].replace("\\n", "\n") + "\n").statuses());
     }
 
     @ParameterizedTest
-    @CsvSource(delimiter = '|', textBlock = """
-        shop.jobs.resync_all | WARNING shop.jobs.resync_all [worker-3] POST https://a.klaviyo.com/api/events -> 429 Too Many Requests
-        ResyncAllJob         | W, [2026-11-23T03:04:05.1 #42]  WARN -- : [ActiveJob] [ResyncAllJob] [2d9f3723-8c27-c1a0-93e7-87f06291c59d] Klaviyo POST /api/events responded 429
-        resyncAll            | {"level":50,"name":"klaviyo","caller":"resyncAll","req":{"method":"POST","url":"https://a.klaviyo.com/api/events"},"res":{"statusCode":429}}
-        """)
+    @Cases("log-lines.txt: callers")
     void whoCallsIsReadAsPythonRailsAndNodeWriteIt(String caller, String line) {
         assertEquals(List.of(caller), read(AT + line + "\n").callers().stream().map(Facts.Caller::name).toList());
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"url ", "POST ", "path=/", "\"GET /", "->", "401 ", "404 (", "GET /api/", "error ", "status ", "/api/list", "wait ", "03:04:05 "})
+    @ValueSource(strings = {"url ", "POST ", "path=/", "\"GET /", "->", "401 ", "404 (", "GET /api/", "error ",
+        "status ", "/api/list", "wait ", "03:04:05 "})
     void aLineOfNothingButOneSignTakesNoLongerThanOthers(String sign) {
-        String log = IntStream.range(0, 26).mapToObj(i -> "klaviyo " + sign.repeat(4_000 / sign.length()) + "ghijklmnopqrstuvwxyzGHIJKLMNOP".charAt(i))
+        String line = "klaviyo " + sign.repeat(4_000 / sign.length());
+        String log = IntStream.range(0, 26).mapToObj(i -> line + "ghijklmnopqrstuvwxyzGHIJKLMNOP".charAt(i))
                 .collect(Collectors.joining("\n"));
         ThreadMXBean clock = ManagementFactory.getThreadMXBean();
         long began = clock.getCurrentThreadCpuTime();
         read(log);
-        assertTrue(clock.getCurrentThreadCpuTime() - began < 1_500_000_000L, "of the processor's time, not the machine's");
+        long spent = clock.getCurrentThreadCpuTime() - began;
+        assertTrue(spent < 1_500_000_000L, "of the processor's time, not the machine's");
     }
 
     @Test
     void aRunawayLoopIsTold() {
-        String usual = IntStream.range(0, 20).mapToObj(i -> "2026-11-23T00:" + (30 + i) + ":01Z INFO shop.Profiles - POST "
-                + "https://a.klaviyo.com/api/profiles status=201").collect(Collectors.joining("\n", "", "\n"));
-        String loop = IntStream.range(0, 400).mapToObj(i -> "2026-11-23T00:" + (47 + i / 100) + ":02Z ERROR shop.sync.Worker - POST "
-                + "https://a.klaviyo.com/api/events status=429 Retry-After: " + i % 9).collect(Collectors.joining("\n", "", "\n"));
+        String usual = IntStream.range(0, 20).mapToObj(i -> "2026-11-23T00:" + (30 + i)
+                + ":01Z INFO shop.Profiles - POST https://a.klaviyo.com/api/profiles status=201\n")
+                .collect(Collectors.joining());
+        String loop = IntStream.range(0, 400).mapToObj(i -> "2026-11-23T00:" + (47 + i / 100)
+                + ":02Z ERROR shop.sync.Worker - POST https://a.klaviyo.com/api/events status=429 Retry-After: "
+                + i % 9)
+                .collect(Collectors.joining("\n", "", "\n"));
         Facts facts = read(usual + loop);
         Facts.Rate loudest = facts.endpoints().get(0);
         assertEquals("POST /api/events", loudest.endpoint());
@@ -80,11 +83,7 @@ class LogReaderTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"2026-11-23 03:04:05.250, Europe/Berlin, 2026-11-23T02:04:05.250Z, false",
-        "2026-11-23T03:04:05+02:00, UTC, 2026-11-23T01:04:05Z, true", "2026/11/23 03:04:05, UTC, 2026-11-23T03:04:05Z, false",
-        "23/Nov/2026:03:04:05 +0100, UTC, 2026-11-23T02:04:05Z, true", "Nov 23 03:04:05, UTC, 2026-11-23T03:04:05Z, false",
-        "2026-11-23T03:04:05+99:99, UTC, 2026-11-23T03:04:05Z, false", "2026-99-99T03:04:05Z 1795402800, UTC, 2026-11-23T03:00:00Z, false",
-        "1795402800, Asia/Tokyo, 2026-11-23T03:00:00Z, false", "2026-11-23 03:04:05 GMT, Asia/Tokyo, 2026-11-23T03:04:05Z, true"})
+    @Cases("log-lines.txt: times")
     void timesAreReadInTheirZone(String stamp, String zone, Instant at, boolean named) {
         Facts facts = read(stamp + " klaviyo status=500\n", zone);
         assertEquals(at, facts.first().at());
