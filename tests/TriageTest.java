@@ -27,28 +27,33 @@ import runbook.sandbox.Sandbox.Scenario;
 
 /** What the person who was paged gets from triage, scenario by scenario. */
 class TriageTest {
-    private static final List<String> CHECKS = List.of("status-page", "network", "auth", "endpoint:profiles", "endpoint:lists",
-            "endpoint:metrics", "endpoint:events", "endpoint:webhooks", "rate-limit", "revision", "app", "app-errors", "app-log",
-            "webhook");
+    private static final List<String> CHECKS = List.of("status-page", "network", "auth", "endpoint:profiles",
+            "endpoint:lists", "endpoint:metrics", "endpoint:events", "endpoint:webhooks", "rate-limit", "revision",
+            "app", "app-errors", "app-log", "webhook");
     private static final Map<String, String> WHEN = Map.of("healthy", "never", "network", "later");
     private static final String KEY = "pk_" + "0f".repeat(17);
+    /** A line of a log, after its time. */
+    private static final String LIMITED =
+            " WARNING shop.jobs.resync [w-1] POST https://a.klaviyo.com/api/events -> 429 Too Many\n";
 
     @ParameterizedTest(name = "{0}: exit {1}, {2} {3}")
     @Cases("triage-cases.txt: drills")
-    void aDrillIsDiagnosed(String scenario, int exit, String severity, String diagnosis, String path) throws IOException {
+    void aDrillIsDiagnosed(String scenario, int exit, String severity, String diagnosis, String path) throws Exception {
         Path folder = Tree.temporary("triage");
         TriageRun run = TriageRun.of(Run.script("triage").args("--drill", scenario).cwd(folder).terminal(80));
         JsonNode json = run.json();
         String err = run.result().err();
+        long most = exit != 0 ? 30 : scenario.equals("maintenance") ? 5 : 3;
+        List<String> commands = TriageRun.texts(json.path("actions"), "command").stream()
+                .filter(command -> !command.equals("null")).limit(3).toList();
         assertAll(run.toString(),
-                () -> assertEquals(diagnosis + " " + (severity == null ? "-" : severity) + " exit " + exit, run.verdict()),
+                () -> assertEquals(diagnosis + " " + Objects.toString(severity, "-") + " exit " + exit, run.verdict()),
                 () -> assertEquals(exit == 0, json.path("healthy").asBoolean()),
                 () -> assertEquals(path, String.join("; ", run.path())),
                 () -> assertEquals(scenario, json.path("drill").asText()),
                 () -> assertEquals(CHECKS, TriageRun.texts(json.path("checks"), "name")),
                 () -> assertFalse(json.path("actions").isEmpty(), "says what to do next"),
-                () -> assertEquals(exit == 11 || exit == 12, TriageRun.texts(json.path("actions"), "command").stream()
-                        .filter(command -> !command.equals("null")).limit(3).anyMatch(command -> command.contains("--announce both")),
+                () -> assertEquals(exit == 11 || exit == 12, commands.toString().contains("--announce both"),
                         "people are told of P1 and P2, by one of the three commands of the first screen"),
                 () -> assertFalse(json.path("actions").toString().contains("127.0.0.1"), "the sandbox is gone by then"),
                 () -> assertEquals(severity == null, json.path("respondBy").isNull()),
@@ -56,7 +61,7 @@ class TriageTest {
                 () -> assertTrue(err.contains("DRILL " + scenario), "says DRILL"),
                 () -> assertTrue(err.lines().allMatch(line -> line.length() <= 80 || line.matches(" {5}\\S.*")),
                         "fits, but for commands to paste"),
-                () -> assertTrue(err.lines().count() <= (exit == 0 ? scenario.equals("maintenance") ? 5 : 3 : 30), "is short: " + err.lines().count()),
+                () -> assertTrue(err.lines().count() <= most, "is short: " + err.lines().count()),
                 () -> assertEquals(severity == null ? Set.of() : Set.of("klaviyo-incidents"), names(folder)),
                 () -> assertEquals(json.at("/actions/0/text"), json.at("/advice/text")),
                 () -> assertEquals(WHEN.getOrDefault(diagnosis, "now"), json.at("/advice/when").asText()));
@@ -64,8 +69,8 @@ class TriageTest {
 
     @Test
     void everyScenarioOfTheSandboxIsInTheTableAbove() throws IOException {
-        Set<String> tested = Cases.Table.rows("triage-cases.txt: drills").map(row -> row[0]).collect(Collectors.toSet());
-        assertEquals(Scenario.all(Templates.builtIn()).keySet(), tested);
+        assertEquals(Scenario.all(Templates.builtIn()).keySet(),
+                Cases.Table.rows("triage-cases.txt: drills").map(row -> row[0]).collect(Collectors.toSet()));
     }
 
     @ParameterizedTest(name = "{0} {1}: {2}")
@@ -76,20 +81,23 @@ class TriageTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"revoked-key", "load-shed", "stale-app-key", "webhook-cert-expired", "deprecated-revision", "no-network"})
+    @ValueSource(strings = {"revoked-key", "load-shed", "stale-app-key", "webhook-cert-expired", "deprecated-revision",
+        "no-network"})
     void thePathThatIsShownIsOneThatTheTreeHas(String scenario) {
         TriageRun run = TriageRun.of(drill(scenario).args("--explain"));
         List<String> marked = run.result().err().lines().filter(line -> line.startsWith("> ")).toList();
         for (JsonNode step : run.json().path("path")) {
-            assertTrue(marked.stream().anyMatch(line -> line.endsWith(step.path("question").asText())), run.toString());
-            assertTrue(marked.stream().anyMatch(line -> line.contains("── " + step.path("answer").asText())), run.toString());
+            String question = step.path("question").asText();
+            String answer = "── " + step.path("answer").asText();
+            assertTrue(marked.stream().anyMatch(line -> line.endsWith(question)), run.toString());
+            assertTrue(marked.stream().anyMatch(line -> line.contains(answer)), run.toString());
         }
         String leaf = run.json().path("diagnosis").asText() + ":";
         assertTrue(marked.stream().anyMatch(line -> line.contains("→ ") && line.contains(leaf)), run.toString());
         Set<String> leaves = Pattern.compile("→ (?:P\\d )?([a-z-]+): ").matcher(run.result().err()).results()
                 .map(one -> one.group(1)).collect(Collectors.toCollection(TreeSet::new));
         leaves.add("unknown");
-        assertEquals(new TreeSet<>(Message.Wording.all(Templates.builtIn()).keySet()), leaves, "a row a diagnosis of the tree");
+        assertEquals(new TreeSet<>(Message.Wording.all(Templates.builtIn()).keySet()), leaves, "a row a diagnosis");
     }
 
     // ---- what the application sees
@@ -103,7 +111,7 @@ class TriageTest {
 
     @ParameterizedTest(name = "{0}: {1}")
     @Cases("triage-cases.txt: logs")
-    void aLogWeighsByTheShareOfItsCallsThatFailAndByHowLongAgo(String calls, String verdict, String says) throws IOException {
+    void aLogWeighsByTheShareOfCallsThatFailAndHowLongAgo(String calls, String verdict, String says) throws Exception {
         Instant now = Instant.now();
         String log = log(calls, now);
         Path file = Tree.temporary("log").resolve("app.log.gz");
@@ -116,7 +124,8 @@ class TriageTest {
         boolean weighed = verdict.matches("(?!runaway).* P.*");
         try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
             for (String from : List.of(file.toString(), "-")) {
-                TriageRun run = TriageRun.of(against(sandbox).env("KLAVIYO_PRIVATE_KEY", "").args("--log", from).stdin(log));
+                Run triage = against(sandbox).env("KLAVIYO_PRIVATE_KEY", "").args("--log", from);
+                TriageRun run = TriageRun.of(triage.stdin(log));
                 String seen = run.result().err().replaceAll("\\s+", " ");
                 String reason = run.json().path("reason").asText();
                 assertEquals(verdict, run.verdict(), run.toString());
@@ -124,18 +133,18 @@ class TriageTest {
                 assertTrue(seen.contains(" app-log ") && seen.contains(" failed call"), seen);
                 assertFalse(seen.contains("every call with this key") || seen.contains("--log FILE"), seen);
                 assertEquals(weighed, reason.contains(" calls in the log's last 15 min"), reason);
-                assertEquals(verdict.contains(" P"), reason.contains(", since ") || reason.contains(" all since "), reason);
+                assertEquals(verdict.contains(" P"), reason.matches("(?s).*(,| all) since .*"), reason);
             }
         }
     }
 
     @ParameterizedTest(name = "{0}, its log in {1}, {2} min ago")
     @Cases("triage-cases.txt: zones")
-    void aLogWithoutAZoneIsReadInTheOneThatItIsWrittenIn(String here, String there, int ago, String severity, String says)
-            throws IOException {
+    void aLogWithoutAZoneIsReadInTheOneThatItIsWrittenIn(
+            String here, String there, int ago, String severity, String says) throws IOException {
         String zone = there.replace("file in Berlin", here).replace("file in ", "");
         String at = LocalDateTime.now(ZoneId.of(zone)).minusMinutes(ago).toString().replace('T', ' ').substring(0, 19);
-        String log = (at + ",193 WARNING shop.jobs.resync [w-1] POST https://a.klaviyo.com/api/events -> 429 Too Many\n").repeat(60);
+        String log = (at + ",193" + LIMITED).repeat(60);
         try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
             Run triage = Run.process("triage").env("TZ", here).cwd(Tree.temporary("triage"));
             sandbox.variables().forEach(triage::env);
@@ -143,21 +152,23 @@ class TriageTest {
             Files.setLastModifiedTime(file, FileTime.from(Instant.now().minusSeconds(60L * ago)));
             // A busy machine takes its time, and that is not what is asked here.
             triage.env("KLAVIYO_TIMEOUT", "30s");
-            TriageRun run = TriageRun.of(triage.args("--log", there.startsWith("file") ? file.toString() : "-").stdin(log));
-            assertTrue(run.check("app-log").contains(says) && !run.check("app-log").contains("no call"), run.check("app-log"));
+            triage.args("--log", there.startsWith("file") ? file.toString() : "-");
+            TriageRun run = TriageRun.of(triage.stdin(log));
+            String check = run.check("app-log");
+            assertTrue(check.contains(says) && !check.contains("no call"), check);
             assertTrue(run.verdict().contains(" " + severity + " "), run.verdict());
         }
     }
 
     @ParameterizedTest(name = "{0}")
-    @CsvSource(delimiter = '|', value = {"of an hour ago | 3600 INFO klaviyo POST /api/events -> 202", "without a call | 0 INFO all is well",
-        "of another kind | 0 \u0000\u0001\u0002\u00ff\u00fe"})
-    void theOneLineSaysThatALogToldNothing(String what, String line) {
-        String log = Instant.now().minusSeconds(Long.parseLong(line.split(" ")[0])) + line.replaceFirst("\\d+", "") + "\n";
+    @CsvSource(delimiter = '|', value = {"of an hour ago | 3600 | INFO klaviyo POST /api/events -> 202",
+        "without a call | 0 | INFO all is well", "of another kind | 0 | \u0000\u0001\u0002\u00ff\u00fe"})
+    void theOneLineSaysThatALogToldNothing(String what, int ago, String line) {
+        String log = Instant.now().minusSeconds(ago) + " " + line + "\n";
         try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
             Run.Result result = around(sandbox).args("--log", "-", "-q").stdin(log.repeat(60)).run();
             assertEquals(0, result.exit(), result.toString());
-            assertTrue(result.out().strip().endsWith(" healthy: Healthy; the log told nothing of now (DRILL healthy)"), result.toString());
+            assertTrue(result.out().endsWith(" the log told nothing of now (DRILL healthy)\n"), result.toString());
         }
     }
 
@@ -165,8 +176,8 @@ class TriageTest {
     @ValueSource(ints = {5, 25, 45})
     void aRunawayLoopIsOneWhereverTheClocksMinutesBegin(int second) {
         Instant end = Instant.now().minusSeconds(120).truncatedTo(ChronoUnit.MINUTES).plusSeconds(second);
-        String log = IntStream.rangeClosed(-4_700, 0).mapToObj(i -> end.plusMillis(i * 16)
-                + " WARNING shop.jobs.resync [w-1] POST https://a.klaviyo.com/api/events -> 429 Too Many\n").collect(Collectors.joining());
+        String log = IntStream.rangeClosed(-4_700, 0).mapToObj(i -> end.plusMillis(i * 16) + LIMITED)
+                .collect(Collectors.joining());
         try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
             TriageRun run = TriageRun.of(against(sandbox).args("--log", "-").stdin(log));
             assertEquals("runaway-loop P2 exit 12", run.verdict());
@@ -185,10 +196,7 @@ class TriageTest {
     }
 
     @ParameterizedTest(name = "{0}")
-    @CsvSource(quoteCharacter = '"', delimiter = '|', value = {"exec:systemctl restart 'my shop'|systemctl restart 'my shop'",
-        "k8s:shop/deployment/web|kubectl rollout restart deployment/web -n shop",
-        "ecs:main/web|aws ecs update-service --cluster main --service web --force-new-deployment --output json",
-        "ecs:main/web@eu-west-1|aws ecs update-service --cluster main --service web --region eu-west-1 --force-new-deployment --output json"})
+    @Cases("triage-cases.txt: restarts")
     void theApplicationIsRestartedAsTheTeamHasSetIt(String target, String command) throws IOException {
         Path home = Tree.temporary("home");
         Files.writeString(home.resolve(".klaviyo-runbook.properties"), "rotate-key.restart=" + target);
@@ -220,7 +228,8 @@ class TriageTest {
                 "/api/", LoopbackServer.Response.error(400, "invalid", "", personal),
                 "/api/v2/", new LoopbackServer.Response(200, ("{'status':{'description':'P'},'incidents':[{'name':'P',"
                         + "'incident_updates':[{'body':'P'}]}]}").replace('\'', '"').replace("P", personal)),
-                "/api/v1/query", new LoopbackServer.Response(400, "{\"status\":\"error\",\"error\":\"" + personal + "\"}"),
+                "/api/v1/query", new LoopbackServer.Response(400, """
+                        {"status":"error","error":"%s"}""".formatted(personal)),
                 "/health", new LoopbackServer.Response(503, "{\"status\":\"" + personal + "\"}"));
         Path folder = Tree.temporary("triage");
         try (LoopbackServer server = LoopbackServer.wellBut(answers); Stream<Path> files = Files.walk(folder)) {
@@ -230,8 +239,7 @@ class TriageTest {
                 all.append(Files.readString(file));
             }
             assertTrue(result.exit() > 10 && all.toString().contains("\"diagnosed\""), result.toString());
-            Stream.of("jane.doe", "5551234567", "s3cr3t-0f").forEach(secret -> assertFalse(all.toString().contains(secret),
-                    secret + " in " + all));
+            assertFalse(all.toString().matches("(?s).*(jane\\.doe|5551234567|s3cr3t-0f).*"), all.toString());
         }
     }
 
@@ -271,7 +279,8 @@ class TriageTest {
             Path file = state.resolve("klaviyo-runbook/last-good.json");
             assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(file)));
             assertFalse(Files.readString(file).contains(sandbox.key()), "nothing secret");
-            sandbox.scopes(sandbox.key(), Set.of("accounts:read", "lists:read", "metrics:read", "profiles:read", "webhooks:read"));
+            sandbox.scopes(sandbox.key(),
+                    Set.of("accounts:read", "lists:read", "metrics:read", "profiles:read", "webhooks:read"));
             String lost = TriageRun.of(triage).json().path("reason").asText();
             assertTrue(lost.contains("the key had events:read at " + Instant.now().toString().substring(0, 10)), lost);
             sandbox.enabled(sandbox.key(), false);
@@ -296,7 +305,8 @@ class TriageTest {
         try (ControlledSandbox sandbox = ControlledSandbox.start("missing-scope")) {
             Incident incident = Incident.at(Tree.temporary("triage").resolve("rotated"));
             incident.append(rotated(sandbox.key()));
-            assertEquals("key-replaced - exit 20", TriageRun.of(against(sandbox).args("--incident", incident.toString())).verdict(),
+            Run triage = against(sandbox).args("--incident", incident.toString());
+            assertEquals("key-replaced - exit 20", TriageRun.of(triage).verdict(),
                     "alive, and without what the new one has");
         }
     }
@@ -310,20 +320,23 @@ class TriageTest {
     @Cases("triage-cases.txt: other keys")
     void aKeyThatIsNotTheApplicationsIsNoOutage(String scenario, String given, String verdict, String reason) {
         try (ControlledSandbox sandbox = ControlledSandbox.start(scenario)) {
-            TriageRun run = TriageRun.of(around(sandbox).env("KLAVIYO_PRIVATE_KEY", given.replace("KEY", sandbox.key())));
+            String key = given.replace("KEY", sandbox.key());
+            TriageRun run = TriageRun.of(around(sandbox).env("KLAVIYO_PRIVATE_KEY", key));
             assertEquals(verdict, run.verdict(), run.toString());
             assertTrue(Pattern.compile(reason).matcher(run.json().path("reason").asText()).find(), run.toString());
         }
     }
 
     @ParameterizedTest(name = "{0}, and {1}: {3}")
-    @CsvSource({"revoked-key, rotated, refused-elsewhere - exit 20, healthy - exit 0", "recovering, recovered, server-error P2 exit 12, healthy - exit 0"})
-    void errorsOfBeforeItWasMendedAreNoRelapse(String scenario, String event, String unknown, String verdict) throws IOException {
-        try (ControlledSandbox sandbox = ControlledSandbox.start(scenario, Duration.ZERO, 1)) {
+    @CsvSource({"revoked-key, rotated, refused-elsewhere - exit 20, healthy - exit 0",
+        "recovering, recovered, server-error P2 exit 12, healthy - exit 0"})
+    void errorsFromBeforeAreNoRelapse(String drill, String event, String unknown, String verdict) throws Exception {
+        try (ControlledSandbox sandbox = ControlledSandbox.start(drill, Duration.ZERO, 1)) {
             sandbox.enabled(sandbox.key(), true);
             sandbox.advance(Duration.ofSeconds(60));
             Path folder = Tree.temporary("triage");
-            assertEquals(unknown, TriageRun.of(around(sandbox).cwd(folder)).verdict(), "where nothing says when it was mended");
+            TriageRun without = TriageRun.of(around(sandbox).cwd(folder));
+            assertEquals(unknown, without.verdict(), "where nothing says when it was mended");
             Incident incident = Incident.at(folder.resolve("open"));
             incident.append(new Event(Instant.now().minusSeconds(60), "triage", Event.DIAGNOSED, "failing",
                     Json.of(Map.of("severity", "P1", "diagnosis", "key-invalid"))));
@@ -331,7 +344,8 @@ class TriageTest {
             TriageRun run = TriageRun.of(around(sandbox).args("--incident", incident.toString(), "--announce", "both"));
             assertEquals(verdict, run.verdict(), run.toString());
             String seen = run.result().err().replaceAll("\\s+", " ");
-            assertTrue(seen.matches(".* counts no errors from Klaviyo since \\d\\d:\\d\\dZ; over, in 15 min: .*"), seen);
+            String none = ".* counts no errors from Klaviyo since \\d\\d:\\d\\dZ; over, in 15 min: .*";
+            assertTrue(seen.matches(none), seen);
             assertTrue(seen.contains("Incident folder: ") && seen.contains(" P1 INCIDENT")
                     && seen.contains(event.equals("recovered") ? "postmortem@" : "watch@"), seen);
             assertFalse(seen.contains("P?") || seen.contains("-- Operational"), "people were hit: " + seen);
@@ -344,7 +358,8 @@ class TriageTest {
             TriageRun run = TriageRun.of(against(sandbox).env("KLAVIYO_PRIVATE_KEY", ""));
             assertEquals("klaviyo-outage P1 exit 11", run.verdict());
             assertEquals(0, run.json().path("requestsSpent").asInt(), "asks the API nothing");
-            assertTrue(run.json().path("actions").toString().contains(sandbox.target().status() + "/api/v2/summary.json"), run.toString());
+            String page = sandbox.target().status() + "/api/v2/summary.json";
+            assertTrue(run.json().path("actions").toString().contains(page), run.toString());
         }
     }
 
@@ -363,7 +378,8 @@ class TriageTest {
         Incident incident = Incident.at(Tree.temporary("triage").resolve("long-ago"));
         Instant first = Instant.parse("2026-11-20T03:04:05Z");
         Map<String, String> p1 = Map.of("severity", "P1", "drill", "outage");
-        incident.append(new Event(first.minusSeconds(60), "triage", "detected", "minor at first", Json.of(Map.of("severity", "P3"))));
+        incident.append(new Event(first.minusSeconds(60), "triage", "detected", "minor at first",
+                Json.of(Map.of("severity", "P3"))));
         incident.append(new Event(first, "triage", "diagnosed", "an outage", Json.of(p1)));
         Run triage = drill("outage").args("--incident", incident.toString());
         TriageRun run = TriageRun.of(triage);
@@ -379,10 +395,11 @@ class TriageTest {
         Run triage = drill("outage").args("--lead", "Sam").cwd(folder);
         triage.run();
         triage.run();
-        Path incident = folder.resolve("klaviyo-incidents").resolve(names(folder.resolve("klaviyo-incidents")).iterator().next());
-        assertEquals(1, names(folder.resolve("klaviyo-incidents")).size(), "one incident");
-        String events = Files.readString(incident.resolve("journal.jsonl")).replaceAll(".*\"event\":\"(\\w+)\".*\n", "$1 ");
-        assertEquals("detected acknowledged diagnosed acknowledged diagnosed ", events);
+        Path incidents = folder.resolve("klaviyo-incidents");
+        assertEquals(1, names(incidents).size(), "one incident");
+        Path incident = incidents.resolve(names(incidents).iterator().next());
+        assertEquals("detected acknowledged diagnosed acknowledged diagnosed ",
+                Tree.read(incident.resolve("journal.jsonl")).replaceAll(".*\"event\":\"(\\w+)\".*\n", "$1 "));
         Run.Result typo = drill("outage").args("--incident", "klaviyo-incidents/incident-b").cwd(folder).run();
         assertTrue(typo.err().contains(incident.getFileName() + " joins it"), typo.toString());
         Run.Result other = drill("degraded").args("--incident", "klaviyo-incidents/incident-c").cwd(folder).run();
@@ -399,9 +416,11 @@ class TriageTest {
                     .args("--post", "--lead", "Sam", "--incident", incident.toString(), "--json").run();
             boolean posted = refusals == 0;
             assertEquals(11, result.exit(), "the verdict stands");
-            assertEquals(posted, sandbox.posts().size() == 1 && sandbox.posts().get(0).contains("Sam"), result.toString());
+            List<String> posts = sandbox.posts();
+            String journal = Files.readString(incident.resolve("journal.jsonl"));
+            assertEquals(posted, posts.size() == 1 && posts.get(0).contains("Sam"), result.toString());
             assertEquals(!posted, result.err().contains("not posted"), result.toString());
-            assertEquals(posted, Files.readString(incident.resolve("journal.jsonl")).contains("\"announced\""), "is journalled");
+            assertEquals(posted, journal.contains("\"announced\""), "is journalled");
             assertFalse(result.toString().contains(sandbox.slackUrl().toString()), "the webhook's address is a secret");
         }
     }
@@ -411,16 +430,23 @@ class TriageTest {
     @Test
     void inPeacetimeItSaysWhatAnIncidentWouldMiss() throws IOException {
         Path home = Tree.temporary("home");
-        Path steps = Files.writeString(home.resolve("steps"), "#!/bin/sh\ncase \"$*\" in\nrotate-key*run) echo '✗ a.env: no such file'; "
-                + "exit 21;;\ndebug-bundle*run) echo 'log app.log: app.log left out: no such file';;\nesac\n");
+        Path steps = Files.writeString(home.resolve("steps"), """
+                #!/bin/sh
+                case "$*" in
+                rotate-key*run) echo '✗ a.env: no such file'; exit 21;;
+                debug-bundle*run) echo 'log app.log: app.log left out: no such file';;
+                esac
+                """);
         Files.setPosixFilePermissions(steps, PosixFilePermissions.fromString("rwx------"));
-        Run triage = drill("healthy").home(home).args("--preflight", "--json").env("KLAVIYO_RUNBOOK_COMMAND", steps.toString())
+        Run triage = drill("healthy").home(home).args("--preflight", "--json")
+                .env("KLAVIYO_RUNBOOK_COMMAND", steps.toString())
                 .env("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/xyz");
         Map<String, String> plain = preflight(triage);
-        assertEquals("ok ok ok ok ok skipped skipped", Stream.of("scopes", "slack", "metrics", "rotate-key", "postmortem", "stores", "logs")
-                .map(name -> plain.get(name).split(" ")[0]).collect(Collectors.joining(" ")), plain.toString());
+        Stream.of("scopes", "slack", "metrics", "rotate-key", "postmortem", "stores", "logs").forEach(name ->
+                assertEquals(name.matches("stores|logs") ? "skipped" : "ok", plain.get(name).split(" ")[0], name));
         assertFalse(plain.toString().contains("xyz"), plain.toString());
-        Files.writeString(home.resolve(".klaviyo-runbook.properties"), "rotate-key.to=file:a.env#K\ndebug-bundle.log=app.log\n");
+        Files.writeString(home.resolve(".klaviyo-runbook.properties"),
+                "rotate-key.to=file:a.env#K\ndebug-bundle.log=app.log\n");
         Map<String, String> team = preflight(triage);
         assertTrue(team.get("stores").startsWith("warn ✗ a.env: no such file ("), team.toString());
         assertTrue(team.get("logs").matches("warn .*left out: no such.*"), team.toString());
@@ -429,23 +455,28 @@ class TriageTest {
     private static Map<String, String> preflight(Run triage) throws IOException {
         Run.Result result = triage.run();
         assertEquals(14, result.exit(), "something would be missed: " + result);
-        return StreamSupport.stream(Json.read(result.out()).path("checks").spliterator(), false).collect(Collectors.toMap(
-                check -> check.path("name").asText(), check -> check.path("outcome").asText() + " " + check.path("summary").asText()));
+        Map<String, String> checks = new HashMap<>();
+        Json.read(result.out()).path("checks").forEach(check -> checks.put(check.path("name").asText(),
+                check.path("outcome").asText() + " " + check.path("summary").asText()));
+        return checks;
     }
 
     @Test
     void aTeamsOwnTextsStartFromTheBuiltInOnes() throws IOException {
         Path folder = Tree.temporary("triage").resolve("ours");
         assertEquals(0, Run.run("triage", "--export-templates", folder.toString()).exit());
-        assertTrue(names(folder).containsAll(Set.of("diagnoses.json", "slack.md", "scenarios.json")), names(folder).toString());
+        Set<String> files = names(folder);
+        assertTrue(files.containsAll(Set.of("diagnoses.json", "slack.md", "scenarios.json")), files.toString());
         Path table = folder.resolve("diagnoses.json");
-        Files.writeString(table, Files.readString(table).replace("Klaviyo refuses the private key", "Call Ana. The key is refused"));
+        String rows = Files.readString(table).replace("Klaviyo refuses the private key", "Call Ana. It is refused");
+        Files.writeString(table, rows);
         Run triage = drill("revoked-key").args("--templates", folder.toString(), "-q");
         assertTrue(triage.run().out().contains("Call Ana"));
-        Files.writeString(table, Files.readString(table).replace("\"impact\": \"Every call", "\"imapct\": \"Every call"));
+        Files.writeString(table, rows.replace("\"impact\": \"Every call", "\"imapct\": \"Every call"));
         Run.Result broken = triage.run();
         assertEquals(2, broken.exit(), broken.toString());
-        assertTrue(broken.err().contains("diagnoses.json, ") && broken.err().contains("words.imapct"), broken.toString());
+        assertTrue(broken.err().contains("diagnoses.json, "), broken.toString());
+        assertTrue(broken.err().contains("words.imapct"), broken.toString());
     }
 
     @ParameterizedTest(name = "{0}")
@@ -465,7 +496,7 @@ class TriageTest {
         commands.forEach(command -> assertTrue(command.contains("-gsS") && command.contains("--max-time"), command));
         assertFalse(result.out().contains("0f0f"), result.out());
         assertEquals(0, Run.command("sh", "-n").stdin(result.out()).run().exit(), "any shell reads them");
-        Run.Result json = Run.run("triage", "--curl", "--json", "--webhook-url", "https://x.example/in/?a=1&token=s3cr3t");
+        Run.Result json = Run.run("triage", "--curl", "--json", "--webhook-url", "https://x.example/?a=1&token=s3cr3t");
         assertEquals(9, Json.read(json.out()).path("commands").size(), json.toString());
         assertFalse(json.toString().contains("s3cr3t"), json.toString());
     }
@@ -480,8 +511,8 @@ class TriageTest {
 
     @Test
     void aCharacterSetWithoutSymbolsGetsAscii() {
-        Run.Result result = Run.process("triage").env("LANG", "C").env("LC_ALL", "C").args("--drill", "outage", "--explain")
-                .cwd(Tree.temporary("triage")).run();
+        Run.Result result = Run.process("triage").args("--drill", "outage", "--explain")
+                .env("LANG", "C").env("LC_ALL", "C").cwd(Tree.temporary("triage")).run();
         assertTrue(result.out().chars().allMatch(c -> c < 128), result.out());
         assertTrue(result.out().contains("x P1 klaviyo-outage"), result.out());
     }
@@ -498,8 +529,9 @@ class TriageTest {
     }
 
     private static Run against(ControlledSandbox sandbox) {
-        return Run.script("triage").args("--api-url", sandbox.target().api().toString(), "--status-url", sandbox.target().status().toString())
-                .env("KLAVIYO_PRIVATE_KEY", sandbox.key()).cwd(Tree.temporary("triage"));
+        return Run.script("triage").env("KLAVIYO_PRIVATE_KEY", sandbox.key()).cwd(Tree.temporary("triage"))
+                .args("--api-url", sandbox.target().api().toString())
+                .args("--status-url", sandbox.target().status().toString());
     }
 
     private static Run pointedAt(LoopbackServer server) {
