@@ -94,15 +94,15 @@ final class FaultServer implements AutoCloseable {
             };
             case "gzip bomb" -> gzipBomb();
             // To itself, further and further.
-            case "redirect loop" -> request -> request.say("HTTP/1.1 302 Found\r\nLocation: " + request.server.uri() + "/"
-                    + System.nanoTime() + "\r\nContent-Length: 0\r\n\r\n");
+            case "redirect loop" -> request -> request.say("HTTP/1.1 302 Found\r\nLocation: " + request.server.uri()
+                    + "/" + System.nanoTime() + "\r\nContent-Length: 0\r\n\r\n");
             case "HTML with status 200" -> reply(200, "text/html; charset=UTF-8",
                     "<!DOCTYPE html><html><head><title>Welcome to the hotel\u001b[31m</title></head></html>");
             case "malformed JSON" -> reply(200, "application/json", "{\"data\":[{" + controls);
             case "controls in a header" -> lines("HTTP/1.1 403 No", "Cf-Ray: " + controls, "Content-Length: 0", "", "");
             case "controls that HTTP lets by" -> lines("HTTP/1.1 503 \u001b[31mNo", "Cf-Ray: \u009b31m\tray\u0085",
-                    "Retry-After: \u009b7", "RateLimit-Limit: \u009b7", "Content-Type: text/html", "Content-Length: 13", "",
-                    "<html>\u001b[31m\u0007\u0000");
+                    "Retry-After: \u009b7", "RateLimit-Limit: \u009b7", "Content-Type: text/html", "Content-Length: 13",
+                    "", "<html>\u001b[31m\u0007\u0000");
             case "not HTTP at all" -> lines("SSH-2.0-\u001b[31mOpenSSH", "", "");
             case "broken chunks" -> lines("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "", "\u001b[31mzz", "");
             default -> throw new IllegalArgumentException(fault);
@@ -139,8 +139,8 @@ final class FaultServer implements AutoCloseable {
 
     static Answer reply(int status, String type, String body) {
         byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
-        return request -> request.say("HTTP/1.1 " + status + " Whatever\r\nContent-Type: " + type + "\r\nContent-Length: "
-                + bytes.length + "\r\n\r\n" + new String(bytes, StandardCharsets.ISO_8859_1));
+        return request -> request.say("HTTP/1.1 " + status + " Whatever\r\nContent-Type: " + type
+                + "\r\nContent-Length: " + bytes.length + "\r\n\r\n" + new String(bytes, StandardCharsets.ISO_8859_1));
     }
 
     /** Breaks the connection, by RST or by FIN, in the middle of a body. */
@@ -155,7 +155,8 @@ final class FaultServer implements AutoCloseable {
     }
 
     private static Answer gigabyte(String header) {
-        return flood(JSON + header + "\r\n\r\n[", " ".repeat(CHUNK).getBytes(StandardCharsets.US_ASCII), GIGABYTE / CHUNK);
+        byte[] spaces = " ".repeat(CHUNK).getBytes(StandardCharsets.US_ASCII);
+        return flood(JSON + header + "\r\n\r\n[", spaces, GIGABYTE / CHUNK);
     }
 
     /** 100 MB of spaces in 100 kB. */

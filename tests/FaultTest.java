@@ -47,8 +47,8 @@ class FaultTest {
 
     private static Seen run(String fault, String timeout) throws Exception {
         try (FaultServer server = FaultServer.with(fault)) {
-            TriageRun run = triage(Run.script("triage").args("--endpoint", "profiles,webhooks", "--insecure-http"), server.uri(), timeout);
-            return new Seen(run, server.sent(), server.asked().size());
+            Run script = Run.script("triage").args("--endpoint", "profiles,webhooks", "--insecure-http");
+            return new Seen(triage(script, server.uri(), timeout), server.sent(), server.asked().size());
         }
     }
 
@@ -63,10 +63,13 @@ class FaultTest {
         1 GB body                   | more than 1 MiB of body, or headers without end | network
         1 GB body of untold length  | more than 1 MiB of body, or headers without end | network
         endless headers             | more than 1 MiB of body, or headers without end | network
-        redirect loop               | HTTP 302 | network; webhook HTTP 302, a redirect, which no delivery is known to follow
+        redirect loop               | HTTP 302 \
+            | network; webhook HTTP 302, a redirect, which no delivery is known to follow
         HTML with status 200        | HTTP 200.* HTML where JSON should be | network; webhook HTTP 200 with a web page
-        malformed JSON              | HTTP 200.* no valid JSON where JSON should be | network; webhook HTTP 200 to an unsigned request
-        gzip bomb                   | HTTP 200.* a compressed body where JSON should be | network; webhook HTTP 200 to an unsigned request
+        malformed JSON              | HTTP 200.* no valid JSON where JSON should be \
+            | network; webhook HTTP 200 to an unsigned request
+        gzip bomb                   | HTTP 200.* a compressed body where JSON should be \
+            | network; webhook HTTP 200 to an unsigned request
         controls in a header        | no answer that is valid HTTP | network
         controls that HTTP lets by  | HTTP 503 | network
         not HTTP at all             | no answer that is valid HTTP | network
@@ -81,8 +84,8 @@ class FaultTest {
         Seen seen = seen(fault);
         Map<String, String> others = new HashMap<>();
         for (String other : but == null ? new String[0] : but.split("; ")) {
-            String[] words = (other.equals("network") ? "network ok: DNS \\d+ ms, connect \\d+ ms$" : other).split(" ", 2);
-            others.put(words[0], words[1]);
+            String[] words = other.split(" ", 2);
+            others.put(words[0], words.length == 2 ? words[1] : "ok: DNS \\d+ ms, connect \\d+ ms$");
         }
         long most = WAITING.contains(fault) ? 4_000 : 8_000;
         Stream<Executable> named = CHECKS.stream().map(check -> () ->
@@ -99,7 +102,8 @@ class FaultTest {
             try (FaultServer server = FaultServer.with(large)) {
                 TriageRun run = triage(Run.process("triage").env("JDK_JAVA_OPTIONS", "-Xmx64m"), server.uri(), "20s");
                 assertMatches("^fail: .*(more than 1 MiB|a compressed body)", run.check("auth"));
-                assertMatches("^warn: status page unreachable: .*(more than 1 MiB|a compressed body)", run.check("status-page"));
+                assertMatches("^warn: status page unreachable: .*(more than 1 MiB|a compressed body)",
+                        run.check("status-page"));
                 assertFalse(run.result().err().contains("OutOfMemory"), run.result().err());
             }
         }
@@ -131,7 +135,9 @@ class FaultTest {
 
     /** No control character, neither as it is nor as a JSON escape that a reader would turn into one. */
     private static void assertPrintable(TriageRun run) {
-        assertFalse(Pattern.compile("(?i)(?<!\\\\)\\\\(u00[01][0-9a-f]|[bfnrt])").matcher(run.result().out()).find(), run.toString());
-        assertFalse(Pattern.compile("[\\p{Cc}&&[^\n]]").matcher(run.result().out() + run.result().err()).find(), run.toString());
+        String out = run.result().out();
+        Pattern escape = Pattern.compile("(?i)(?<!\\\\)\\\\(u00[01][0-9a-f]|[bfnrt])");
+        assertFalse(escape.matcher(out).find(), run.toString());
+        assertFalse(Pattern.compile("[\\p{Cc}&&[^\n]]").matcher(out + run.result().err()).find(), run.toString());
     }
 }
