@@ -37,8 +37,9 @@ import org.junit.jupiter.params.support.AnnotationConsumer;
             String[] place = where.split(": ");
             String text = Files.readString(Repository.file("tests/" + place[0]));
             String table = text.substring(text.indexOf("[" + place[1] + "]\n") + place[1].length() + 3);
-            return table.split("\n\n")[0].lines().map(row -> Arrays.copyOf(Stream.of(row.split("\\|")).map(String::strip)
-                    .map(cell -> cell.isEmpty() ? null : cell).toArray(String[]::new), MOST_COLUMNS));
+            return table.split("\n\n")[0].lines().map(row -> Stream.of(row.split("\\|")).map(String::strip)
+                    .map(cell -> cell.isEmpty() ? null : cell).toArray(String[]::new))
+                    .map(cells -> Arrays.copyOf(cells, MOST_COLUMNS));
         }
     }
 }

@@ -36,7 +36,8 @@ class DebugBundleTest {
     private static LoopbackServer.Response answer(LoopbackServer.Request request) {
         String path = request.path();
         return new LoopbackServer.Response(path.startsWith("/api/") && !path.startsWith("/api/v") ? 400 : 200,
-                Session.ANSWERS.getOrDefault(path, "{}"), "Content-Type: application/json\nSet-Cookie: __cf_bm=s3ss10nc00k1e");
+                Session.ANSWERS.getOrDefault(path, "{}"),
+                "Content-Type: application/json\nSet-Cookie: __cf_bm=s3ss10nc00k1e");
     }
 
     /** {@code debug-bundle} with these words, which ends so. */
@@ -177,7 +178,8 @@ class DebugBundleTest {
         JsonNode listed = Json.read(files.get("manifest.json")).path("files");
         assertEquals(files.size() - 1, listed.size());
         int places = listed.findValues("count").stream().mapToInt(JsonNode::asInt).sum();
-        Stream.of(screen, files.get("summary.md")).forEach(text -> saysAll(text, places + " secrets and personal data"));
+        saysAll(screen, places + " secrets and personal data");
+        saysAll(files.get("summary.md"), places + " secrets and personal data");
         files.get("summary.md").lines().filter(line -> line.startsWith("- `")).forEach(line ->
                 assertTrue(line.endsWith(" `"), "a line that stayed is redacted once more: " + line));
         // The command that it printed last.
@@ -241,7 +243,8 @@ class DebugBundleTest {
         ends(cleaned, script().args("redact", file.toString(), "--out", copy.toString()), most);
         assertEquals(cleaned == 0, Files.exists(copy), "nothing half cleaned stays");
         ends(2, Run.script("postmortem").cwd(file.getParent()), "import", file);
-        assertFalse((verify.out() + verify.err() + open.err()).matches("(?s).*(\tat |00112233).*"), "a trace, or a key");
+        String said = verify.out() + verify.err() + open.err();
+        assertFalse(said.matches("(?s).*(\tat |00112233).*"), "a trace, or a key");
         assertFalse(Files.exists(file.resolveSibling("evil.txt")), "a file left the folder");
     }
 }

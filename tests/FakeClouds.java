@@ -12,8 +12,8 @@ import java.util.zip.*;
 import runbook.Text.Json;
 
 /**
- * AWS Secrets Manager (2017-10-17), Google Secret Manager (v1) and a Kubernetes API server on loopback, as far as a rotation
- * needs them, with their errors, and as strict as the real ones about what it sends. ECS has no cluster.
+ * AWS Secrets Manager (2017-10-17), Google Secret Manager (v1) and a Kubernetes API server on loopback, as far as a
+ * rotation needs them, with their errors, and as strict as the real ones about what it sends. ECS has no cluster.
  */
 final class FakeClouds implements AutoCloseable {
     private static final String ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE";
@@ -74,7 +74,8 @@ final class FakeClouds implements AutoCloseable {
     }
 
     private static String decoded(String value) {
-        return new String(Base64.getDecoder().decode(value.replace('-', '+').replace('_', '/')), StandardCharsets.UTF_8);
+        byte[] bytes = Base64.getDecoder().decode(value.replace('-', '+').replace('_', '/'));
+        return new String(bytes, StandardCharsets.UTF_8);
     }
 
     /** Lets the three tools ask here. */

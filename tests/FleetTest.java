@@ -25,14 +25,16 @@ class FleetTest {
             String revoked = sandbox.openAccount("Revoked");
             String unscoped = sandbox.openAccount("Unscoped");
             sandbox.enabled(revoked, false);
-            sandbox.scopes(unscoped, Set.of("accounts:read", "lists:read", "metrics:read", "profiles:read", "webhooks:read"));
-            Path list = file("accounts.csv", "\ufeffname,env,file,command\nwell,WELL_KEY,,\nunscoped,," + file("unscoped", unscoped + "\n")
-                    + ",\nrevoked,,,cat " + file("revoked", revoked) + "\nlost,,/nowhere/key,\nunset,NO_SUCH_KEY,,\n");
+            sandbox.scopes(unscoped,
+                    Set.of("accounts:read", "lists:read", "metrics:read", "profiles:read", "webhooks:read"));
+            Path list = file("accounts.csv", "\ufeffname,env,file,command\nwell,WELL_KEY,,\n"
+                    + "unscoped,," + file("unscoped", unscoped + "\n") + ",\nrevoked,,,cat " + file("revoked", revoked)
+                    + "\nlost,,/nowhere/key,\nunset,NO_SUCH_KEY,,\n");
             Run.Result result = triage(sandbox, list).env("WELL_KEY", well).run();
             JsonNode accounts = Json.read(result.out()).path("accounts");
             assertAll(result.toString(),
-                    () -> assertEquals("revoked key-invalid, unscoped scope-missing, lost key-missing, unset key-missing, well"
-                            + " healthy", summary(accounts)),
+                    () -> assertEquals("revoked key-invalid, unscoped scope-missing, lost key-missing, "
+                            + "unset key-missing, well healthy", summary(accounts)),
                     () -> assertEquals(11, result.exit()),
                     () -> assertTrue(result.err().contains("/nowhere/key"), "says which file"),
                     () -> assertTrue(result.err().contains("NO_SUCH_KEY is not set"), "says which variable"),

@@ -30,7 +30,8 @@ final class LogMaker {
     }
 
     private static List<String[]> lines(String kind) {
-        String table = Tree.read(Repository.file("tests/bench-lines.txt")).split("\\[" + kind + "]\n")[1].split("\n\n")[0];
+        String tables = Tree.read(Repository.file("tests/bench-lines.txt"));
+        String table = tables.split("\\[" + kind + "]\n")[1].split("\n\n")[0];
         return Stream.of((table.strip() + "\n").split("(?<=\n)(?!\t)")).map(line -> line.split("[<>]")).toList();
     }
 

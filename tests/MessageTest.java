@@ -68,8 +68,9 @@ class MessageTest {
     @MethodSource("diagnoses")
     void externallyTheWordsOfADiagnosisNameNothing(String diagnosis) {
         for (State state : State.values()) {
-            String text = Message.of(TEXTS, state, AT, List.of(diagnosed(diagnosis, "P1")),
-                    new Known(Optional.empty(), "Ana", "ssh 10.0.0.7 as account AbC123", null, false)).external().orElseThrow();
+            Known known = new Known(Optional.empty(), "Ana", "ssh 10.0.0.7 as account AbC123", null, false);
+            List<Event> journal = List.of(diagnosed(diagnosis, "P1"));
+            String text = Message.of(TEXTS, state, AT, journal, known).external().orElseThrow();
             assertTrue(text.startsWith("Klaviyo Integration -- "), text);
             assertSays(text, "\nNext update: ", "\nLast updated: 2026-11-23T03:04Z");
             assertHides(text, "Ana", "AbC123", "10.0.0.7", "key", Wording.of(TEXTS, diagnosis).words().rootCause());
@@ -77,8 +78,8 @@ class MessageTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"klaviyo-outage,P1,Major Outage", "key-invalid,P1,Major Outage", "klaviyo-degraded,P2,Degraded Performance",
-        "rate-limited,P2,Degraded Performance", "partial,P3,Partial Outage", "scope-missing,P1,Major Outage",
+    @CsvSource({"klaviyo-outage,P1,Major Outage", "key-invalid,P1,Major Outage", "scope-missing,P1,Major Outage",
+        "klaviyo-degraded,P2,Degraded Performance", "rate-limited,P2,Degraded Performance", "partial,P3,Partial Outage",
         "scope-missing,P3,Partial Outage", "webhook-down,P3,Degraded Performance", "quota-low,P4,Operational",
         "something-new,P2,Degraded Performance"})
     void customersReadHowBadItIsForThemInTheTermsOfStatusPages(String diagnosis, String severity, String component) {
@@ -109,12 +110,13 @@ class MessageTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"mitigated,fallback on,true", "mitigated,failed calls are queued,true", "mitigated,restarted the shop,false",
-        "rotated,the key was replaced,false"})
+    @CsvSource({"mitigated,fallback on,true", "mitigated,failed calls are queued,true",
+        "mitigated,restarted the shop,false", "rotated,the key was replaced,false"})
     void customersAreToldThatTheirDataIsQueuedOnlyWhereSomebodySaidSo(String kind, String what, boolean queued) {
         List<Event> journal = List.of(diagnosed("key-invalid", "P1"), event(kind, what, Map.of()));
         String text = Message.of(TEXTS, State.MITIGATING, AT, journal, NOTHING).external().orElseThrow();
-        assertSays(text, queued ? "Customer data is being queued and will be processed" : "What is delayed may arrive late.");
+        assertSays(text, queued ? "Customer data is being queued and will be processed"
+                : "What is delayed may arrive late.");
         assertEquals(queued, text.contains("queued"), text);
     }
 
@@ -123,8 +125,8 @@ class MessageTest {
     @CsvSource({"'',Monitoring,none in the last look; it was: Sub", "recovered,Resolved,over; it was: Sub"})
     void aGoodLookInAnOpenIncidentIsToldAsThatIncident(String more, String external, String impact) {
         Known good = new Known(Optional.empty(), null, null, null, true);
-        List<Event> journal = Stream.of(diagnosed("klaviyo-outage", "P1"), event(Event.NOTE, "", Map.of("diagnosis", "healthy")),
-                event(more, "", Map.of())).toList();
+        List<Event> journal = List.of(diagnosed("klaviyo-outage", "P1"),
+                event(Event.NOTE, "", Map.of("diagnosis", "healthy")), event(more, "", Map.of()));
         Message message = Message.of(TEXTS, State.of(journal), AT, journal, good);
         String text = message.external().orElseThrow();
         assertSays(message.internal(), "P1 INCIDENT", "Impact: " + impact);
@@ -134,8 +136,8 @@ class MessageTest {
 
     @Test
     void valuesAreOneLineEachAndForSlackNeitherMentionNorLink() {
-        Message message = outage(State.INVESTIGATING, new Known(Optional.empty(), "<@U123>", "a\nStatus: RESOLVED\u001b[31m "
-                + "pk_0123456789abcdef0123456789abcdef01 <!channel> <https://evil|click> & b", null, false));
+        Message message = outage(State.INVESTIGATING, new Known(Optional.empty(), "<@U123>", "a\nStatus: RESOLVED"
+                + "\u001b[31m pk_0123456789abcdef0123456789abcdef01 <!channel> <https://evil|click> & b", null, false));
         assertEquals(1, message.internal().lines().filter(line -> line.startsWith("Status:")).count());
         assertHides(message.internal(), "\u001b", "0123456789abcdef");
         assertHides(message.forSlack(), "<");

@@ -68,8 +68,9 @@ class PostmortemEvidenceTest extends PostmortemJournals {
         Settings settings = new Settings(new Settings.Target(site, status, null, null, prometheus), Optional.empty(),
                 "2026-07-15", new Settings.Probing(Duration.ofSeconds(5), 1, Duration.ofSeconds(2), List.of()),
                 new Settings.AppErrors(List.of(), ""), Optional.empty(), Map.of(), Templates.builtIn());
-        return new Postmortem(new Postmortem.Sources(Notebook.of(incident, Optional.empty()), Optional.ofNullable(bundle),
-                Optional.of(settings), "sum by (status) (increase(klaviyo_api_errors_total[$window]))", WRITTEN, COMMAND,
+        return new Postmortem(new Postmortem.Sources(Notebook.of(incident, Optional.empty()),
+                Optional.ofNullable(bundle), Optional.of(settings),
+                "sum by (status) (increase(klaviyo_api_errors_total[$window]))", WRITTEN, COMMAND,
                 Templates.builtIn()));
     }
 

@@ -45,8 +45,9 @@ class PostmortemTest extends PostmortemJournals {
     @ParameterizedTest(name = "{1}")
     @Cases("postmortem-cases.txt: unfinished")
     void findsAPlaceAndLeavesCodeAlone(String rule, String line) {
-        assertEquals(rule == null ? "" : "4 " + rule, Document.unfinished(Templates.builtIn(), "```\n[name] TODO\n```\n" + line)
-                .stream().map(place -> place.line() + " " + place.rule()).collect(Collectors.joining(", ")));
+        assertEquals(rule == null ? List.of() : List.of("4 " + rule),
+                Document.unfinished(Templates.builtIn(), "```\n[name] TODO\n```\n" + line).stream()
+                        .map(place -> place.line() + " " + place.rule()).toList());
     }
 
     // ---- times as people say them
@@ -64,7 +65,8 @@ class PostmortemTest extends PostmortemJournals {
     void nonsenseAndTheFutureAreRefused(String said, String why) {
         String text = Objects.toString(said, "");
         String wrong = assertThrows(Problem.class, () -> Moment.past("--at", text, NOW, Optional.empty())).getMessage();
-        assertSays(wrong, "--at \"" + text + "\" is " + why, why.equals("no time") ? "write 10:12, \"10 min ago\"" : "UTC");
+        String remedy = why.equals("no time") ? "write 10:12, \"10 min ago\"" : "UTC";
+        assertSays(wrong, "--at \"" + text + "\" is " + why, remedy);
     }
 
     // ---- archives, and how long it takes

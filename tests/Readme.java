@@ -11,8 +11,9 @@ import picocli.CommandLine.Model.OptionSpec;
 import runbook.*;
 
 /**
- * The parts of README.md that are made from the project: {@code <!-- screen: triage --drill outage -->} is what that command
- * shows, {@code <!-- options: triage -->} the options that only that step has, {@code <!-- shared options -->} the others.
+ * The parts of README.md that are made from the project: {@code <!-- screen: triage --drill outage -->} is what that
+ * command shows, {@code <!-- options: triage -->} the options that only that step has,
+ * {@code <!-- shared options -->} the others.
  */
 final class Readme {
     static final Path FILE = Repository.file("README.md");
@@ -56,14 +57,16 @@ final class Readme {
         for (String each : commands.split("; ")) {
             command = each;
             String[] words = command.split(" ");
-            out = Run.script(words[0]).args(List.of(words).subList(1, words.length).toArray(String[]::new)).cwd(folder)
-                    .env("KLAVIYO_RUNBOOK_CATALOG", "org").env("COLUMNS", "100").timeout(Duration.ofMinutes(2)).run().out();
+            Run script = Run.script(words[0]).args(List.of(words).subList(1, words.length).toArray(String[]::new));
+            script.env("KLAVIYO_RUNBOOK_CATALOG", "org").env("COLUMNS", "100").cwd(folder);
+            out = script.timeout(Duration.ofMinutes(2)).run().out();
         }
         // Names of temporary folders say nothing, and are as long as a line.
         List<String> shown = out.replaceAll("/tmp/klaviyo-(drill|readme-)\\d+", "/tmp/klaviyo-$1").lines().toList();
-        return "$ jbang " + command.replaceFirst(" |$", "@org ").strip() + "\n" + (shown.size() <= 2 * HALF ? shown.stream()
-                : Stream.of(shown.subList(0, HALF), List.of("  […]"), shown.subList(shown.size() - HALF, shown.size()))
-                        .flatMap(List::stream)).map(line -> line + "\n").collect(Collectors.joining());
+        Stream<List<String>> parts = shown.size() <= 2 * HALF ? Stream.of(shown)
+                : Stream.of(shown.subList(0, HALF), List.of("  […]"), shown.subList(shown.size() - HALF, shown.size()));
+        return "$ jbang " + command.replaceFirst(" |$", "@org ").strip() + "\n"
+                + parts.flatMap(List::stream).map(line -> line + "\n").collect(Collectors.joining());
     }
 
     private static String options(String step, int from, int to) {
@@ -71,16 +74,18 @@ final class Readme {
         CommandSpec spec = Cli.prepare(new CommandLine(Run.commandOf(step)), host).getCommandSpec();
         Stream<OptionSpec> own = spec.options().stream().filter(option -> !option.hidden() && !option.usageHelp()
                 && !option.versionHelp() && option.order() >= from && option.order() < to);
-        String rows = own.sorted(Comparator.comparingInt(OptionSpec::order)).map(Readme::row).collect(Collectors.joining());
-        String subcommands = from > 0 ? "" : spec.subcommands().entrySet().stream()
-                .map(sub -> "| `" + sub.getKey() + "` | " + String.join(" ", sub.getValue().getCommandSpec().usageMessage()
-                        .description()) + " |\n").collect(Collectors.joining());
+        String rows = own.sorted(Comparator.comparingInt(OptionSpec::order)).map(Readme::row)
+                .collect(Collectors.joining());
+        String subcommands = from > 0 ? "" : spec.subcommands().values().stream().map(CommandLine::getCommandSpec)
+                .map(sub -> "| `" + sub.name() + "` | " + String.join(" ", sub.usageMessage().description()) + " |\n")
+                .collect(Collectors.joining());
         return "| option | |\n|---|---|\n" + rows + subcommands;
     }
 
     private static String row(OptionSpec option) {
         String label = option.arity().max() == 0 ? "" : " " + option.paramLabel();
-        String words = String.join(" ", option.description()).replace("${DEFAULT-VALUE}", String.valueOf(option.defaultValue()))
+        String words = String.join(" ", option.description())
+                .replace("${DEFAULT-VALUE}", String.valueOf(option.defaultValue()))
                 .replace("${COMPLETION-CANDIDATES}", "the scenarios of `templates/scenarios.json`").replace("|", "\\|");
         return "| `" + String.join("`, `", option.names()) + label + "` | " + words + " |\n";
     }

@@ -34,7 +34,9 @@ class RotationCloudTest {
 
     private static void needs(String... tools) {
         Tool here = new Tool(System.getenv(), Path.of(""), Duration.ofSeconds(1), "Linux");
-        Stream.of(tools).forEach(tool -> Assumptions.assumeTrue(here.find(tool).isPresent(), tool + " is not installed"));
+        for (String tool : tools) {
+            Assumptions.assumeTrue(here.find(tool).isPresent(), tool + " is not installed");
+        }
     }
 
     private Run rotate(String... words) {
@@ -94,19 +96,20 @@ class RotationCloudTest {
     @Test
     void whatTheCloudsSayIsTurnedIntoTheCommandThatMendsIt() {
         needs("gcloud", "aws", "kubectl");
-        bench.ends(21, rotate("--to", "gcp:elsewhere@shop", "--to", "aws:nothing@eu-west-1", "--to", "k8s:shop/nothing/key",
-                "--restart", "exec:no-such-program --now", "--restart", "ecs:prod/web@eu-west-1"),
-                "gcloud secrets create elsewhere --project=shop", "aws secretsmanager list-secrets --region eu-west-1",
-                "kubectl get secrets -n shop", "no-such-program is not there", "aws ecs list-clusters --region eu-west-1");
+        bench.ends(21, rotate("--to", "gcp:elsewhere@shop", "--to", "aws:nothing@eu-west-1",
+                "--to", "k8s:shop/nothing/key", "--restart", "exec:no-such-program --now",
+                "--restart", "ecs:prod/web@eu-west-1"), "gcloud secrets create elsewhere --project=shop",
+                "aws secretsmanager list-secrets --region eu-west-1", "kubectl get secrets -n shop",
+                "no-such-program is not there", "aws ecs list-clusters --region eu-west-1");
         bench.ends(21, rotate("--to", "aws:nothing", "--restart", "exec:true").env("AWS_ACCESS_KEY_ID",
                 "AKIAI44QH8DHBEXAMPLE"), "AWS does not know you", "aws configure");
     }
 
     // ---- what a row prints
 
-    private static final Map<String, String> PARTS = Map.of("secret", "klaviyo", "project", "shop-prod", "id", "klaviyo",
-            "region", "eu-west-1", "field", "key", "namespace", "shop", "workload", "deployment/web", "service", "web",
-            "cluster", "prod", "version", "1");
+    private static final Map<String, String> PARTS = Map.of("secret", "klaviyo", "project", "shop-prod",
+            "id", "klaviyo", "region", "eu-west-1", "field", "key", "namespace", "shop", "workload", "deployment/web",
+            "service", "web", "cluster", "prod", "version", "1");
 
     private static Stream<String> commands(JsonNode row) {
         List<String> templates = new ArrayList<>();
@@ -132,8 +135,8 @@ class RotationCloudTest {
             Run.Result result = clouds.environment(run, bench.folder).env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
                     .env("KUBECONFIG", config.toString()).env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "/nonexistent").run();
             return (result.out() + result.err()).matches("(?s).*(unrecognized arguments|Unknown options|Invalid choice|"
-                    + "invalid choice|unknown flag|unknown command|arguments are required|must be specified: |error parsing|"
-                    + "required flag).*") ? Stream.of(command + "\n" + result) : Stream.of();
+                    + "invalid choice|unknown flag|unknown command|arguments are required|must be specified: |"
+                    + "error parsing|required flag).*") ? Stream.of(command + "\n" + result) : Stream.of();
         }).toList();
         assertEquals(List.of(), wrong);
     }

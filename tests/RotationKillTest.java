@@ -17,8 +17,9 @@ import runbook.Text.Json;
 import runbook.rotation.Progress.Step;
 
 /**
- * What goes wrong in the middle of a rotation, of its way forward and of its way back: it is killed between any two things
- * that it does, with and without another rotation before the next run; and every tool fails in every way at every step.
+ * What goes wrong in the middle of a rotation, of its way forward and of its way back: it is killed between any two
+ * things that it does, with and without another rotation before the next run; and every tool fails in every way at
+ * every step.
  */
 class RotationKillTest {
     // ---- killed between any two things that it does
@@ -42,7 +43,7 @@ class RotationKillTest {
             }
         };
         PrintStream out = new PrintStream(new ByteArrayOutputStream());
-        Screen.Host host = new Screen.Host(bench.environment(), bench.folder, new ByteArrayInputStream(new byte[0]), out, out);
+        Screen.Host host = new Screen.Host(bench.environment(), bench.folder, InputStream.nullInputStream(), out, out);
         try {
             int exit = Cli.run(mortal, host, "--to", "vault:secret/klaviyo#key", "--restart", "systemd:web",
                     "--disable-old", "--grace", "1ms");
@@ -81,10 +82,10 @@ class RotationKillTest {
 
     @TestFactory
     Stream<DynamicTest> theRunAfterAKillEndsWellWhereverItCame() {
-        // Each step with how many things it does: verify looks at app, key and store; disable-old disables, and looks at
-        // app and store; roll-back looks at the store, puts back, restarts, and looks at the app.
-        Map<String, Integer> steps = Map.of("preflight", 4, "test", 4, "store", 1, "read-back", 1, "restart", 1, "verify", 3,
-                "disable-old", 3, "roll-back", 4);
+        // Each step with how many things it does: verify looks at app, key and store; disable-old disables, and looks
+        // at app and store; roll-back looks at the store, puts back, restarts, and looks at the app.
+        Map<String, Integer> steps = Map.of("preflight", 4, "test", 4, "store", 1, "read-back", 1, "restart", 1,
+                "verify", 3, "disable-old", 3, "roll-back", 4);
         Map<String, Runnable> cases = new TreeMap<>();
         steps.forEach((step, count) -> {
             for (int nth = List.of("preflight", "test").contains(step) ? count : 1; nth <= count; nth++) {
@@ -102,10 +103,11 @@ class RotationKillTest {
     // ---- every tool fails in every way
 
     /**
-     * A word in the call that goes wrong; one in the call before it, after which a tool is gone, and how often that comes
-     * (preflight reads the restart's mark as well), or else the tool; and the exit code for each of {@link StandIns.Fault}.
-     * A write that is refused in so many words, while the store says the same, has changed nothing; once systemctl is gone
-     * the way back cannot restart either; and what is-active prints is not looked at, its exit code and the application tell.
+     * A word in the call that goes wrong; one in the call before it, after which a tool is gone, and how often that
+     * comes (preflight reads the restart's mark as well), or else the tool; and the exit code for each of
+     * {@link StandIns.Fault}. A write that is refused in so many words, while the store says the same, has changed
+     * nothing; once systemctl is gone the way back cannot restart either; and what is-active prints is not looked at,
+     * its exit code and the application tell.
      */
     private static final String FAULTS = """
         get       vault        0  21 21 21 21 21 21
@@ -208,8 +210,9 @@ class RotationKillTest {
     void aRunningRotationIsLeftAloneByADryRunByAnotherOneAndByOneOfTheSameStore() throws Exception {
         try (Run.Running first = bench.notedAt("patch", "--tool-timeout", "20s")) {
             String record = bench.record();
-            bench.ends(21, bench.rotate("--dry-run"), "another rotation is running on " + bench.incident);
-            Run.Result refused = bench.ends(21, bench.rotate("--json"), "another rotation is running on " + bench.incident);
+            String running = "another rotation is running on " + bench.incident;
+            bench.ends(21, bench.rotate("--dry-run"), running);
+            Run.Result refused = bench.ends(21, bench.rotate("--json"), running);
             JsonTest.check("refusal", Json.read(refused.out()));
             bench.ends(21, elsewhere(), "another rotation is running on vault:secret/klaviyo#key");
             assertEquals(record, bench.record());

@@ -31,8 +31,8 @@ final class RotationScene implements AutoCloseable {
     final String newKey = sandbox.newKey();
     final StandIns tools = new StandIns(folder, oldKey);
     /**
-     * How the application is: {@code telling} tells which key it uses; {@code ill} is so with every key; {@code dying} does
-     * not answer at all once it ran with the new one and has the old again.
+     * How the application is: {@code telling} tells which key it uses; {@code ill} is so with every key; {@code dying}
+     * does not answer at all once it ran with the new one and has the old again.
      */
     volatile List<String> manners = List.of();
     /** What whoever rotates has set beside the usual; with null, it is not set. */
@@ -94,7 +94,8 @@ final class RotationScene implements AutoCloseable {
 
     /** The variables of whoever rotates. */
     Map<String, String> environment() {
-        return new TreeMap<>(Map.of("HOME", home.toString(), "PATH", folder.resolve("bin") + ":" + System.getenv("PATH"),
+        return new TreeMap<>(Map.of("HOME", home.toString(),
+                "PATH", folder.resolve("bin") + ":" + System.getenv("PATH"),
                 "KLAVIYO_PRIVATE_KEY", oldKey, "KLAVIYO_NEW_PRIVATE_KEY", newKey,
                 "KLAVIYO_API_URL", sandbox.target().api().toString(), "KLAVIYO_APP_URL", app.url() + "/health",
                 "KLAVIYO_INCIDENT", incident.toString(), "XDG_STATE_HOME", folder.resolve("state").toString()));
@@ -175,7 +176,7 @@ final class RotationScene implements AutoCloseable {
         return apart(more).start().awaitUntil("the tool is held at " + call, () -> Files.exists(tools.file("there")));
     }
 
-    /** Held there, and named in the record, which the tool runs a moment before: what is killed earlier has had no key. */
+    /** Held there, and named in the record, which the tool runs a moment before: one killed earlier has had no key. */
     Run.Running notedAt(String call, String... more) {
         return heldAt(call, more).awaitUntil("the record names the tool", () -> {
             String[] held = Tree.read(tools.file("there")).split("\\.");

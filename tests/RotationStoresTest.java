@@ -77,8 +77,9 @@ class RotationStoresTest {
     }
 
     private static String listed(Path file) {
-        return Run.command("python3", "-c", "import os, sys; f = sys.argv[1]; s = os.stat(f); print(oct(s.st_mode), s.st_uid,"
-                + " s.st_gid, sorted((n, os.getxattr(f, n).hex()) for n in os.listxattr(f)))", file.toString()).run().out();
+        return Run.command("python3", "-c", "import os, sys; f = sys.argv[1]; s = os.stat(f); print(oct(s.st_mode), "
+                + "s.st_uid, s.st_gid, sorted((n, os.getxattr(f, n).hex()) for n in os.listxattr(f)))",
+                file.toString()).run().out();
     }
 
     /** (How addresses are written: rotation-cases.txt.) */

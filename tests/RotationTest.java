@@ -19,7 +19,7 @@ import runbook.*;
 import runbook.Incident.Event;
 import runbook.Text.Json;
 
-/** What a rotation does as people and machines see it: the cases of rotation-cases.txt, JSON, drills, and a terminal. */
+/** What a rotation does as people and machines see it: cases of rotation-cases.txt, JSON, drills, and a terminal. */
 class RotationTest {
     // ---- the cases, each with surroundings of its own
 
@@ -111,7 +111,8 @@ class RotationTest {
     @TestFactory
     Stream<DynamicTest> cases() {
         Map<String, Runnable> cases = new TreeMap<>();
-        Arrays.stream(Tree.read(Repository.file("tests/rotation-cases.txt")).split("(?m)^== ")).skip(1).forEach(text -> {
+        String all = Tree.read(Repository.file("tests/rotation-cases.txt"));
+        Arrays.stream(all.split("(?m)^== ")).skip(1).forEach(text -> {
             List<String> lines = text.lines().filter(line -> !line.isBlank()).toList();
             cases.put(lines.get(0), () -> {
                 try (RotationScene bench = new RotationScene()) {
@@ -151,14 +152,15 @@ class RotationTest {
     // ---- drills
 
     @ParameterizedTest
-    @CsvSource({"revoked-key, 0, starts a new sandbox", "malformed-key, 0, which you said is yours", "revoked-key:read-back, 22, gives back",
-        "revoked-key:restart, 22, did not start", "revoked-key:verify, 22, not well within"})
+    @CsvSource({"revoked-key, 0, starts a new sandbox", "malformed-key, 0, which you said is yours",
+        "revoked-key:read-back, 22, gives back", "revoked-key:restart, 22, did not start",
+        "revoked-key:verify, 22, not well within"})
     void drillsShowTheWholeWayAndTheWayBackAndLeaveStoresAndTargetsOfOnesOwnAlone(String drill, int exit, String words)
             throws IOException {
         Path folder = Tree.temporary("drill");
-        Run.Result result = bench.ends(exit, Run.script("rotate-key").cwd(folder).env("PATH", bench.environment().get("PATH"))
-                .args("--drill", drill, "--verify-for", "2s", "--to", "vault:a#b", "--restart", "systemd:web"),
-                words, "7 The old key: sha256 ", "dead already");
+        Run script = Run.script("rotate-key").cwd(folder).env("PATH", bench.environment().get("PATH"));
+        Run.Result result = bench.ends(exit, script.args("--drill", drill, "--verify-for", "2s", "--to", "vault:a#b",
+                "--restart", "systemd:web"), words, "7 The old key: sha256 ", "dead already");
         assertEquals(List.of(), bench.tools.calls());
         assertTrue(result.out().startsWith("DRILL"), result.out());
         Incident incident = new Incident.Choice(folder.resolve(Incident.BASE), null, drill).open().orElseThrow();
@@ -175,10 +177,10 @@ class RotationTest {
 
     @Test
     void atATerminalItAsksUnseenTakesNoYForANoAndStoresWhatWasConfirmed() {
-        Assumptions.assumeTrue(Files.isExecutable(Path.of("/usr/bin/python3")), "python3 makes the terminal for this test");
+        Assumptions.assumeTrue(Files.isExecutable(Path.of("/usr/bin/python3")), "python3 makes the terminal");
         bench.tools.set("pk_0123456789abcdef0123456789abcdef01");
-        List<String> answers = List.of("New private key: ", "KEY=" + bench.newKey, "Type yes: ", "y", "Type yes in full",
-                "yes", "Type yes: ", "yes", "Type yes: ", "yes");
+        List<String> answers = List.of("New private key: ", "KEY=" + bench.newKey, "Type yes: ", "y",
+                "Type yes in full", "yes", "Type yes: ", "yes", "Type yes: ", "yes");
         String terminal = Repository.file("tests/terminal.py").toString();
         Run run = Run.command("/usr/bin/python3", terminal, Integer.toString(answers.size() / 2)).cwd(bench.folder)
                 .args(answers.toArray(String[]::new)).args(bench.apart().words().toArray(String[]::new));

@@ -164,9 +164,9 @@ class SandboxTest {
     void answersWithWhatWasAskedFor(String path, String type, int count, String attributes) {
         JsonNode data = json(call(HEALTHY, path)).path("data");
         assertEquals(count, data.size());
-        data.forEach(resource -> assertEquals(type + " " + Objects.toString(attributes, ""), resource.path("type").asText()
-                + " " + resource.path("attributes").properties().stream().map(Map.Entry::getKey).sorted()
-                        .collect(joining(" "))));
+        data.forEach(resource -> assertEquals(type + " " + Objects.toString(attributes, ""),
+                resource.path("type").asText() + " " + resource.path("attributes").properties().stream()
+                        .map(Map.Entry::getKey).sorted().collect(joining(" "))));
     }
 
     @Test
@@ -219,7 +219,8 @@ class SandboxTest {
     @Test
     void theBetaApiDisablesAKeyAndNeverShowsOne() {
         String id = start("healthy").keyId(sandbox.key());
-        String document = "{\"data\":{\"type\":\"api-key\",\"id\":\"" + id + "\",\"attributes\":{\"status\":\"disabled\"}}}";
+        String document = """
+                {"data":{"type":"api-key","id":"%s","attributes":{"status":"disabled"}}}""".formatted(id);
         HttpRequest.Builder patch = api(sandbox, "/api/api-keys/" + id, sandbox.key())
                 .header("Content-Type", "application/json").method("PATCH", BodyPublishers.ofString(document));
         assertEquals("disabled", json(send(patch)).at("/data/attributes/status").asText());
@@ -334,12 +335,13 @@ class SandboxTest {
     void theServedSandboxTakesTheFileThatLeadsToItAlongUnlessItIsAnothersByThen(boolean others) throws IOException {
         Path file = folder.resolve("klaviyo-sandbox.env");
         try (Run.Running running = Run.process("tests/sandbox").args("revoked-key").cwd(folder).start()) {
-            running.awaitOut("DRILL revoked-key: a sandbox at http://127.0.0.1:\\d+, until Ctrl-C[\\s\\S]+klaviyo-sandbox.env && ");
+            running.awaitOut("DRILL revoked-key: a sandbox at http://127.0.0.1:\\d+, until Ctrl-C[\\s\\S]+"
+                    + "klaviyo-sandbox.env && ");
             assertTrue(Files.readString(file).contains("export KLAVIYO_API_URL=http://127.0.0.1:"));
             if (!others) {
                 // What triage prints can be pasted: store, restart and new key are known.
-                String paste = ". ./klaviyo-sandbox.env; " + Run.process("rotate-key").quoted() + " --verify-for 4s --yes";
-                Run.Result rotated = Run.command("sh", "-c", paste).cwd(folder).run();
+                String rotate = Run.process("rotate-key").quoted() + " --verify-for 4s --yes";
+                Run.Result rotated = Run.command("sh", "-c", ". ./klaviyo-sandbox.env; " + rotate).cwd(folder).run();
                 assertTrue(rotated.exit() == 0 && rotated.out().contains("Rotated"), rotated.toString());
             }
             Files.writeString(file, others ? "export KLAVIYO_API_URL=http://127.0.0.1:1\n" : Files.readString(file));

@@ -169,7 +169,8 @@ final class Session implements AutoCloseable {
             case "json" -> assertEquals(words[2], Json.read(last.out()).at(words[1]).asText(), line);
             case "journal" -> assertEquals(rest, kinds(incident.journal().read().events()));
             case "posts" -> assertEquals(Integer.parseInt(rest), sandbox.posts().size());
-            case "asked" -> assertEquals(Integer.parseInt(words[1]), sandbox.requests().getOrDefault(words[2], 0), line);
+            case "asked" -> assertEquals(Integer.parseInt(words[1]),
+                    sandbox.requests().getOrDefault(words[2], 0), line);
             default -> assertEquals("", line);
         }
     }
@@ -177,8 +178,9 @@ final class Session implements AutoCloseable {
     // Of an archive that of all files whose paths begin so: ZIP:BEGIN.
     private String text(String[] words) throws IOException {
         String[] place = words[1].split(":", 2);
-        return place.length == 1 ? Tree.read(work.resolve(place[0])) : unpacked(work.resolve(place[0])).entrySet().stream()
-                .filter(file -> file.getKey().startsWith(place[1])).map(Map.Entry::getValue).collect(Collectors.joining());
+        Path file = work.resolve(place[0]);
+        return place.length == 1 ? Tree.read(file) : unpacked(file).entrySet().stream()
+                .filter(in -> in.getKey().startsWith(place[1])).map(Map.Entry::getValue).collect(Collectors.joining());
     }
 
     /** The files of an archive. */
@@ -186,7 +188,8 @@ final class Session implements AutoCloseable {
         Map<String, String> files = new LinkedHashMap<>();
         try (ZipFile zip = new ZipFile(archive.toFile())) {
             for (ZipEntry entry : zip.stream().toList()) {
-                files.put(entry.getName(), new String(zip.getInputStream(entry).readAllBytes(), StandardCharsets.UTF_8));
+                byte[] bytes = zip.getInputStream(entry).readAllBytes();
+                files.put(entry.getName(), new String(bytes, StandardCharsets.UTF_8));
             }
         }
         return files;

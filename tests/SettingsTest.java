@@ -121,7 +121,8 @@ class SettingsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"triage --nonsense", "triage --drill outrage", "postmortem close", "watch --until 0 --drill healthy"})
+    @ValueSource(strings = {"triage --nonsense", "triage --drill outrage", "postmortem close",
+        "watch --until 0 --drill healthy"})
     void aRefusalIsADocumentToo(String refused) throws IOException {
         String[] words = (refused + " --json").split(" ");
         Run.Result result = Run.script(words[0]).home(home).cwd(home).args(List.of(words).subList(1, words.length)
@@ -148,7 +149,8 @@ class SettingsTest {
         ByteArrayOutputStream err = new ByteArrayOutputStream();
         Screen.Host host = new Screen.Host(Map.of(), home, null, new PrintStream(err), new PrintStream(err));
         assertEquals(1, Cli.run(new OnAFullDisk(), host));
-        assertTrue(err.toString().startsWith("error: reading or writing failed: No space left on device"), err.toString());
+        String said = err.toString();
+        assertTrue(said.startsWith("error: reading or writing failed: No space left on device"), said);
     }
 
     @Test
@@ -160,13 +162,14 @@ class SettingsTest {
         assertEquals("401 x 7 | a - b -> c...\n", out.toString(StandardCharsets.US_ASCII));
     }
 
-    /** However narrow a live view is, and wherever that falls: between words, in one, in quotes, beside a quote in it. */
+    /** However narrow a live view is, wherever that falls: between words, in one, in quotes, beside a quote in it. */
     @Test
     void aFoldedCommandIsWhatItWasToAShell() {
         Screen.Host host = new Screen.Host(Map.of(), home, null, System.out, System.err);
         Screen screen = new Screen(host, System.out, true, Screen.Level.SHORT);
-        List<String> words = List.of("printf", "%s|", "--incident", "/tmp/a-long-path/without-any-space/20261126T030405Z",
-                "two words", "it's 'quoted', and long enough to be folded", "--drill", "outage");
+        List<String> words = List.of("printf", "%s|", "--incident",
+                "/tmp/a-long-path/without-any-space/20261126T030405Z", "two words",
+                "it's 'quoted', and long enough to be folded", "--drill", "outage");
         String command = Tool.shown(words);
         String said = Run.command("sh", "-c", command).run().out();
         assertEquals(String.join("|", words.subList(2, 8)) + "|", said);
@@ -208,11 +211,13 @@ class SettingsTest {
     /** A file of the team's, what stands in it in place of what is built in, and what is said of it. */
     @ParameterizedTest(name = "{0} {2}")
     @Cases("settings-cases.txt: wrong texts and rows")
-    void aWrongTextOrRowNamesFileIdAndFieldInOneLine(String file, String good, String bad, String says) throws IOException {
+    void aWrongTextOrRowNamesFileIdAndFieldInALine(String file, String good, String bad, String says) throws Exception {
         String text = file.startsWith("slak") ? "" : Files.readString(Repository.file("templates/" + file));
         assertTrue(good == null || text.contains(good), "the case is out of date");
-        Files.writeString(team.resolve(file), good == null ? text : text.replaceFirst(Pattern.quote(good), Matcher.quoteReplacement(bad)));
-        Run.Result result = triage("--drill", "revoked-key", "--announce", "internal", "--templates", team.toString()).run();
+        Files.writeString(team.resolve(file), good == null ? text
+                : text.replaceFirst(Pattern.quote(good), Matcher.quoteReplacement(bad)));
+        Run.Result result = triage("--drill", "revoked-key", "--announce", "internal",
+                "--templates", team.toString()).run();
         assertRefused(result, team.resolve(file).toString());
         assertTrue(result.err().contains(says) && result.err().lines().count() == 1, result.toString());
     }

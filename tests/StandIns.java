@@ -3,7 +3,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.file.*;
 import java.util.*;
 
-/** Tools that record how they are called, {@code tests/stand-ins.sh} by many names, in a folder of their own on the PATH. */
+/** Tools that record how they are called, {@code tests/stand-ins.sh} by many names, in a folder on the PATH. */
 final class StandIns {
     /** Ways in which a call can go wrong; the value in the file says how the script does it. */
     enum Fault {

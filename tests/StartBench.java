@@ -5,9 +5,9 @@ import java.util.*;
 import java.util.stream.*;
 
 /**
- * {@code ./jbang bench start [--latency MS] [ALIAS...]}: what JBang and we cost somebody who types {@code jbang triage@org}: stock
- * JBang, a JBANG_DIR of its own, dependencies already in the Maven repository, a catalog over HTTP that answers late. Each
- * alias is measured in turn with a one-line script that has the same dependencies.
+ * {@code ./jbang bench start [--latency MS] [ALIAS...]}: what JBang and we cost somebody who types
+ * {@code jbang triage@org}: stock JBang, a JBANG_DIR of its own, dependencies already in the Maven repository, and a
+ * late catalog over HTTP. Each alias is measured in turn with a one-line script that has the same dependencies.
  */
 final class StartBench {
     private static final List<String> STEPS = List.of("triage", "rotate-key", "watch", "debug-bundle", "postmortem");
@@ -16,10 +16,11 @@ final class StartBench {
     private StartBench() { }
 
     static void measure(List<String> options) throws IOException {
-        int latency = options.contains("--latency") ? Integer.parseInt(options.get(options.indexOf("--latency") + 1)) : 50;
+        int given = options.indexOf("--latency");
+        int latency = given < 0 ? 50 : Integer.parseInt(options.get(given + 1));
         List<String> chosen = options.stream().filter(STEPS::contains).toList();
-        System.out.printf("%-14s %9s %9s %7s %9s %7s   over a one-line script with the same dependencies, %d ms a request%n",
-                "", "requests", "first", "ratio", "warm", "ratio", latency);
+        System.out.printf("%-14s %9s %9s %7s %9s %7s   over a one-line script with the same dependencies, "
+                + "%d ms a request%n", "", "requests", "first", "ratio", "warm", "ratio", latency);
         for (String step : chosen.isEmpty() ? STEPS : chosen) {
             try (LoopbackServer server = LoopbackServer.ofFiles(catalogOf(step), Duration.ofMillis(latency))) {
                 report(step, server);
@@ -55,8 +56,9 @@ final class StartBench {
         String words = Stream.concat(Stream.of(alias + "@" + server.url() + "/jbang-catalog.json"), arguments.stream())
                 .map(word -> "'" + word + "'").collect(Collectors.joining(" "));
         Run.Result result = Run.command("sh", "-c", launcher(words)).env("JBANG_DIR", jbangDir.toString())
-                .env("JBANG_RUNTIME_SHELL", "bash").env("JBANG_STDIN_NOTTY", "true").env("JBANG_NO_VERSION_CHECK", "true")
-                .cwd(Tree.temporary("start")).timeout(Duration.ofMinutes(3)).run();
+                .env("JBANG_RUNTIME_SHELL", "bash").env("JBANG_STDIN_NOTTY", "true")
+                .env("JBANG_NO_VERSION_CHECK", "true").cwd(Tree.temporary("start"))
+                .timeout(Duration.ofMinutes(3)).run();
         if (result.exit() != 0) {
             throw new IllegalStateException(alias + ": " + result);
         }

@@ -6,7 +6,7 @@ import org.junit.platform.engine.TestExecutionResult;
 import org.junit.platform.launcher.TestExecutionListener;
 import org.junit.platform.launcher.TestIdentifier;
 
-/** What the screen shows of a test run: what failed or was skipped, and why, as it happens; the names again, and totals. */
+/** What the screen shows of a test run: what failed or was skipped, and why, as it happens; names again, and totals. */
 public final class TestReport implements TestExecutionListener {
     private static final PrintStream OUT = new PrintStream(System.out, true, StandardCharsets.UTF_8);
     private static final Queue<String> PASSED = new ConcurrentLinkedQueue<>();

@@ -29,7 +29,8 @@ class ToolTest {
 
     /** Words are variables and their values in turn. */
     private Tool tool(String... words) {
-        Map<String, String> environment = new HashMap<>(Map.of("PATH", System.getenv("PATH"), "HOME", folder.toString()));
+        Map<String, String> environment = new HashMap<>();
+        environment.putAll(Map.of("PATH", System.getenv("PATH"), "HOME", folder.toString()));
         IntStream.range(0, words.length / 2).forEach(i -> environment.put(words[2 * i], words[2 * i + 1]));
         return new Tool(environment, folder, PATIENCE, "Linux");
     }
@@ -54,12 +55,15 @@ class ToolTest {
     @Test
     void noChildIsGivenASecret() throws Exception {
         Tool tool = tool("KLAVIYO_PRIVATE_KEY", KEY, "KLAVIYO_ACCESS_TOKEN", "t", "KLAVIYO_NEW_PRIVATE_KEY", "k",
-                "klaviyo_other_key", "k", "SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/5ecret27aa", "COPY", "my " + KEY,
-                "BASE64", base64("Klaviyo-API-Key " + KEY), "URL", "redis://x:" + KEY + "@db", "KLAVIYO_APP_URL", "http://app");
-        tool.conceal(Key.of("pk_" + "27af".repeat(8) + "00"));
-        String env = tool.run(List.of("env"), "", PATIENCE, Map.of("STATE", "down", "LEAK", "pk_" + "27af".repeat(8) + "00")).out();
-        assertEquals(List.of("HOME", "KLAVIYO_APP_URL", "PATH", "STATE"), env.lines().map(line -> line.replaceFirst("=.*", ""))
-                .filter(name -> name.matches("HOME|PATH|STATE|LEAK|COPY|BASE64|URL|SLACK.*|(?i)KLAVIYO.*")).sorted().toList());
+                "klaviyo_other_key", "k", "SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/5ecret27aa",
+                "COPY", "my " + KEY, "BASE64", base64("Klaviyo-API-Key " + KEY), "URL", "redis://x:" + KEY + "@db",
+                "KLAVIYO_APP_URL", "http://app");
+        String other = "pk_" + "27af".repeat(8) + "00";
+        tool.conceal(Key.of(other));
+        String env = tool.run(List.of("env"), "", PATIENCE, Map.of("STATE", "down", "LEAK", other)).out();
+        String given = "HOME|PATH|STATE|LEAK|COPY|BASE64|URL|SLACK.*|(?i)KLAVIYO.*";
+        assertEquals(List.of("HOME", "KLAVIYO_APP_URL", "PATH", "STATE"), env.lines()
+                .map(line -> line.replaceFirst("=.*", "")).filter(name -> name.matches(given)).sorted().toList());
     }
 
     @Test
@@ -76,7 +80,7 @@ class ToolTest {
             String told = tool.concealed("denied: " + written + " is wrong");
             assertTrue(told.matches("denied: .*\\[key].* is wrong") && told.length() < 45, told);
         }
-        String plain = "the account AbC123 has 3 keys, sha256 " + Key.of(KEY).fingerprint() + ", see https://a.klaviyo.com/x";
+        String plain = "AbC123 has 3 keys, sha256 " + Key.of(KEY).fingerprint() + ", see https://a.klaviyo.com/x";
         assertEquals(plain, tool.concealed(plain), "and nothing else goes");
     }
 
@@ -105,7 +109,8 @@ class ToolTest {
         try (Tool.Running yes = tool().start(sh("exec yes"), false)) {
             assertEquals("y\ny\n", new String(yes.output().readNBytes(4), StandardCharsets.UTF_8));
         }
-        try (Tool.Running once = tool("KLAVIYO_PRIVATE_KEY", KEY).start(sh("echo denied $1 >&2; echo x; exit 4", KEY), false)) {
+        List<String> failing = sh("echo denied $1 >&2; echo x; exit 4", KEY);
+        try (Tool.Running once = tool("KLAVIYO_PRIVATE_KEY", KEY).start(failing, false)) {
             assertEquals("x\n", new String(once.output().readAllBytes(), StandardCharsets.UTF_8));
             assertEquals(Optional.of(4), once.exit());
             assertEquals("denied [key]\n", once.complaint());
@@ -159,8 +164,8 @@ class ToolTest {
     void aLineIsSplitIntoWordsAndNothingIsExpanded() {
         assertEquals(List.of("notify", "--to", "on call", "a \"b\"", "c d", "", "$HOME", "`id`", "x'y'z"),
                 Tool.split("--exec", " notify --to 'on call' \"a \\\"b\\\"\" c\\ d ''  $HOME `id` x\"'y'\"z"));
-        Map.of(" ", "there is no command in it", "say 'x", "a ' is never closed", "say \"x", "a \" is never closed").forEach(
-                (line, says) -> assertEquals("--exec: " + says,
+        Map.of(" ", "there is no command in it", "say 'x", "a ' is never closed", "say \"x", "a \" is never closed")
+                .forEach((line, says) -> assertEquals("--exec: " + says,
                         assertThrows(Problem.class, () -> Tool.split("--exec", line)).getMessage()));
     }
 

@@ -5,11 +5,13 @@ import java.util.*;
 import runbook.sandbox.*;
 
 /**
- * {@code ./jbang bench triage [--baseline FILE] [--runs N]}: the command that JBang prints for triage, run as it is, against a
- * loopback Klaviyo that answers late, in turn with the runbook's script where {@code --baseline} names it. What JBang itself
- * takes is measured by {@code bench start}. {@code ./jbang bench fleet}: the same of many accounts at once.
+ * {@code ./jbang bench triage [--baseline FILE] [--runs N]}: the command that JBang prints for triage, run as it is,
+ * against a loopback Klaviyo that answers late, in turn with the runbook's script where {@code --baseline} names it.
+ * What JBang itself takes is measured by {@code bench start}. {@code ./jbang bench fleet}: the same of many accounts at
+ * once.
  */
 final class TriageBench {
+    private static final Duration LONG = Duration.ofMinutes(2);
     /** A request's milliseconds, and the largest ratio to the script that is wanted. */
     private static final Map<Integer, Double> LATENCIES = Map.of(100, 1.0, 500, 0.5);
 
@@ -54,12 +56,13 @@ final class TriageBench {
                 }
                 Path file = Files.writeString(folder.resolve("accounts.csv"), list);
                 // GNU time tells the largest resident size, in kilobytes.
-                Run.Result result = against(sandbox, "/usr/bin/time", "-f", "%M", Repository.file("jbang").toString(), "triage",
-                        "--accounts", file.toString(), "--json").env("HOME", System.getProperty("user.home"))
-                                .env("JBANG_DIR", System.getenv("JBANG_DIR")).timeout(Duration.ofMinutes(2)).run();
+                String jbang = Repository.file("jbang").toString();
+                Run triage = against(sandbox, "/usr/bin/time", "-f", "%M", jbang, "triage", "--accounts",
+                        file.toString(), "--json").env("HOME", System.getProperty("user.home"));
+                Run.Result result = triage.env("JBANG_DIR", System.getenv("JBANG_DIR")).timeout(LONG).run();
                 String kilobytes = result.err().strip().replaceFirst("(?s).*\\n", "");
-                System.out.printf(Locale.ROOT, "%4d accounts: %5d ms, %.1f ms each, %s kB resident, exit %d%n", accounts,
-                        result.millis(), (double) result.millis() / accounts, kilobytes, result.exit());
+                System.out.printf(Locale.ROOT, "%4d accounts: %5d ms, %.1f ms each, %s kB resident, exit %d%n",
+                        accounts, result.millis(), (double) result.millis() / accounts, kilobytes, result.exit());
             }
         }
     }
@@ -68,10 +71,12 @@ final class TriageBench {
     private static String commandOfJBang() {
         String script = Repository.file("triage.java").toString();
         for (int run = 0; run < 2; run++) {
-            Run.command("sh", "-c", StartBench.launcher("'" + script + "' --drill healthy")).cwd(Tree.temporary("triage-bench"))
-                    .env("JBANG_RUNTIME_SHELL", "bash").env("HOME", System.getenv("HOME")).timeout(Duration.ofMinutes(2)).run();
+            Run.command("sh", "-c", StartBench.launcher("'" + script + "' --drill healthy"))
+                    .env("JBANG_RUNTIME_SHELL", "bash").env("HOME", System.getenv("HOME"))
+                    .cwd(Tree.temporary("triage-bench")).timeout(LONG).run();
         }
-        Run.Result asked = Run.command(Run.JAVA.toString(), "-cp", StartBench.jar().toString(), "dev.jbang.Main", script)
+        String jar = StartBench.jar().toString();
+        Run.Result asked = Run.command(Run.JAVA.toString(), "-cp", jar, "dev.jbang.Main", script)
                 .env("JBANG_RUNTIME_SHELL", "bash").env("HOME", System.getenv("HOME")).run();
         if (asked.exit() != 255) {
             throw new IllegalStateException("JBang did not print a command: " + asked);
@@ -81,7 +86,8 @@ final class TriageBench {
 
     private static Run against(ControlledSandbox sandbox, String... command) {
         return Run.command(command).env("KLAVIYO_API_URL", sandbox.target().api().toString())
-                .env("KLAVIYO_STATUS_URL", sandbox.target().status().toString()).env("KLAVIYO_APP_URL", sandbox.target().app().toString())
+                .env("KLAVIYO_STATUS_URL", sandbox.target().status().toString())
+                .env("KLAVIYO_APP_URL", sandbox.target().app().toString())
                 .env("KLAVIYO_PRIVATE_KEY", sandbox.key()).cwd(Tree.temporary("bench"));
     }
 

@@ -37,8 +37,10 @@ final class WatchBench {
             Run.process("watch").words().stream().filter(word -> word.startsWith("-X") && !word.contains("Share"))
                     .forEach(command::add);
             command.addAll(List.of("-cp", System.getProperty("java.class.path"), "WatchBench$Child",
-                    Integer.toString(rounds), sandbox.target().api().toString(), sandbox.target().status().toString(),
-                    sandbox.target().app().toString(), sandbox.target().webhook().toString(), sandbox.target().prometheus().toString()));
+                    Integer.toString(rounds)));
+            Settings.Target target = sandbox.target();
+            List.of(target.api(), target.status(), target.app(), target.webhook(), target.prometheus())
+                    .forEach(url -> command.add(url.toString()));
             Process child = new ProcessBuilder(command).directory(folder.toFile())
                     .redirectError(ProcessBuilder.Redirect.INHERIT).start();
             try (var output = child.getOutputStream()) {
@@ -94,7 +96,8 @@ final class WatchBench {
             made++;
             if (made % Math.max(1, rounds / 10) == 0) {
                 residents.add(Run.peakMegabytes(ProcessHandle.current().pid()));
-                System.out.printf(Locale.ROOT, "%6d rounds, %3d MB resident at most, %.1f ms of our CPU a round, all in all%n",
+                System.out.printf(Locale.ROOT,
+                        "%6d rounds, %3d MB resident at most, %.1f ms of our CPU a round, all in all%n",
                         made, residents.get(residents.size() - 1), system.getProcessCpuTime() / 1e6 / made);
             }
         }

@@ -60,7 +60,8 @@ class WatchPartsTest {
     private List<Happening> round(Condition page, String checks) {
         List<Reading> readings = new ArrayList<>();
         for (int i = 0; i < checks.length(); i += 2) {
-            String name = Map.of('a', "auth", 'p', "endpoint:profiles", 'w', "app", 'n', "network").get(checks.charAt(i));
+            char check = checks.charAt(i);
+            String name = Map.of('a', "auth", 'p', "endpoint:profiles", 'w', "app", 'n', "network").get(check);
             char how = checks.charAt(i + 1);
             Result seen = "+~".indexOf(how) >= 0 ? Result.GOOD : Result.BAD;
             readings.add(new Reading(name, how == '?' ? Result.UNKNOWN : seen, "+-".indexOf(how) >= 0, 15,
@@ -120,7 +121,7 @@ class WatchPartsTest {
     void aChangeSaysSinceWhenAndWhatWasWrong() {
         Happening degraded = rounds("bb").get(0);
         assertEquals("auth: HTTP 503", degraded.words());
-        assertEquals(Instant.ofEpochMilli(30_000), degraded.facts().get("since"), "the first failure, not the round that made it sure");
+        assertEquals(Instant.ofEpochMilli(30_000), degraded.facts().get("since"), "not the round that made it sure");
         assertEquals("good again; waiting until it holds", rounds("g").get(0).words());
         Happening recovered = rounds("gggg").get(0);
         assertEquals("5 good rounds in a row over 2 min", recovered.words());
@@ -272,7 +273,8 @@ class WatchPartsTest {
         }
         Optional<String> record = Optional.of("jbang postmortem@org event told --kind announced");
         return new Shot(Optional.of("flapping"), BEGAN, state, Duration.ofHours(1), Duration.ofHours(30),
-                Optional.of(Duration.ofDays(3)), Optional.empty(), readings, check -> Optional.of(Duration.ofSeconds(41)),
+                Optional.of(Duration.ofDays(3)), Optional.empty(), readings,
+                check -> Optional.of(Duration.ofSeconds(41)),
                 List.of(new Condition("rounds", true, "3 of 3 good rounds in a row"),
                 new Condition("status-page", false, words)), 7, false, 123_456, Optional.of(Duration.ofSeconds(12)),
                 Optional.of(Duration.ofMinutes(minutesLeft)), record.filter(any -> !posts), 2);
@@ -290,7 +292,7 @@ class WatchPartsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"short", "a very long sentence that goes on and on and on, over any terminal's edge", "🔥🔥🔥"})
+    @ValueSource(strings = {"short", "a very long sentence that goes on and on and on, over any edge", "🔥🔥🔥"})
     void noLineIsWiderThanTheTerminalAndNoPictureHigher(String words) {
         String said = words.repeat(10);
         for (int columns : new int[] {20, 60, 80, 200}) {

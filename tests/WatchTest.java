@@ -139,8 +139,8 @@ class WatchTest {
         }
         assertEquals("diagnosed degraded recovering recovered", Session.kinds(journal()).replace("note ", ""));
         assertEquals("Kim", Incident.lead(journal()), "on record");
-        assertTrue(Pattern.compile("Next: .*\\n  .*debug-bundle@CATALOG.*\\n  .*postmortem@CATALOG").matcher(result.out())
-                .find(), "Slack was told: " + result.out());
+        Pattern next = Pattern.compile("Next: .*\\n  .*debug-bundle@CATALOG.*\\n  .*postmortem@CATALOG");
+        assertTrue(next.matcher(result.out()).find(), "Slack was told: " + result.out());
         JsonNode recovered = journal().stream().filter(event -> event.event().equals(Event.RECOVERED)).findFirst().get()
                 .data();
         assertTrue(recovered.path("rounds").asInt() >= 3 && time(recovered, "goodSince").isBefore(Instant.now()
@@ -151,8 +151,9 @@ class WatchTest {
         assertTrue(posts.get(0).contains("Status: INVESTIGATING") && posts.get(2).contains("Status: RESOLVED"));
         String told = Files.readString(folder.resolve("hook.txt"));
         assertEquals(3, told.lines().filter("args: 1 $(id); a b"::equals).count(), "without a shell: " + told);
-        assertEquals("degraded recovering recovered", told.lines().filter(line -> line.startsWith("KLAVIYO_WATCH_STATE="))
-                .map(line -> line.substring(20)).collect(Collectors.joining(" ")));
+        String state = "KLAVIYO_WATCH_STATE=";
+        assertEquals(List.of(state + "degraded", state + "recovering", state + "recovered"),
+                told.lines().filter(line -> line.startsWith(state)).toList());
         assertTrue(told.contains("KLAVIYO_WATCH_PREVIOUS=recovering")
                 && told.contains("KLAVIYO_WATCH_INCIDENT=" + incident), told);
         // Three changes of state; those within one second share a file, and the newest text is the one that stays.
@@ -209,8 +210,8 @@ class WatchTest {
     @Test
     void whatWasNoticedBeforeWatchOpenedAnIncidentIsInItsJournalOnceAndInOrder() throws Exception {
         Files.writeString(folder.resolve("scenarios.json"), """
-                {"late": {"description": "two failed looks among good ones, then two in a row", "api": [{"from": 0, "answers":
-                  ["unavailable", "ok", "unavailable", "ok", "unavailable", "unavailable"GOOD]}],
+                {"late": {"description": "two failed looks among good ones, then two in a row", "api": [{"from": 0,
+                  "answers": ["unavailable", "ok", "unavailable", "ok", "unavailable", "unavailable"GOOD]}],
                   "page": {"name": "API errors", "impact": "major", "components": ["Klaviyo API"], "updates": [
                     {"at": -300, "status": "investigating", "components": "major_outage", "body": "We look."},
                     {"at": -60, "status": "identified", "components": "major_outage", "body": "We know."},
@@ -243,8 +244,8 @@ class WatchTest {
             List<String> said = rounds.stream().map(round -> round.path("conditions").get(1).path("words").asText())
                     .distinct().toList();
             String wrong = ": Prometheus gives " + value + ", which is no number of calls";
-            assertEquals(List.of("retry backlog unknown" + wrong, "retry backlog left out" + wrong + " (mend --backlog)"),
-                    said);
+            assertEquals(List.of("retry backlog unknown" + wrong,
+                    "retry backlog left out" + wrong + " (mend --backlog)"), said);
             assertEquals(result.out().lines().count(), rounds.size() + json(result, "event").size());
             JsonNode last = rounds.get(rounds.size() - 1);
             assertEquals("recovered true " + rounds.size() + " " + sandbox.requests().get("GET /api/events"),
@@ -307,11 +308,13 @@ class WatchTest {
             }
         }
         sandbox.enabled(sandbox.key(), false);
-        Run.Result result = ends(2, watch(Run.script("watch"), NO_PAGE, "--json").env("XDG_STATE_HOME", folder.toString()));
+        Run watch = watch(Run.script("watch"), NO_PAGE, "--json").env("XDG_STATE_HOME", folder.toString());
+        Run.Result result = ends(2, watch);
         List<String> lines = result.out().lines().toList();
         String refusal = json(lines.get(lines.size() - 1)).path("error").asText();
-        assertTrue(refusal.matches("this shell's key was replaced at [-0-9]{10}T\\d\\d:\\d\\d:00Z, so it tells nothing: load the "
-                + "new one and start watch again") && result.err().contains("error: " + refusal), result.toString());
+        assertTrue(refusal.matches("this shell's key was replaced at [-0-9]{10}T\\d\\d:\\d\\d:00Z, so it tells "
+                + "nothing: load the new one and start watch again"), refusal);
+        assertTrue(result.err().contains("error: " + refusal), result.toString());
         assertFalse(Session.kinds(journal()).contains("degraded"), "no outage: " + journal());
     }
 
@@ -377,7 +380,8 @@ class WatchTest {
             tmux(socket, "send-keys", "C-c");
             String after = awaitScreen(socket, "ended with 130\\s+echo");
             assertTrue(after.contains("not called recovered"), after);
-            assertTrue(Pattern.compile("(?m)^! status page: .*\\n {2}\\S").matcher(after).find(), "folded anew: " + after);
+            Pattern folded = Pattern.compile("(?m)^! status page: .*\\n {2}\\S");
+            assertTrue(folded.matcher(after).find(), "folded anew: " + after);
             assertTrue(tmux(socket, "display", "-p", "#{cursor_flag}#{alternate_on}").startsWith("10"),
                     "cursor and screen are given back");
         } finally {

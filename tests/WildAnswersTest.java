@@ -48,7 +48,8 @@ class WildAnswersTest {
     @TestFactory
     Stream<DynamicTest> anAnswerSeenInTheWildHasTheRightVerdict() {
         return Stream.of("tests/wild-errors.json", "tests/wild-pages.json", "tests/right-answers.json")
-                .map(Repository::file).flatMap(file -> Json.table(file.toString(), read(file), false, Row.class).values().stream())
+                .map(Repository::file)
+                .flatMap(file -> Json.table(file.toString(), read(file), false, Row.class).values().stream())
                 .map(row -> dynamicTest(row.id, () -> judge(row)));
     }
 

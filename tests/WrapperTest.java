@@ -15,8 +15,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
- * {@code ./jbang} as somebody meets it who just cloned the repository: here into a folder with a space in its name, with
- * a catalog of one alias, {@code echo}, whose script prints what reached it. What does not need JBang itself has
+ * {@code ./jbang} as somebody meets it who just cloned the repository: here into a folder with a space in its name,
+ * with a catalog of one alias, {@code echo}, whose script prints what reached it. What does not need JBang itself has
  * stand-ins for it, Java and Maven.
  */
 class WrapperTest {

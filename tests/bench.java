@@ -46,7 +46,8 @@ class Bench {
     }
 
     private static final String USAGE =
-            "Usage: bench [start [--latency MS] [ALIAS...] | triage [--baseline FILE] [--runs N] | bundle [MEGABYTES] | watch [--rounds N] | fleet]";
+            "Usage: bench [start [--latency MS] [ALIAS...] | triage [--baseline FILE] [--runs N] | bundle [MEGABYTES] "
+                    + "| watch [--rounds N] | fleet]";
 
     public static void main(String... args) throws Exception {
         List<String> options = Arrays.asList(args);

@@ -45,7 +45,8 @@ import runbook.sandbox.Sandbox.Scenario;
 
 @Command(name = "drill", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         description = "A game day: commands that take a team from the page to the closed postmortem, against one "
-                + "sandbox that lives as long as this runs. Each is shown before it runs; type along in a second terminal.",
+                + "sandbox that lives as long as this runs. Each is shown before it runs; type along in a second "
+                + "terminal.",
         footerHeading = "%nExit codes: 0 every step ended as it should; 1 one did not; 2 wrong usage.%n%nExamples:%n",
         footer = {"  jbang drill@org", "  jbang drill@org runaway-loop --yes --lead Sam"})
 class GameDay implements Callable<Integer> {
@@ -82,8 +83,8 @@ class GameDay implements Callable<Integer> {
     }
 
     @Parameters(arity = "0..1", paramLabel = "SCENARIO", defaultValue = "revoked-key",
-            description = "revoked-key (${DEFAULT-VALUE}), recovering (an outage that ends) or runaway-loop (one caller "
-                    + "eats the rate limit)")
+            description = "revoked-key (${DEFAULT-VALUE}), recovering (an outage that ends) or runaway-loop "
+                    + "(one caller eats the rate limit)")
     String scenario;
 
     @Option(names = {"-y", "--yes"}, description = "go on without waiting for Enter")

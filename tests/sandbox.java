@@ -42,8 +42,8 @@ import runbook.sandbox.*;
 import runbook.sandbox.Sandbox.Scenario;
 
 @Command(name = "sandbox", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
-        description = "Serves a fake Klaviyo, status page, application and Prometheus on loopback, as strict as the real ones, "
-                + "and writes the variables that lead there into a file to source, which goes when it ends.",
+        description = "Serves a fake Klaviyo, status page, application and Prometheus on loopback, as strict as the "
+                + "real ones, and writes the variables that lead there into a file to source, which goes when it ends.",
         footerHeading = "%nExit codes: 130 interrupted; 2 wrong usage.%n%nExamples:%n",
         footer = {"  jbang sandbox@org outage", "  . ./klaviyo-sandbox.env && jbang triage@org"})
 class ServeSandbox implements Callable<Integer> {
@@ -99,7 +99,8 @@ class ServeSandbox implements Callable<Integer> {
             Incident.at(file.getParent()).write(file.getFileName().toString(),
                     variables.getBytes(StandardCharsets.UTF_8));
         } catch (IOException e) {
-            throw new Problem("--env " + Text.safe(file.toString(), 200) + " cannot be written (" + Incident.why(e) + ")");
+            String place = Text.safe(file.toString(), 200);
+            throw new Problem("--env " + place + " cannot be written (" + Incident.why(e) + ")");
         }
     }
 }
