@@ -171,6 +171,7 @@ public final class Cli {
         values = set;
         List<String> useless = useless(spec.qualifiedName());
         SHARED.values().stream().filter(row -> !useless.contains(row.group(NAME)))
+                .sorted(Comparator.comparing(MatchResult::start))
                 .forEach(row -> spec.addOption(option(row)));
         line.getHelpSectionMap().put("optionList", help -> options(help, values));
     }
@@ -242,14 +243,18 @@ public final class Cli {
                 .sorted(Comparator.comparingInt(OptionSpec::order))
                 .collect(Collectors.groupingBy(Cli::heading, LinkedHashMap::new, Collectors.toList()));
         byHeading.forEach((heading, options) -> {
-            Help.Layout layout = help.createDefaultLayout(options, List.of(), help.colorScheme());
-            layout.addAllOptions(options, help.parameterLabelRenderer());
-            text.append(String.format("%n%s%n", heading)).append(layout);
+            text.append(String.format("%n%s%n", heading)).append(layout(help, options));
         });
         List<String> elsewhere = elsewhere(help.commandSpec(), values);
         text.append(elsewhere.isEmpty() ? "" : String.format("%nSet already:%n"));
         elsewhere.forEach(line -> text.append(String.format("  %s%n", line)));
         return text.toString();
+    }
+
+    private static Help.Layout layout(Help help, List<OptionSpec> options) {
+        Help.Layout layout = help.createDefaultLayout(options, List.of(), help.colorScheme());
+        layout.addAllOptions(options, help.parameterLabelRenderer());
+        return layout;
     }
 
     /** Whether it is one of the options that scripts share. */
@@ -280,6 +285,9 @@ public final class Cli {
             said = values.named(name(option), e.getValue(), why);
         }
         int exit = refused(Problem.USAGE, said, host, asJson);
+        if (e.getArgSpec() instanceof OptionSpec option) {
+            host.err().print(layout(line.getHelp(), List.of(option)));
+        }
         host.err().println("Usage: " + line.getHelp().synopsis(0).strip() + "   ("
                 + line.getCommandSpec().qualifiedName() + " --help lists the options)");
         return exit;

@@ -195,7 +195,7 @@ public final class Http {
         // The client's time to connect spans the TLS handshake: where that lasts, the network's check connects.
         CONNECT_TIMEOUT("(Connect|Socket)Timeout", "no connection to {who} within the timeout"),
         TLS_EXPIRED("CertificateExpired|CertificateNotYetValid",
-                "TLS: the certificate has expired or is not valid yet"),
+                "TLS: the certificate has expired or is not valid yet ({said})"),
         TLS_WRONG_NAME("No subject alternative|No name matching", "TLS: the certificate is for another host name"),
         TLS_UNTRUSTED("CertPathBuilder", "TLS: the certificate comes from an unknown authority, \"{said}\". Does"
                 + " something here inspect TLS? Then give Java a trust store that has that authority:"
@@ -381,11 +381,13 @@ public final class Http {
         }
 
         Fault fault(Throwable thrown) {
-            String seen = Stream.iterate(thrown, Objects::nonNull, Throwable::getCause).limit(20)
-                    .map(Throwable::toString).collect(Collectors.joining(" "));
+            List<Throwable> chain = Stream.iterate(thrown, Objects::nonNull, Throwable::getCause).limit(20).toList();
+            String seen = chain.stream().map(Throwable::toString).collect(Collectors.joining(" "));
             String begun = status == 0 ? "" : "begun ";
             Kind kind = Kind.of((seen.contains("java.net.ConnectException") ? "connect " : begun) + seen);
-            return fault(kind, Text.safe(String.valueOf(thrown.getMessage()), 100));
+            // The date is told by what began it all.
+            Throwable tells = kind == Kind.TLS_EXPIRED ? chain.get(chain.size() - 1) : thrown;
+            return fault(kind, Text.safe(String.valueOf(tells.getMessage()), 100));
         }
 
         Fault fault(Kind kind, String said) {

@@ -397,14 +397,17 @@ public final class Probes {
         Health worst = oldKey ? progress.kept.app : Health.HEALTHY;
         List<String> right = oldKey ? List.of(oldPrint(), progress.kept.appKey) : List.of(newPrint());
         Predicate<State> well = state -> state.fault(worst, right).isEmpty();
-        progress.listener.waiting("waiting for the application, at most " + Durations.words(wishes.verify()));
+        String most = Durations.words(wishes.verify());
+        String fault = look().fault(worst, right);
+        if (!fault.isEmpty()) {
+            progress.listener.waiting("waiting for the application, at most " + most + ": " + fault);
+        }
         app = Progress.until(() -> {
             // Twice in a row: the first answer may come from what is being restarted.
             State first = look();
             return well.test(first) && Progress.pause(Progress.INTERVAL) ? look() : first;
         }, well, wishes.verify(), state -> Progress.INTERVAL);
-        Trouble.when(!well.test(app), "not well within " + Durations.words(wishes.verify()) + ": "
-                + app.fault(worst, right));
+        Trouble.when(!well.test(app), "not well within " + most + ": " + app.fault(worst, right));
         return Done.ok(app.words);
     }
 
