@@ -64,56 +64,52 @@ public final class Scan {
      */
     public static final class Search {
         private static final int PREFIX = 4;
+        private static final Wanted[] NONE = {};
 
         private record Wanted(String id, byte[] bytes) { }
 
         // By a number of 20 bits made of their first bytes.
         private final Wanted[][] wanted = new Wanted[1 << 20][];
-        // By two bytes: how far on a value's first bytes may end, as many as the shortest has. Most bytes are skipped.
-        private final byte[] skip = new byte[1 << 16];
-        private int shortest = Byte.MAX_VALUE;
+        // How many bytes the shortest has; by two bytes: the last place among a value's first so many that they end at.
+        private final int shortest;
+        private final int[] places = new int[1 << 16];
 
         /** A search for what this policy knows. */
         public Search(Policy policy) {
-            policy.known().forEach((value, id) -> encodings(value).forEach(text -> {
-                byte[] bytes = lower(text.getBytes(StandardCharsets.UTF_8));
-                if (bytes.length >= PREFIX) {
-                    int slot = slot(bytes, 0);
-                    Wanted[] others = wanted[slot] == null ? new Wanted[0] : wanted[slot];
-                    wanted[slot] = Arrays.copyOf(others, others.length + 1);
-                    wanted[slot][others.length] = new Wanted(id, bytes);
-                    shortest = Math.min(shortest, bytes.length);
-                }
-            }));
-            Arrays.fill(skip, (byte) (shortest - 1));
-            Stream.of(wanted).filter(Objects::nonNull).flatMap(Stream::of).forEach(value -> {
+            List<Wanted> all = new ArrayList<>();
+            policy.known().forEach((value, id) -> encodings(value).forEach(text ->
+                    all.add(new Wanted(id, lower(text.getBytes(StandardCharsets.UTF_8))))));
+            all.removeIf(value -> value.bytes.length < PREFIX);
+            shortest = all.stream().mapToInt(value -> value.bytes.length).min().orElse(PREFIX);
+            for (Wanted value : all) {
+                int slot = slot(value.bytes, 0);
+                Wanted[] others = Objects.requireNonNullElse(wanted[slot], NONE);
+                wanted[slot] = Arrays.copyOf(others, others.length + 1);
+                wanted[slot][others.length] = value;
                 for (int i = 1; i < shortest; i++) {
-                    int two = two(value.bytes, i);
-                    skip[two] = (byte) Math.min(skip[two], shortest - 1 - i);
+                    places[two(value.bytes, i)] = Math.max(places[two(value.bytes, i)], i);
                 }
-            });
+            }
         }
 
         /** Counts what begins in the piece itself, by id. */
         public void count(Piece piece, Tally tally) {
             byte[] data = lower(Arrays.copyOf(piece.data(), piece.length()));
-            int end = Math.min(piece.to() + shortest - 1, data.length);
-            for (int last = piece.from() + shortest - 1; last < end; ) {
-                int far = skip[two(data, last)];
-                if (far == 0) {
-                    count(data, last - shortest + 1, tally);
+            int first = shortest - 1;
+            int end = Math.min(piece.to() + first, data.length);
+            for (int last = piece.from() + first, place; last < end; last += Math.max(1, first - place)) {
+                place = places[two(data, last)];
+                if (place == first) {
+                    count(data, last - first, tally);
                 }
-                last += Math.max(1, far);
             }
         }
 
         private void count(byte[] data, int at, Tally tally) {
-            Wanted[] here = wanted[slot(data, at)];
-            for (int i = 0; here != null && i < here.length; i++) {
-                byte[] bytes = here[i].bytes;
-                int end = at + bytes.length;
-                if (end <= data.length && Arrays.equals(data, at, end, bytes, 0, bytes.length)) {
-                    tally.add(here[i].id, 1);
+            for (Wanted value : Objects.requireNonNullElse(wanted[slot(data, at)], NONE)) {
+                int end = at + value.bytes.length;
+                if (end <= data.length && Arrays.equals(data, at, end, value.bytes, 0, value.bytes.length)) {
+                    tally.add(value.id, 1);
                     break;
                 }
             }

@@ -30,7 +30,6 @@ final class View {
             Map.entry("commat", "@"), Map.entry("equals", "="), Map.entry("lowbar", "_"), Map.entry("plus", "+"),
             Map.entry("n", "\n"), Map.entry("r", "\n"), Map.entry("t", "\t"), Map.entry("b", " "),
             Map.entry("f", " "), Map.entry("e", "\u001b"), Map.entry("\u00a0", " "));
-    private static final Pattern HEX = Pattern.compile("[0-9a-fA-F]{" + SHORTEST_RUN + ",}+");
     private static final Pattern LOGIN =
             Pattern.compile("\n[\\w.@+-]{2,64}:(?![/:])(?=[^\\s]*[A-Za-z])[\\x21-\\x7e]{3,128}\\x00*\n");
     // A line of a private key's body that came without its beginning, as wide as they are written: 64, 70 or 76.
@@ -224,10 +223,13 @@ final class View {
             }
         }
         // Other characters may adjoin it, so that both alignments are tried.
-        for (Matcher hex = HEX.matcher(text).region(start, end); hex.find(); ) {
-            for (int shift = hex.start(); shift < hex.start() + 2; shift++) {
-                int last = hex.end() - (hex.end() - shift) % 2;
-                decoded(next, HexFormat.of().parseHex(text, shift, last), start, end, found);
+        for (int from = start, to = start; from < end; from = ++to) {
+            while (to < end && HexFormat.isHexDigit(data[to])) {
+                to++;
+            }
+            for (int shift = from; to - from >= SHORTEST_RUN && shift < from + 2; shift++) {
+                byte[] bytes = HexFormat.of().parseHex(text, shift, to - (to - shift) % 2);
+                decoded(next, bytes, start, end, found);
             }
         }
     }
@@ -287,22 +289,12 @@ final class View {
 
         /** By the first four bytes, longest first. */
         private final Map<Integer, List<Value>> values = new HashMap<>();
-        // By two bytes: how many more may be passed over at least until a value's first four end. Most are skipped.
-        private final byte[] skip = new byte[1 << 16];
+        // By two bytes: the last place among a value's first four that they end at; 0 for none, as most do.
+        private final byte[] places = new byte[1 << 16];
 
         Known(Map<String, String> idByValue) {
             idByValue.forEach((value, id) -> forms(value).forEach(form -> put(form, id)));
             values.values().forEach(list -> list.sort(Comparator.comparingInt(value -> -value.bytes.length)));
-            byte[] folded = new byte[1 << 16];
-            Arrays.fill(folded, (byte) (SHORTEST - 1));
-            for (int left = SHORTEST - 2; left >= 0; left--) {
-                for (int prefix : values.keySet()) {
-                    folded[prefix >>> 8 * left & 0xffff] = (byte) left;
-                }
-            }
-            for (int two = 0; two < skip.length; two++) {
-                skip[two] = folded[FOLDED[two >> 8] << 8 | FOLDED[two & 0xff]];
-            }
         }
 
         private static Set<String> forms(String value) {
@@ -330,31 +322,33 @@ final class View {
         private void put(String form, String id) {
             byte[] bytes = form.getBytes(StandardCharsets.UTF_8);
             if (bytes.length >= SHORTEST) {
-                values.computeIfAbsent(prefix(bytes, 0), any -> new ArrayList<>(1)).add(new Value(bytes, id));
+                values.computeIfAbsent(first(bytes, 0), any -> new ArrayList<>(1)).add(new Value(bytes, id));
+                for (int i = 1; i < SHORTEST; i++) {
+                    places[two(bytes, i)] = (byte) Math.max(places[two(bytes, i)], i);
+                }
             }
         }
 
-        private static int prefix(byte[] bytes, int start) {
-            int prefix = 0;
-            for (int i = start; i < start + SHORTEST; i++) {
-                prefix = prefix << 8 | FOLDED[bytes[i] & 0xff];
-            }
-            return prefix;
+        private static int first(byte[] bytes, int start) {
+            return two(bytes, start + 1) << 16 | two(bytes, start + SHORTEST - 1);
+        }
+
+        private static int two(byte[] bytes, int last) {
+            return FOLDED[bytes[last - 1] & 0xff] << 8 | FOLDED[bytes[last] & 0xff];
         }
 
         void find(byte[] data, int length, Found found) {
             int last = values.isEmpty() ? 0 : length;
-            for (int at = SHORTEST - 1; at < last; ) {
-                int far = skip[(data[at - 1] & 0xff) << 8 | data[at] & 0xff];
-                if (far == 0) {
-                    begun(data, at - SHORTEST + 1, length, found);
+            for (int at = SHORTEST - 1, place; at < last; at += Math.max(1, SHORTEST - 1 - place)) {
+                place = places[two(data, at)];
+                if (place == SHORTEST - 1) {
+                    begun(data, at - place, length, found);
                 }
-                at += Math.max(1, far);
             }
         }
 
         private void begun(byte[] data, int start, int length, Found found) {
-            for (Value value : values.getOrDefault(prefix(data, start), List.of())) {
+            for (Value value : values.getOrDefault(first(data, start), List.of())) {
                 int end = end(value.bytes, data, start, length);
                 if (end >= 0) {
                     found.at(start, end, value.id);
