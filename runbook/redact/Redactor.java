@@ -5,6 +5,7 @@ import java.nio.*;
 import java.nio.charset.*;
 import java.security.*;
 import java.util.*;
+import java.util.function.*;
 import java.util.regex.*;
 import java.util.stream.*;
 import runbook.Settings.Problem;
@@ -166,16 +167,12 @@ public final class Redactor {
         }
     }
 
-    /**
-     * What is to be replaced: in the text itself, whatever view it was found in.
-     *
-     * @param quote what has to stand around the stand-in: a bare number becomes a word, and JSON wants words quoted
-     */
-    record Span(int start, int end, String id, byte[] standIn, byte[] quote) {
+    /** What is to be replaced, by {@code standIn}: in the text itself, whatever view it was found in. */
+    record Span(int start, int end, String id, byte[] standIn) {
         // One as long as both, under the name of the longer, or of the one that was decoded more often.
         private Span and(Span other) {
             Span named = other.end - other.start >= end - start ? other : this;
-            return new Span(start, Math.max(end, other.end), named.id, named.standIn, named.quote);
+            return new Span(start, Math.max(end, other.end), named.id, named.standIn);
         }
     }
 
@@ -226,66 +223,52 @@ public final class Redactor {
         byte[] clean(byte[] bytes, int length, int from, int to, Map<String, Long> counts) {
             List<Span> found = find(bytes, length, redactor.again);
             found.removeIf(span -> span.end <= from || span.start >= to);
-            return cut(bytes, from, to, found, counts, 0);
+            counted(found, from, counts);
+            // To look through all changed lines at once is fast, and nearly always nothing is left in any.
+            ByteArrayOutputStream changed = new ByteArrayOutputStream();
+            byte[] clean = cut(bytes, from, to, found, lines -> {
+                changed.writeBytes(lines);
+                changed.writeBytes(BETWEEN);
+                return lines;
+            });
+            boolean sure = found.isEmpty() || find(changed.toByteArray(), changed.size(), true).isEmpty();
+            return sure ? clean : cut(bytes, from, to, found, lines -> cleanAgain(lines, counts, 1));
         }
 
-        private byte[] cut(byte[] bytes, int from, int to, List<Span> found, Map<String, Long> counts, int round) {
-            int added = found.stream().mapToInt(span -> span.standIn.length + 2 * span.quote.length).sum();
-            ByteBuffer out = ByteBuffer.allocate(to - from + added);
-            // Where the changed lines begin and end.
-            int[] changed = new int[2 * found.size()];
-            int count = 0;
+        private static void counted(List<Span> found, int from, Map<String, Long> counts) {
+            found.stream().filter(span -> span.start >= from).forEach(span -> counts.merge(span.id, 1L, Long::sum));
+        }
+
+        private byte[] cut(byte[] bytes, int from, int to, List<Span> found, UnaryOperator<byte[]> changed) {
+            ByteArrayOutputStream out = new ByteArrayOutputStream(to - from);
+            ByteArrayOutputStream lines = new ByteArrayOutputStream();
             int done = from;
-            for (int i = 0; i < found.size(); ) {
+            for (int i = 0; i < found.size(); lines.reset()) {
                 int start = Math.max(done, lineStart(bytes, found.get(i).start));
-                out.put(bytes, done, start - done);
-                changed[count++] = out.position();
+                out.write(bytes, done, start - done);
                 int end = start;
                 for (done = start; i < found.size() && (end == start || found.get(i).start < end); i++) {
                     Span span = found.get(i);
-                    out.put(bytes, done, Math.max(0, span.start - done));
+                    lines.write(bytes, done, Math.max(0, span.start - done));
                     if (span.start >= from) {
-                        out.put(span.quote).put(span.standIn).put(span.quote);
-                        counts.merge(span.id, 1L, Long::sum);
+                        lines.writeBytes(span.standIn);
                     }
                     done = Math.min(Math.max(done, span.end), to);
                     end = lineEnd(bytes, done, to);
                 }
-                out.put(bytes, done, end - done);
-                changed[count++] = out.position();
+                lines.write(bytes, done, end - done);
+                out.writeBytes(changed.apply(lines.toByteArray()));
                 done = end;
             }
-            out.put(bytes, done, to - done);
-            byte[] clean = Arrays.copyOf(out.array(), out.position());
-            boolean sure = round <= ROUNDS && !isLeft(clean, changed, count);
-            return sure ? clean : eachAgain(clean, changed, count, counts, round);
-        }
-
-        // Looks through all changed lines at once, which is fast, and nearly always enough.
-        private boolean isLeft(byte[] bytes, int[] changed, int count) {
-            ByteBuffer lines = ByteBuffer.allocate(bytes.length + count / 2 * BETWEEN.length);
-            for (int i = 0; i < count; i += 2) {
-                lines.put(bytes, changed[i], changed[i + 1] - changed[i]).put(BETWEEN);
-            }
-            return count > 0 && !find(lines.array(), lines.position(), true).isEmpty();
-        }
-
-        private byte[] eachAgain(byte[] bytes, int[] changed, int count, Map<String, Long> counts, int round) {
-            ByteArrayOutputStream out = new ByteArrayOutputStream(bytes.length);
-            int done = 0;
-            for (int i = 0; i < count; i += 2) {
-                out.write(bytes, done, changed[i] - done);
-                byte[] lines = Arrays.copyOfRange(bytes, changed[i], changed[i + 1]);
-                out.writeBytes(round > ROUNDS ? LEFT_OUT : cleanAgain(lines, counts, round + 1));
-                done = changed[i + 1];
-            }
-            out.write(bytes, done, bytes.length - done);
+            out.write(bytes, done, to - done);
             return out.toByteArray();
         }
 
         private byte[] cleanAgain(byte[] lines, Map<String, Long> counts, int round) {
             List<Span> left = find(lines, lines.length, true);
-            return left.isEmpty() ? lines : cut(lines, 0, lines.length, left, counts, round);
+            counted(left, 0, counts);
+            return left.isEmpty() ? lines : cut(lines, 0, lines.length, left, again ->
+                    round > ROUNDS ? LEFT_OUT : cleanAgain(again, counts, round + 1));
         }
 
         /** What to take out, in order and without overlaps. {@code sparing}: what looks like a stand-in is one. */
@@ -585,14 +568,17 @@ public final class Redactor {
             boolean mayHaveScheme = rule.isNamed() && !rule.personal() && from < end;
             int start = mayHaveScheme && isAt("{scheme}", from, end) ? matcher("{scheme}").end() : from;
             if (end > start && sparing && isStandIn(start, end)) {
-                spans.add(new Span(view.start(start), view.end(end), STAYS, NONE, NONE));
+                spans.add(new Span(view.start(start), view.end(end), STAYS, NONE));
                 return true;
             }
             byte[] standIn = end > start ? standIn(rule, text.substring(start, end)) : NONE;
             if (standIn.length > 0 && start >= view.runsFrom) {
                 whole(start, end, ENCODED);
             } else if (standIn.length > 0) {
-                spans.add(new Span(view.start(start), view.end(end), rule.id(), standIn, quotes));
+                // A bare number becomes a word, and JSON wants words quoted.
+                byte[] quoted = quotes.length == 0 ? standIn : ByteBuffer.allocate(2 * quotes.length + standIn.length)
+                        .put(quotes).put(standIn).put(quotes).array();
+                spans.add(new Span(view.start(start), view.end(end), rule.id(), quoted));
             }
             return standIn.length > 0;
         }
@@ -612,7 +598,7 @@ public final class Redactor {
             int to = view.end(end);
             String is = start >= view.runsFrom ? ENCODED : id;
             String value = new String(plain, from, to - from, StandardCharsets.ISO_8859_1);
-            spans.add(new Span(from, to, is, pseudonym(is, value), NONE));
+            spans.add(new Span(from, to, is, pseudonym(is, value)));
         }
 
         private byte[] standIn(Rule rule, String value) {
