@@ -435,7 +435,7 @@ public final class Bundle {
         String words() {
             long bytes = parts.stream().mapToLong(part -> part.plain).sum();
             String got = parts.isEmpty() ? "nothing" : Text.count(parts.size(), "file") + ", " + Archive.words(bytes);
-            String more = said.size() > 1 ? " and " + (said.size() - 1) + " more remarks" : "";
+            String more = said.size() > 1 ? ", and " + Text.count(said.size() - 1, "more remark") : "";
             String lacking = said.isEmpty() ? "" : said.get(0).replaceFirst("^[a-z ]*: ", "") + more;
             if (state() == State.OK) {
                 return said.isEmpty() ? got : got + "; " + lacking;
