@@ -387,7 +387,9 @@ public final class Http {
             Kind kind = Kind.of((seen.contains("java.net.ConnectException") ? "connect " : begun) + seen);
             // The date is told by what began it all.
             Throwable tells = kind == Kind.TLS_EXPIRED ? chain.get(chain.size() - 1) : thrown;
-            return fault(kind, Text.safe(String.valueOf(tells.getMessage()), 100));
+            // Newer JDKs put the name of TLS's alert before it.
+            String message = String.valueOf(tells.getMessage()).replaceFirst("^\\([a-z_]+\\) ", "");
+            return fault(kind, Text.safe(message, 100));
         }
 
         Fault fault(Kind kind, String said) {
