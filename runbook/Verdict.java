@@ -174,9 +174,8 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         values.put("store", Stream.of("--to STORE ", "--restart TARGET ").filter(option -> !drill
                 && launcher.set().apply("rotate-key." + option.substring(2).split(" ")[0]).isEmpty())
                 .collect(Collectors.joining()));
-        Settings.Templates templates = findings.settings().templates();
-        values.put("restart", launcher.set().apply("rotate-key.restart").filter(any -> templates.carries("stores.json"))
-                .flatMap(target -> restart(templates, target)).orElse(""));
+        values.put("restart", launcher.set().apply("rotate-key.restart")
+                .map(target -> restart(findings.settings().templates(), target)).orElse(""));
         List<Action> actions = new ArrayList<>();
         for (Wording.Next next : wording.get(diagnosis()).next()) {
             Optional<String> ours = next.run().map(run -> (run.fill(values) + " ").split(" ", 2))
@@ -193,7 +192,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
 
     // A team's restart target, k8s:shop/deployment/web, as the command that stores.json has for it. What is wrong with
     // that table, rotate-key says.
-    private static Optional<String> restart(Settings.Templates templates, String target) {
+    private static String restart(Settings.Templates templates, String target) {
         try {
             for (JsonNode row : Json.read(templates.text("stores.json"))) {
                 String form = row.at("/address/0").asText().replaceAll("\\[(.*?)]", "(?:$1)?")
@@ -202,14 +201,13 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
                     String command = row.at("/restart/0").asText().replaceAll("[\\[\\]]", "")
                             .replace("{now}", "by-hand").replaceAll("\\{(\\w+)}", "\\${$1}");
                     // Of a part that was left out, an option without its value is left.
-                    return Optional.of(target.replaceFirst("^" + form + "$", command)
-                            .replaceAll(" --\\w+[ =](?= |$)", ""));
+                    return target.replaceFirst("^" + form + "$", command).replaceAll(" --\\w+[ =](?= |$)", "");
                 }
             }
         } catch (IOException e) {
-            return Optional.empty();
+            // It is no JSON.
         }
-        return Optional.empty();
+        return "";
     }
 
     // ---- for scripts, and for the journal
