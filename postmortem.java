@@ -100,7 +100,7 @@ class Postmortem extends PostmortemCommand {
     @Override
     public Integer call() throws IOException {
         // Where there is no incident, what was found is written here.
-        Incident incident = shared.incidents().toRead().orElse(Incident.at(shared.host().path("")));
+        Incident incident = shared.incidents().toRead().orElse(new Incident(shared.host().path("")));
         if (check != null) {
             return check(check.isEmpty() ? Document.of(incident) : new Document(shared.host().path(check)), incident);
         }

@@ -175,7 +175,7 @@ class Triage implements Callable<Integer> {
         List<Endpoint> chosen = endpoints.isEmpty() ? all.endpoints()
                 : endpoints.stream().map(Endpoint::given).toList();
         String query = errorsQuery == null ? settings.app().query() : errorsQuery;
-        return settings.withProbing(new Settings.Probing(all.timeout(), all.samples(), all.slow(), chosen))
+        return settings.withProbing(new Settings.Probing(all.timeout(), all.samples(), chosen))
                 .withApp(new Settings.AppErrors(observed, query));
     }
 
@@ -236,7 +236,7 @@ class Triage implements Callable<Integer> {
         }
         incident = Optional.of(folder);
         String stamp = at.truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[:-]", "");
-        folder.write("triage-" + stamp + ".json", Json.pretty(json(verdict)).getBytes(StandardCharsets.UTF_8));
+        folder.write("triage-" + stamp + ".json", json(verdict).toPrettyString().getBytes(StandardCharsets.UTF_8));
         journal = folder.journal().read().events();
     }
 
@@ -433,7 +433,7 @@ class Triage implements Callable<Integer> {
             screen.marked(Mark.WARN, "slack", 0, "not posted: set " + Slack.VARIABLE);
             return;
         }
-        Slack.Posted posted = Slack.post(http, webhook.get(), message.forSlack(), shared.timeout());
+        Slack.Posted posted = Slack.post(http, webhook.get(), message.forSlack());
         screen.marked(posted.accepted() ? Mark.OK : Mark.FAIL, "slack", 0,
                 posted.accepted() ? "posted" : "not posted: " + posted.why());
         if (posted.accepted() && incident.isPresent()) {

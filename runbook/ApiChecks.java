@@ -44,23 +44,23 @@ public final class ApiChecks {
     // ---- the key
 
     /** Whether the key authenticates, and whose it is; no sample without a key. */
-    static Probe auth(Optional<Key> given, Http.Asking asking) {
+    static Probe auth(Optional<Key> given, Http http) {
         if (given.isEmpty()) {
             return Probe.skipped("auth", Endpoint.ACCOUNTS, "no private key here: set KLAVIYO_PRIVATE_KEY, or give"
                     + " --key-file or --key-command");
         }
         Key key = given.get();
-        Answer answer = asking.api(Endpoint.ACCOUNTS);
+        Answer answer = http.api(Endpoint.ACCOUNTS);
         Optional<Account> account = Account.in(answer);
         Symptom symptom = Symptom.of(answer);
-        String http = Symptom.describe(answer);
+        String reply = Symptom.describe(answer);
         String shown = "key " + key.cleaned().describe();
         String said = switch (symptom) {
             case NONE -> account.map(Account::toString).orElse("authenticated") + ", " + shown;
-            case FORBIDDEN -> "the key is valid but may not read accounts (" + http + ")";
-            case THROTTLED -> "throttled before the key was judged: " + http;
-            case UNAUTHORIZED -> http + "; " + shown;
-            default -> http;
+            case FORBIDDEN -> "the key is valid but may not read accounts (" + reply + ")";
+            case THROTTLED -> "throttled before the key was judged: " + reply;
+            case UNAUTHORIZED -> reply + "; " + shown;
+            default -> reply;
         };
         List<String> faults = key.faults();
         Outcome fit = switch (symptom) {
@@ -90,6 +90,8 @@ public final class ApiChecks {
         /** The share of an endpoint's steady window that one probe may spend. */
         private static final double QUOTA = 0.03;
         private static final long APART_MILLIS = 4;
+        /** A median that is slow. */
+        private static final long SLOW_MILLIS = 2_000;
 
         static Probe skipped(String name, Endpoint endpoint, String why) {
             return new Probe(Check.skipped(name, why), endpoint, List.of());
@@ -100,23 +102,23 @@ public final class ApiChecks {
          * and at least one. The supplier waits for the answers and says what they come to. That is done by whoever
          * asks for it: where many threads come to one lambda at once, each spins a class of its own.
          */
-        static Supplier<Probe> ask(Endpoint endpoint, Http.Asking asking, Executor pool) {
-            Settings.Probing wish = asking.settings().probing();
-            double allowed = Math.min(wish.samples(), Math.min(endpoint.steady() * QUOTA, endpoint.burst() / 2.0));
-            Supplier<Answer> request = () -> asking.api(endpoint);
+        static Supplier<Probe> ask(Endpoint endpoint, Http http, Executor pool) {
+            int wish = http.settings().probing().samples();
+            double allowed = Math.min(wish, Math.min(endpoint.steady() * QUOTA, endpoint.burst() / 2.0));
+            Supplier<Answer> request = () -> http.api(endpoint);
             List<CompletableFuture<Answer>> running = new ArrayList<>();
             running.add(CompletableFuture.supplyAsync(request, pool));
             for (int i = 1; i < (int) allowed; i++) {
                 running.add(CompletableFuture.supplyAsync(request,
                         CompletableFuture.delayedExecutor(i * APART_MILLIS, TimeUnit.MILLISECONDS, pool)));
             }
-            return () -> of(endpoint, running.stream().map(CompletableFuture::join).toList(), wish.slow());
+            return () -> of(endpoint, running.stream().map(CompletableFuture::join).toList());
         }
 
-        static Probe of(Endpoint endpoint, List<Answer> samples, Duration tooSlow) {
+        static Probe of(Endpoint endpoint, List<Answer> samples) {
             List<Answer> failed = samples.stream().filter(answer -> !Symptom.NONE.is(answer)).toList();
             long median = samples.stream().map(Answer::millis).sorted().skip(samples.size() / 2).findFirst().orElse(0L);
-            boolean slow = failed.isEmpty() && median > tooSlow.toMillis();
+            boolean slow = failed.isEmpty() && median > SLOW_MILLIS;
             String said = samples.size() + " of " + samples.size() + " ok, median " + median + " ms"
                     + (slow ? ", which is slow" : "");
             if (!failed.isEmpty()) {

@@ -8,7 +8,6 @@ import java.util.stream.*;
 import runbook.ApiChecks.Probe;
 import runbook.ApiChecks.Symptom;
 import runbook.Http.Answer;
-import runbook.Http.Asking;
 import runbook.Http.Fault;
 import runbook.Key.LastGood;
 import runbook.Klaviyo.Endpoint;
@@ -59,7 +58,7 @@ public final class Checks implements AutoCloseable {
                 throw new IllegalStateException(e);
             }
             Http.prepare(tls);
-            Text.Json.line(Text.Json.object());
+            Text.Json.object().toString();
         }, "prepare");
         thread.setDaemon(true);
         thread.start();
@@ -92,7 +91,7 @@ public final class Checks implements AutoCloseable {
      */
     public Findings run(Set<String> names, Supplier<Before> known) {
         Instant at = Instant.now();
-        Asking asking = http.asking();
+        Http asking = http.within(settings.probing().timeout());
         // What takes longest to be read is asked first, then what is awaited longest.
         CompletableFuture<StatusPage> status =
                 start(names, "status-page", () -> StatusPage.read(asking), StatusPage.UNSEEN);
@@ -110,7 +109,7 @@ public final class Checks implements AutoCloseable {
         Probes probes = asked.get();
         AppErrors errors = counted.join();
         return new Findings(at, settings, status.join(), network.join(), probes.auth, probes.endpoints, app.join(),
-                before.mendedAt.map(mended -> errors.since(mended, http.asking())).orElse(errors), read.join(),
+                before.mendedAt.map(mended -> errors.since(mended, http)).orElse(errors), read.join(),
                 OurSide.listed(route.join(), probes.endpoints, settings.target().webhook()), before);
     }
 
@@ -133,7 +132,7 @@ public final class Checks implements AutoCloseable {
             // A key that cannot be read costs its account the probes, not the others.
             trouble = problem.getMessage();
         }
-        Probes probes = ask(CHOICES, http.withKey(key).asking()).get();
+        Probes probes = ask(CHOICES, http.withKey(key).within(settings.probing().timeout())).get();
         Probe auth = key.isPresent() ? probes.auth : Probe.skipped("auth", Endpoint.ACCOUNTS, trouble);
         return new Findings(shared.at, settings.withKey(key), shared.status, shared.network, auth, probes.endpoints,
                 shared.app, shared.errors, shared.log, shared.webhook, shared.before);
@@ -143,7 +142,7 @@ public final class Checks implements AutoCloseable {
     private record Probes(Probe auth, List<Probe> endpoints) { }
 
     /** Starts them all; the supplier waits for the last. The accounts endpoint is asked once: the key's check does. */
-    private Supplier<Probes> ask(Set<String> names, Asking asking) {
+    private Supplier<Probes> ask(Set<String> names, Http asking) {
         Optional<Key> judged = asking.settings().key().filter(key -> names.contains("auth"));
         CompletableFuture<Probe> auth = CompletableFuture.supplyAsync(() -> ApiChecks.auth(judged, asking), pool);
         List<Supplier<Probe>> running = asking.settings().probing().endpoints().stream()
@@ -152,11 +151,11 @@ public final class Checks implements AutoCloseable {
         return () -> new Probes(auth.join(), running.stream().map(Supplier::get).toList());
     }
 
-    private Supplier<Probe> probe(Endpoint endpoint, Asking asking, CompletableFuture<Probe> auth) {
+    private Supplier<Probe> probe(Endpoint endpoint, Http asking, CompletableFuture<Probe> auth) {
         if (asking.settings().key().isEmpty()) {
             return () -> Probe.skipped("endpoint:" + endpoint.name(), endpoint, "needs a key");
         } else if (endpoint.is(Endpoint.ACCOUNTS)) {
-            return () -> Probe.of(endpoint, auth.join().samples(), asking.settings().probing().slow());
+            return () -> Probe.of(endpoint, auth.join().samples());
         }
         return Probe.ask(endpoint, asking, pool);
     }

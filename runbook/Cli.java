@@ -26,7 +26,6 @@ import runbook.Settings.Value;
 import runbook.Settings.Values;
 import runbook.Text.Durations;
 import runbook.Text.Json;
-import runbook.Text.Nearest;
 import runbook.sandbox.*;
 import runbook.sandbox.Sandbox.Scenario;
 
@@ -298,7 +297,7 @@ public final class Cli {
         Set<String> known = new TreeSet<>(command.optionsMap().keySet());
         known.addAll(command.subcommands().keySet());
         return e instanceof CommandLine.UnmatchedArgumentException unknown
-                ? Nearest.guess(unknown.getUnmatched().get(0).split("=")[0], known) : "";
+                ? Text.guess(unknown.getUnmatched().get(0).split("=")[0], known) : "";
     }
 
     private static int failure(Exception e, Host host, boolean asJson) {
@@ -318,8 +317,8 @@ public final class Cli {
         host.err().println("error: " + said);
         if (asJson) {
             // On one line, as watch prints each of its documents.
-            write(Json.line(Json.object().put("schema", 1).put("error", said).put("exit", exit)
-                    .set("advice", advice("now", said, null))), host);
+            write(Json.object().put("schema", 1).put("error", said).put("exit", exit)
+                    .set("advice", advice("now", said, null)).toString(), host);
         }
         return exit;
     }
@@ -343,13 +342,13 @@ public final class Cli {
 
     /** Prints a document on standard output: in UTF-8, as JSON has it, whatever the terminal's character set. */
     public void print(JsonNode document) {
-        write(Json.pretty(document), host);
+        write(document.toPrettyString(), host);
         printed = true;
     }
 
     /** The same on one line: for one of many. */
     public void printLine(JsonNode document) {
-        write(Json.line(document), host);
+        write(document.toString(), host);
     }
 
     private static void write(String json, Host host) {
@@ -402,7 +401,7 @@ public final class Cli {
             Map<String, Scenario> all = Scenario.all(templates());
             if (!all.containsKey(name)) {
                 throw new Problem(values.named("drill", drill, "--drill " + Text.safe(drill, 40))
-                        + ": no such scenario" + Nearest.hint(name, all.keySet()));
+                        + ": no such scenario" + Text.hint(name, all.keySet()));
             }
             sandbox = new Sandbox(all.get(name));
         }
@@ -426,7 +425,7 @@ public final class Cli {
         String revision = Optional.<Revision>ofNullable(given("revision")).map(Revision::text)
                 .or(() -> drilled.map(Sandbox::revision)).orElse(Revision.NEWEST.text());
         return new Settings(target, key, revision,
-                new Settings.Probing(timeout(), 3, Duration.ofSeconds(2), Endpoint.KNOWN),
+                new Settings.Probing(timeout(), 3, Endpoint.KNOWN),
                 new Settings.AppErrors(List.of(), "sum by (status) (increase(klaviyo_api_errors_total[15m]))"),
                 drill(), proxies, templates());
     }

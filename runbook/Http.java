@@ -13,6 +13,7 @@ import java.security.cert.X509Certificate;
 import java.time.*;
 import java.util.*;
 import java.util.concurrent.*;
+import java.util.function.*;
 import java.util.regex.*;
 import java.util.stream.*;
 import javax.net.ssl.*;
@@ -48,18 +49,23 @@ public final class Http {
     private final Settings settings;
     /** The JDK's clients by scheme and proxy, each made when it is first asked for. */
     private final Map<String, HttpClient> clients;
+    private final Supplier<Duration> left;
 
-    private Http(Settings settings, Map<String, HttpClient> clients) {
+    private Http(Settings settings, Map<String, HttpClient> clients, Supplier<Duration> left) {
         this.settings = settings;
         this.clients = clients;
+        this.left = left;
     }
 
-    /** A client with these settings' key and revision; a {@link Problem} when a proxy for an address cannot be used. */
+    /**
+     * A client with these settings' key and revision, and their timeout for each request; a {@link Problem} when a
+     * proxy for an address cannot be used.
+     */
     public static Http of(Settings settings) {
         Settings.Target to = settings.target();
         Stream.of(to.api(), to.status(), to.app(), to.webhook(), to.prometheus()).filter(Objects::nonNull)
                 .forEach(address -> Settings.proxyFor(settings.proxies(), address));
-        return new Http(settings, new ConcurrentHashMap<>());
+        return new Http(settings, new ConcurrentHashMap<>(), settings.probing()::timeout);
     }
 
     /** Has a client ask nobody, for port 1 is refused, so that the next one is faster ({@code Checks.prepare}). */
@@ -70,7 +76,23 @@ public final class Http {
 
     /** This client with another key. */
     public Http withKey(Optional<Key> key) {
-        return new Http(settings.withKey(key), clients);
+        return new Http(settings.withKey(key), clients, left);
+    }
+
+    /** This client with one deadline for all that is asked: its requests end together after so long. */
+    public Http within(Duration most) {
+        long end = System.nanoTime() + most.toNanos();
+        return new Http(settings, clients, () -> Duration.ofNanos(Math.max(1_000_000, end - System.nanoTime())));
+    }
+
+    /** What is left of the time. */
+    Duration left() {
+        return left.get();
+    }
+
+    /** What it asks with. */
+    Settings settings() {
+        return settings;
     }
 
     // ---- answers
@@ -240,18 +262,23 @@ public final class Http {
     // ---- requests
 
     /** Any request to Klaviyo's API with the key, as JSON:API; {@code body} is JSON, or null for none. */
-    public Answer api(String method, String target, String revision, byte[] body, Duration deadline) {
+    public Answer api(String method, String target, String revision, byte[] body) {
         Map<String, String> headers = Klaviyo.headers(settings.key(), revision, body != null);
-        return once(method, URI.create(settings.target().api() + target), headers, body, deadline);
+        return once(method, URI.create(settings.target().api() + target), headers, body);
+    }
+
+    /** The one request that probes an endpoint. */
+    Answer api(Endpoint endpoint) {
+        return api("GET", endpoint.target(), settings.revision(), null);
     }
 
     /**
      * GET from anywhere else, some redirects followed: one that leads nowhere, or on and on, is itself the answer. A
      * login goes to whose address has it alone.
      */
-    public Answer get(URI uri, Duration deadline) {
-        long end = System.nanoTime() + deadline.toNanos();
-        Answer answer = once("GET", uri, Map.of(), null, deadline);
+    public Answer get(URI uri) {
+        Http together = within(left());
+        Answer answer = together.once("GET", uri, Map.of(), null);
         URI next = uri;
         for (int hops = 0; hops < MOST_REDIRECTS && answer instanceof Reply reply && reply.redirects(); hops++) {
             try {
@@ -259,19 +286,19 @@ public final class Http {
             } catch (IllegalArgumentException | NoSuchElementException e) {
                 return answer;
             }
-            answer = once("GET", next, Map.of(), null, Duration.ofNanos(end - System.nanoTime()));
+            answer = together.once("GET", next, Map.of(), null);
         }
         return answer;
     }
 
     /** One request, redirects not followed. {@code body} may be null. */
-    public Answer once(String method, URI uri, Map<String, String> headers, byte[] body, Duration deadline) {
+    public Answer once(String method, URI uri, Map<String, String> headers, byte[] body) {
         Exchange exchange = new Exchange(uri);
         CompletableFuture<HttpResponse<Void>> response = null;
         try {
             exchange.proxy = Settings.proxyFor(settings.proxies(), uri);
             response = client(uri, exchange.proxy).sendAsync(exchange.request(method, headers, body), exchange::begin);
-            return exchange.reply(response.get(Math.max(1, deadline.toNanos()), TimeUnit.NANOSECONDS));
+            return exchange.reply(response.get(left().toNanos(), TimeUnit.NANOSECONDS));
         } catch (IllegalArgumentException e) {
             return exchange.fault(Kind.BAD_REQUEST, "");
         } catch (Problem e) {
@@ -480,28 +507,5 @@ public final class Http {
         Thread.enumerate(threads);
         Stream.of(threads).filter(thread -> thread != null && thread.getName().endsWith("-SelectorManager"))
                 .forEach(Thread::interrupt);
-    }
-
-    // ---- one deadline for all that a check asks
-
-    /** A check's requests end by its deadline, together. */
-    Asking asking() {
-        return new Asking(settings, this, System.nanoTime() + settings.probing().timeout().toNanos());
-    }
-
-    /** What a check asks with: what to look at, the client, and until when on the monotonic clock. */
-    record Asking(Settings settings, Http http, long end) {
-        /** What is left of the time, at least one millisecond. */
-        Duration left() {
-            return Duration.ofNanos(Math.max(1_000_000, end - System.nanoTime()));
-        }
-
-        Answer api(Endpoint endpoint) {
-            return http.api("GET", endpoint.target(), settings.revision(), null, left());
-        }
-
-        Answer get(URI address) {
-            return http.get(address, left());
-        }
     }
 }

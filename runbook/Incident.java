@@ -30,11 +30,6 @@ public record Incident(Path folder) {
             MalformedInputException.class, "no text in UTF-8: ");
     private static final boolean POSIX = FileSystems.getDefault().supportedFileAttributeViews().contains("posix");
 
-    /** The incident in that folder. */
-    public static Incident at(Path folder) {
-        return new Incident(folder);
-    }
-
     // ---- which incident
 
     /**
@@ -68,7 +63,8 @@ public record Incident(Path folder) {
 
         /** A new one. Who opens one within the same second joins it, unless it is closed or of another drill. */
         public Incident opened(Instant at) {
-            Incident incident = at(base.resolve(at.truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "")));
+            String name = at.truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "");
+            Incident incident = new Incident(base.resolve(name));
             try {
                 List<Event> events = incident.journal().read().events();
                 return events.isEmpty() || Incident.open(events) && ours(events) ? incident : opened(at.plusSeconds(1));
@@ -83,14 +79,15 @@ public record Incident(Path folder) {
 
         private Optional<Incident> newest(Predicate<List<Event>> wanted) throws IOException {
             if (named != null || !Files.isDirectory(base)) {
-                return Optional.ofNullable(named).map(Incident::at);
+                return Optional.ofNullable(named).map(Incident::new);
             }
             try (Stream<Path> folders = Files.list(base)) {
                 for (Path folder : folders.sorted(Comparator.reverseOrder()).toList()) {
-                    boolean one = Files.exists(folder.resolve(JOURNAL));
-                    List<Event> events = one ? at(folder).journal().read().events() : List.of();
+                    Incident incident = new Incident(folder);
+                    boolean one = Files.exists(incident.journal().file());
+                    List<Event> events = one ? incident.journal().read().events() : List.of();
                     if (one && ours(events) && wanted.test(events)) {
-                        return Optional.of(at(folder));
+                        return Optional.of(incident);
                     }
                 }
                 return Optional.empty();
@@ -188,7 +185,7 @@ public record Incident(Path folder) {
      * somebody else holds it. The operating system's lock ends with the process, however that ends.
      */
     public static Optional<FileChannel> lock(Path file) throws IOException {
-        at(file.toAbsolutePath().getParent()).create();
+        new Incident(file.toAbsolutePath().getParent()).create();
         FileChannel channel = FileChannel.open(file,
                 Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE), mode("rw-------"));
         try {
@@ -306,7 +303,7 @@ public record Incident(Path folder) {
         /** Appends one event, forced to the disk. A write that fails half-way (a full disk) is taken back. */
         public void append(Event event) throws IOException {
             refuseOther();
-            String line = Key.mask(Json.line(event.json())) + "\n";
+            String line = Key.mask(event.json().toString()) + "\n";
             Set<OpenOption> options = Set.of(StandardOpenOption.CREATE, StandardOpenOption.READ,
                     StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
             // A file lock belongs to the whole process: threads of one process have to take turns first.

@@ -285,7 +285,8 @@ public record Key(String reveal, boolean token) {
             Stream.concat(Stream.of(good), known.values().stream()).limit(MOST).forEach(one -> rows.put(one.id,
                     Map.of("account", one.account, "organisation", one.organisation, "scopes",
                             new TreeSet<>(one.scopes), "since", one.since, "at", one.at)));
-            Incident.at(folder(host)).write(FILE, (Json.pretty(Json.of(rows)) + "\n").getBytes(StandardCharsets.UTF_8));
+            String table = Json.of(rows).toPrettyString() + "\n";
+            new Incident(folder(host)).write(FILE, table.getBytes(StandardCharsets.UTF_8));
         }
 
         /** This toolkit's folder in the user's state folder. */

@@ -101,7 +101,7 @@ public final class Klaviyo {
             }
             return named(name).orElseThrow(() -> new Problem("--endpoint " + Text.safe(name, 40)
                     + " is neither a known endpoint nor a path such as /api/segments"
-                    + Text.Nearest.hint(name, KNOWN.stream().map(Endpoint::name).toList())));
+                    + Text.hint(name, KNOWN.stream().map(Endpoint::name).toList())));
         }
 
         /** Whether it is that one. A record's own equals takes 20 ms when it is first called. */

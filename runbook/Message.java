@@ -14,7 +14,6 @@ import runbook.Incident.Event;
 import runbook.Settings.Problem;
 import runbook.Settings.Templates;
 import runbook.Text.Json;
-import runbook.Text.Nearest;
 
 /**
  * What the runbook's two messages say, the internal one (Slack) and the external one (status page): what the journal
@@ -249,10 +248,10 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
          * Posts {@link Message#forSlack} once; never throws for what the network or Slack does. Anything but {@code ok}
          * is no delivery: a proxy's login page is HTTP 200 too.
          */
-        public static Posted post(Http http, URI webhook, String text, Duration deadline) {
-            byte[] body = Json.line(Json.object().put("text", text)).getBytes(StandardCharsets.UTF_8);
+        public static Posted post(Http http, URI webhook, String text) {
+            byte[] body = Json.object().put("text", text).toString().getBytes(StandardCharsets.UTF_8);
             Map<String, String> headers = Map.of("content-type", "application/json; charset=utf-8");
-            Answer answer = http.once("POST", webhook, headers, body, deadline);
+            Answer answer = http.once("POST", webhook, headers, body);
             if (answer instanceof Http.Fault fault) {
                 String kind = fault.kind().name().toLowerCase(Locale.ROOT).replace('_', ' ');
                 return new Posted(false, "Slack was not reached: " + kind, OptionalLong.empty());
@@ -322,7 +321,7 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
                 List<String> there = known.stream().map(name -> "{{" + name + "}}").toList();
                 throw new Problem(origin + " line " + text.substring(0, tag.start() + 1).lines().count() + ": "
                         + (tag.group(1).equals(">") ? "a template cannot include another"
-                                : "there is no " + wrong + Nearest.hint(wrong, there)));
+                                : "there is no " + wrong + Text.hint(wrong, there)));
             });
         }
     }

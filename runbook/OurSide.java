@@ -9,7 +9,6 @@ import java.util.concurrent.*;
 import java.util.regex.*;
 import java.util.stream.*;
 import runbook.Http.Answer;
-import runbook.Http.Asking;
 import runbook.Http.Fault;
 import runbook.Http.Health;
 import runbook.Http.Reply;
@@ -51,9 +50,9 @@ public final class OurSide {
         static final NetworkPath UNTRODDEN = new NetworkPath(Check.skipped("network", "not asked for"), false);
 
         /** Goes it. Never throws, and ends by the deadline. */
-        static NetworkPath of(Asking asking) {
-            URI api = asking.settings().target().api();
-            Optional<URI> proxy = Settings.proxyFor(asking.settings().proxies(), api);
+        static NetworkPath of(Http http) {
+            URI api = http.settings().target().api();
+            Optional<URI> proxy = Settings.proxyFor(http.settings().proxies(), api);
             URI first = proxy.orElse(api);
             long start = System.nanoTime();
             String timing = "";
@@ -62,10 +61,10 @@ public final class OurSide {
                 // The platform's lookup cannot be interrupted: it is left behind when time is up.
                 InetSocketAddress address = CompletableFuture.supplyAsync(() ->
                         new InetSocketAddress(first.getHost(), Http.port(first)))
-                        .get(asking.left().toNanos(), TimeUnit.NANOSECONDS);
+                        .get(http.left().toNanos(), TimeUnit.NANOSECONDS);
                 timing = "DNS " + millis(start) + " ms";
                 long found = System.nanoTime();
-                socket.connect(address, (int) asking.left().toMillis());
+                socket.connect(address, (int) http.left().toMillis());
                 timing += ", connect " + millis(found) + " ms";
             } catch (TimeoutException e) {
                 fault = new Fault(Http.Kind.DNS, "DNS: no answer for " + Text.safe(first.getHost(), 80)
@@ -98,12 +97,12 @@ public final class OurSide {
 
     // ---- our application's health, by its own endpoint: the state is whether it is healthy
 
-    static Check health(Asking asking) {
-        URI app = asking.settings().target().app();
+    static Check health(Http http) {
+        URI app = http.settings().target().app();
         if (app == null) {
             return Check.skipped("app", "no health endpoint given: --app-url or KLAVIYO_APP_URL");
         }
-        Answer answer = asking.get(app);
+        Answer answer = http.get(app);
         if (!(answer instanceof Reply reply)) {
             return new Check("app", Outcome.FAIL, answer.words(), answer.millis(), null, Json.object(), "no");
         }
@@ -124,17 +123,17 @@ public final class OurSide {
 
     // ---- the route that Klaviyo delivers to: the state is whether webhooks arrive
 
-    static Check webhook(Asking asking) {
-        URI route = asking.settings().target().webhook();
+    static Check webhook(Http http) {
+        URI route = http.settings().target().webhook();
         if (route == null) {
             return Check.skipped("webhook", "no route given: --webhook-url or KLAVIYO_WEBHOOK_URL");
         }
         // GET first, since it changes nothing anywhere. Only where GET has no route, or is sent elsewhere, is an empty
         // POST worth it.
-        Answer answer = asking.http().once("GET", route, Map.of(), null, asking.left());
+        Answer answer = http.once("GET", route, Map.of(), null);
         if (answer instanceof Reply reply && (reply.status() == 404 || reply.redirects())) {
             Map<String, String> json = Map.of("Content-Type", "application/json");
-            answer = asking.http().once("POST", route, json, new byte[0], asking.left());
+            answer = http.once("POST", route, json, new byte[0]);
         }
         if (!(answer instanceof Reply reply)) {
             Http.Kind kind = ((Fault) answer).kind();

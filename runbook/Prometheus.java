@@ -10,7 +10,6 @@ import java.util.concurrent.*;
 import java.util.regex.*;
 import java.util.stream.*;
 import runbook.Http.Answer;
-import runbook.Http.Asking;
 import runbook.Http.Fault;
 import runbook.Http.Kind;
 import runbook.Http.Reply;
@@ -21,11 +20,11 @@ import runbook.Text.Json;
 import runbook.redact.*;
 
 /**
- * Asks Prometheus, or what speaks its HTTP API (https://prometheus.io/docs/prometheus/latest/querying/api), at that
- * address, with that time for each query. Never throws: what was not to be had is in the {@link Result}. A login in the
- * address is sent as Basic.
+ * Asks Prometheus, or what speaks its HTTP API (https://prometheus.io/docs/prometheus/latest/querying/api), where
+ * the client's settings have it. Never throws: what was not to be had is in the {@link Result}. A login in the address
+ * is sent as Basic.
  */
-public record Prometheus(Http http, URI base, Duration timeout) {
+public record Prometheus(Http http) {
     /** The most series that are kept of one result. */
     public static final int MOST_SERIES = 200;
     private static final long SHORTEST_STEP = 5;
@@ -142,7 +141,7 @@ public record Prometheus(Http http, URI base, Duration timeout) {
     }
 
     private Result ask(String query) {
-        Answer answer = http.get(URI.create(base + "/api/v1/" + query), timeout);
+        Answer answer = http.get(URI.create(http.settings().target().prometheus() + "/api/v1/" + query));
         if (!(answer instanceof Reply reply)) {
             return new Result(List.of(), answer.words(), List.of(), answer);
         }
@@ -207,17 +206,18 @@ public record Prometheus(Http http, URI base, Duration timeout) {
                             + " with the statuses in the application's log"), told, "");
         }
 
-        static AppErrors look(Asking asking) {
-            AppErrors told = told(asking.settings());
-            if (asking.settings().target().prometheus() == null) {
+        static AppErrors look(Http http) {
+            AppErrors told = told(http.settings());
+            if (http.settings().target().prometheus() == null) {
                 return told;
             }
-            String query = asking.settings().app().query();
+            String query = http.settings().app().query();
+            Prometheus metrics = new Prometheus(http);
             // A status missing in the last minutes proves nothing, for a scrape a minute gives no increase; one that
             // stands at 0 is over.
             CompletableFuture<Map<String, Long>> lately = CompletableFuture.supplyAsync(() ->
-                    query.contains(WINDOW) ? count(ask(query.replace(WINDOW, LATELY), asking), query) : Map.of());
-            Result result = ask(query, asking);
+                    query.contains(WINDOW) ? count(metrics.instant(query.replace(WINDOW, LATELY)), query) : Map.of());
+            Result result = metrics.instant(query);
             Map<String, Long> counted = count(result, query);
             if (!result.ok()) {
                 return told.unavailable(result, "metrics unavailable: " + Redactor.strict().text(result.trouble())
@@ -240,20 +240,16 @@ public record Prometheus(Http http, URI base, Duration timeout) {
                     result.answer());
         }
 
-        private static Result ask(String query, Asking asking) {
-            URI address = asking.settings().target().prometheus();
-            return new Prometheus(asking.http(), address, asking.left()).instant(query);
-        }
-
         /** The same counted from a time on: what came before is over, and said to be. */
-        AppErrors since(Instant at, Asking asking) {
-            String query = asking.settings().app().query();
+        AppErrors since(Instant at, Http http) {
+            String query = http.settings().app().query();
             Duration passed = Duration.between(at, Instant.now());
             if (!query.contains(WINDOW) || passed.compareTo(LENGTH) >= 0
                     || byStatus.values().stream().noneMatch(count -> count > 0)) {
                 return this;
             }
-            Result result = ask(query.replace(WINDOW, "[" + Math.max(1, passed.toSeconds()) + "s]"), asking);
+            Result result = new Prometheus(http)
+                    .instant(query.replace(WINDOW, "[" + Math.max(1, passed.toSeconds()) + "s]"));
             Map<String, Long> counted = count(result, query);
             Map<String, Long> still = new TreeMap<>();
             Map<String, Long> over = new TreeMap<>();

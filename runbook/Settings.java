@@ -12,7 +12,6 @@ import java.util.stream.*;
 import runbook.Klaviyo.Endpoint;
 import runbook.Message.Template;
 import runbook.Text.Json;
-import runbook.Text.Nearest;
 
 /**
  * What to look at and how hard, the same for every script: where, with which key and API revision; how endpoints are
@@ -123,8 +122,8 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         });
     }
 
-    /** How endpoints are probed: time for each check, requests for each, the median that is slow, and which. */
-    public record Probing(Duration timeout, int samples, Duration slow, List<Endpoint> endpoints) { }
+    /** How endpoints are probed: time for each check, requests for each, and which. */
+    public record Probing(Duration timeout, int samples, List<Endpoint> endpoints) { }
 
     /** What our application sees: status codes reported by hand, and PromQL for errors by status. */
     public record AppErrors(List<Integer> observed, String query) { }
@@ -191,7 +190,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             try (Stream<Path> files = Files.list(folder)) {
                 for (Path file : files.toList()) {
                     String name = file.getFileName().toString();
-                    String meant = NAMES.contains(name) ? "" : Nearest.guess(name, NAMES);
+                    String meant = NAMES.contains(name) ? "" : Text.guess(name, NAMES);
                     if (!meant.isEmpty()) {
                         throw new Problem(file + " is no template's name" + meant);
                     }
@@ -332,7 +331,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
                         + " a secret store");
             } else if (!known.contains(name) && !others) {
                 throw new Problem(place + "there is no " + shown + (known.contains(script + name)
-                        ? ", did you mean " + script + name + "?" : Nearest.hint(name, known)));
+                        ? ", did you mean " + script + name + "?" : Text.hint(name, known)));
             }
         }
 

@@ -23,6 +23,7 @@ import runbook.Settings.Problem;
 public final class Text {
     // Cc: controls (ESC among them); Cf: bidirectional overrides and zero-width marks; Zl, Zp: line separators.
     private static final Pattern UNSAFE = Pattern.compile("[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}\\p{Cs}\\s]+");
+    private static final int FARTHEST = 4;
 
     private Text() { }
 
@@ -50,6 +51,33 @@ public final class Text {
     /** A text as one word of a shell's command line. */
     public static String word(String text) {
         return text.matches("[A-Za-z0-9_@%+=:,./-]+") ? text : "'" + text.replace("'", "'\\''") + "'";
+    }
+
+    // ---- the name that somebody probably meant
+
+    /** What a message says of a wrong name: {@code , did you mean outage?}, or nothing where none is near. */
+    static String guess(String wrong, Collection<String> names) {
+        return names.stream().sorted().min(Comparator.comparingInt(name -> distance(wrong, name)))
+                .filter(name -> distance(wrong, name) <= Math.min(FARTHEST, name.length() / 2))
+                .map(near -> ", did you mean " + near + "?").orElse("");
+    }
+
+    /** The same, but all there are where none is near. */
+    public static String hint(String wrong, Collection<String> names) {
+        String guess = guess(wrong, names);
+        return guess.isEmpty() ? "; there are " + String.join(", ", names) : guess;
+    }
+
+    /** How many letters one of them has and the other lacks: of two that changed places, none. */
+    private static int distance(String one, String other) {
+        StringBuilder rest = new StringBuilder(other.toLowerCase(Locale.ROOT));
+        int missing = 0;
+        for (char letter : one.toLowerCase(Locale.ROOT).toCharArray()) {
+            int at = rest.indexOf(String.valueOf(letter));
+            missing += at < 0 ? 1 : 0;
+            rest.delete(Math.max(0, at), at + 1);
+        }
+        return missing + rest.length();
     }
 
     /** Durations as people write and read them: {@code 500ms}, {@code 5s}, {@code 2m}, {@code 1h30m}, {@code 2d}. */
@@ -89,38 +117,6 @@ public final class Text {
             }
             long small = unit >= 3 ? 0 : millis % MILLIS[unit] / MILLIS[unit + 1];
             return millis / MILLIS[unit] + " " + UNITS[unit] + (small == 0 ? "" : " " + small + " " + UNITS[unit + 1]);
-        }
-    }
-
-    /** The name that somebody probably meant. */
-    public static final class Nearest {
-        private static final int FARTHEST = 4;
-
-        private Nearest() { }
-
-        /** What a message says of a wrong name: {@code , did you mean outage?}, or nothing where none is near. */
-        static String guess(String wrong, Collection<String> names) {
-            return names.stream().sorted().min(Comparator.comparingInt(name -> distance(wrong, name)))
-                    .filter(name -> distance(wrong, name) <= Math.min(FARTHEST, name.length() / 2))
-                    .map(near -> ", did you mean " + near + "?").orElse("");
-        }
-
-        /** The same, but all there are where none is near. */
-        public static String hint(String wrong, Collection<String> names) {
-            String guess = guess(wrong, names);
-            return guess.isEmpty() ? "; there are " + String.join(", ", names) : guess;
-        }
-
-        /** How many letters one of them has and the other lacks: of two that changed places, none. */
-        private static int distance(String one, String other) {
-            StringBuilder rest = new StringBuilder(other.toLowerCase(Locale.ROOT));
-            int missing = 0;
-            for (char letter : one.toLowerCase(Locale.ROOT).toCharArray()) {
-                int at = rest.indexOf(String.valueOf(letter));
-                missing += at < 0 ? 1 : 0;
-                rest.delete(Math.max(0, at), at + 1);
-            }
-            return missing + rest.length();
         }
     }
 
@@ -172,16 +168,6 @@ public final class Text {
                 return fraction ? nodes.numberNode(number.doubleValue()) : nodes.numberNode(number.longValue());
             }
             return value == null ? nodes.nullNode() : nodes.textNode(value.toString());
-        }
-
-        /** The tree on one line. */
-        public static String line(JsonNode node) {
-            return node.toString();
-        }
-
-        /** The tree indented, without a line end after it. */
-        public static String pretty(JsonNode node) {
-            return node.toPrettyString();
         }
 
         /**
@@ -257,7 +243,7 @@ public final class Text {
             List<String> known = components.stream().map(RecordComponent::getName).toList();
             node.properties().stream().map(Map.Entry::getKey).filter(name -> !known.contains(name)).findFirst()
                     .ifPresent(name -> check(false, prefix + safe(name, 40),
-                            "is no field" + Nearest.hint(name, known)));
+                            "is no field" + hint(name, known)));
             Object[] values = components.stream().map(component -> {
                 String name = component.getName();
                 boolean rowsId = name.equals("id") && node == row && !node.has("id");
@@ -339,7 +325,7 @@ public final class Text {
             Stream.of(type.getEnumConstants())
                     .forEach(one -> known.put(one.toString().toLowerCase(Locale.ROOT).replace('_', '-'), one));
             return Optional.ofNullable(known.get(text.toLowerCase(Locale.ROOT).replace('_', '-'))).orElseThrow(() ->
-                    new IllegalArgumentException("is " + safe(text, 40) + Nearest.hint(text, known.keySet())));
+                    new IllegalArgumentException("is " + safe(text, 40) + hint(text, known.keySet())));
         }
     }
 

@@ -58,7 +58,7 @@ public final class Tool {
         return new Tool(host.environment(), host.folder(), timeout, System.getProperty("os.name"));
     }
 
-    /** How long a run may take that does not bring its own time. */
+    /** How long a run may take. */
     public Duration timeout() {
         return timeout;
     }
@@ -139,15 +139,14 @@ public final class Tool {
 
     /** Runs a command to its end. Its exit code is for the caller to judge. */
     public Output run(List<String> command) throws Failure {
-        return run(command, "", timeout, Map.of());
+        return run(command, "", Map.of());
     }
 
-    /** The same, fed by standard input, within a time of its own, with these variables too unless one is secret. */
-    public Output run(List<String> command, String input, Duration within, Map<String, String> variables)
-            throws Failure {
+    /** The same, fed by standard input, with these variables too unless one is secret. */
+    public Output run(List<String> command, String input, Map<String, String> variables) throws Failure {
         try (Running child = start(command, input, builder -> builder.environment().putAll(clean(variables)))) {
             Kept out = child.keep(child.output());
-            int exit = child.await(within);
+            int exit = child.await(timeout);
             return new Output(exit, out.toString(UTF_8), child.err.toString(UTF_8));
         }
     }

@@ -107,7 +107,7 @@ final class FakeClouds implements AutoCloseable {
     }
 
     private static LoopbackServer.Response response(int code, Object body) {
-        return new LoopbackServer.Response(code, Json.line(Json.of(body)));
+        return new LoopbackServer.Response(code, Json.of(body).toString());
     }
 
     // ---- AWS
@@ -228,7 +228,7 @@ final class FakeClouds implements AutoCloseable {
                 .filter(entry -> !query.contains("metadata.name") || query.contains("metadata.name%3D"
                         + entry.getValue().path("metadata").path("name").asText()))
                 .forEach(entry -> list.withArray("items").add(entry.getValue()));
-        return new LoopbackServer.Response(200, query.contains("watch=") ? "" : Json.line(list));
+        return new LoopbackServer.Response(200, query.contains("watch=") ? "" : list.toString());
     }
 
     private static LoopbackServer.Response status(int code, String reason, String message) {

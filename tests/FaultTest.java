@@ -114,8 +114,8 @@ class FaultTest {
         String escapes = "\u001b[2J\u001b]0;owned\u0007\u009b31m\u202e";
         Map<String, Object> error = Map.of(
             "code", "c" + escapes, "detail", "d" + escapes, "source", Map.of("pointer", "/p" + escapes));
-        String body = Json.line(Json.of(Map.of("errors", List.of(error), "message", escapes,
-            "status", Map.of("description", escapes), "error", escapes)));
+        String body = Json.of(Map.of("errors", List.of(error), "message", escapes,
+            "status", Map.of("description", escapes), "error", escapes)).toString();
         try (FaultServer server = FaultServer.answering(FaultServer.reply(418, "application/json", body))) {
             TriageRun run = triage(Run.script("triage"), server.uri(), "20s");
             assertPrintable(run);

@@ -36,7 +36,7 @@ class JournalTest {
     /** A process: {@code append FOLDER NAME} does so in two threads, {@code read FOLDER} tells what is there. */
     static final class Other {
         public static void main(String... args) throws Exception {
-            Incident incident = Incident.at(Path.of(args[1]));
+            Incident incident = new Incident(Path.of(args[1]));
             if (args[0].equals("append")) {
                 IntStream.range(0, 2).parallel().forEach(thread -> append(incident, args[2] + "t" + thread));
                 return;
@@ -72,7 +72,7 @@ class JournalTest {
         for (Run.Running process : running) {
             assertEquals(0, process.await().exit(), process.err());
         }
-        Incident.Reading reading = Incident.at(incident).journal().read();
+        Incident.Reading reading = new Incident(incident).journal().read();
         List<String> said = reading.events().stream().map(Event::summary).toList();
         assertEquals(List.of(), reading.problems());
         assertEquals(3 * 2 * APPENDS, said.size());
@@ -96,7 +96,7 @@ class JournalTest {
             {"at":"2026-11-23T06:04:05Z","event":"note","summary":"hidden","summary":"a field twice"}
             \u0000\u0000\u0000\u0000
             """).getBytes(StandardCharsets.ISO_8859_1));
-        Incident.Reading reading = Incident.at(folder).journal().read();
+        Incident.Reading reading = new Incident(folder).journal().read();
         assertEquals(List.of("caf\ufffd", "unknown", "\u0000\u001b"),
                 reading.events().stream().map(Event::summary).toList());
         Event second = reading.events().get(1);
@@ -112,8 +112,8 @@ class JournalTest {
         String command = "aws secretsmanager put-secret-value --secret-string file:///dev/stdin";
         Map<String, Object> data = Map.of("command", command, "answer", "bad key pk_AbC123_" + "0A".repeat(17),
                 "checks", List.of(Map.of("said", "jane@example.com, +4915112345678")));
-        Incident.at(folder).append(Event.now("triage", Event.NOTE, "401: client_secret=hunter2", data));
-        Incident.at(folder).append(Event.now("triage", Event.NOTE, "pk_" + "0a".repeat(17), Map.of()));
+        new Incident(folder).append(Event.now("triage", Event.NOTE, "401: client_secret=hunter2", data));
+        new Incident(folder).append(Event.now("triage", Event.NOTE, "pk_" + "0a".repeat(17), Map.of()));
         String file = Files.readString(folder.resolve("journal.jsonl"));
         assertFalse(file.matches("(?is).*(hunter2|jane@|49151|0a0a).*"), file);
         assertTrue(file.contains(command), file);
@@ -146,7 +146,7 @@ class JournalTest {
         } else {
             assumeTrue(Run.command("mkfifo", journal.toString()).run().exit() == 0, "only where there are pipes");
         }
-        Incident incident = Incident.at(folder);
+        Incident incident = new Incident(folder);
         String why = journal + " is " + what + ": a journal has to be a file of its own";
         Event event = Event.now("x", Event.NOTE, "x", Map.of());
         assertEquals(why, assertThrows(IOException.class, () -> incident.append(event)).getMessage());
@@ -200,7 +200,7 @@ class JournalTest {
 
     private void incident(String name, Map<String, String> data, String... events) throws IOException {
         for (String event : events) {
-            Incident.at(folder.resolve(name)).append(Event.now("triage", event, "x", data));
+            new Incident(folder.resolve(name)).append(Event.now("triage", event, "x", data));
         }
     }
 
@@ -249,9 +249,9 @@ class JournalTest {
     void triageGoesOnAfterAPowerCutAndLeavesPrivateFiles() throws Exception {
         Path incident = folder.resolve("incident");
         byte[] torn = "{\"at\":\"2026-11-23T03:04:05Z\",\"step\":\"tri".getBytes(StandardCharsets.UTF_8);
-        Incident.at(incident).write("journal.jsonl", torn);
+        new Incident(incident).write("journal.jsonl", torn);
         assertEquals(11, triage(incident).exit());
-        Incident.Reading reading = Incident.at(incident).journal().read();
+        Incident.Reading reading = new Incident(incident).journal().read();
         assertTrue(reading.events().stream().anyMatch(event -> event.event().equals(Event.DIAGNOSED)
                 && event.drill().equals("revoked-key")), reading.toString());
         assertEquals(List.of(incident.resolve("journal.jsonl") + " line 1" + TORN), reading.problems());

@@ -31,7 +31,7 @@ class JsonTest {
         String wrong = SCHEMAS.computeIfAbsent(step, JsonTest::schema).validate(printed).stream().map(Object::toString)
                 .collect(Collectors.joining("\n"));
         if (!wrong.isEmpty()) {
-            String found = wrong + "\n" + Json.pretty(printed);
+            String found = wrong + "\n" + printed.toPrettyString();
             throw new AssertionError(step + " --json is not as its schema says:\n" + found);
         }
     }

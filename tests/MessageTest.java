@@ -177,9 +177,9 @@ class MessageTest {
         URI nowhere = URI.create("http://127.0.0.1:1");
         Settings settings = new Settings(
                 new Settings.Target(nowhere, nowhere, null, null, null), Optional.empty(), "2026-10-15",
-                new Settings.Probing(Duration.ofSeconds(5), 1, Duration.ofSeconds(2), List.of()),
+                new Settings.Probing(Duration.ofSeconds(5), 1, List.of()),
                 new Settings.AppErrors(List.of(), ""), Optional.empty(), Map.of(), TEXTS);
-        return Slack.post(Http.of(settings), URI.create(webhook), "P1 \"x\"\nStatus: é", Duration.ofSeconds(5));
+        return Slack.post(Http.of(settings), URI.create(webhook), "P1 \"x\"\nStatus: é");
     }
 
     @ParameterizedTest

@@ -45,7 +45,7 @@ class PostmortemEvidenceTest extends PostmortemJournals {
     }
 
     private static String result(String type, List<?> rows) {
-        return Json.line(Json.of(Map.of("status", "success", "data", Map.of("resultType", type, "result", rows))));
+        return Json.of(Map.of("status", "success", "data", Map.of("resultType", type, "result", rows))).toString();
     }
 
     private static String curve(double before, double during, double after) {
@@ -66,7 +66,7 @@ class PostmortemEvidenceTest extends PostmortemJournals {
 
     private Postmortem of(Incident incident, Path bundle, URI status, URI prometheus) {
         Settings settings = new Settings(new Settings.Target(site, status, null, null, prometheus), Optional.empty(),
-                "2026-07-15", new Settings.Probing(Duration.ofSeconds(5), 1, Duration.ofSeconds(2), List.of()),
+                "2026-07-15", new Settings.Probing(Duration.ofSeconds(5), 1, List.of()),
                 new Settings.AppErrors(List.of(), ""), Optional.empty(), Map.of(), Templates.builtIn());
         return new Postmortem(new Postmortem.Sources(Notebook.of(incident, Optional.empty()),
                 Optional.ofNullable(bundle), Optional.of(settings),

@@ -22,7 +22,7 @@ abstract class PostmortemJournals {
 
     /** One that nothing is recorded of. */
     static Incident empty() {
-        return Incident.at(Tree.temporary("postmortem").resolve("incident"));
+        return new Incident(Tree.temporary("postmortem").resolve("incident"));
     }
 
     /** A whole incident of a drill: detected, taken, told, mitigated at 03:15, restored at 03:17. */

@@ -56,7 +56,7 @@ record Practice(Path folder) {
     }
 
     private static void leave(Path folder, String name, String content) throws IOException {
-        Incident.at(folder).write(name, content.getBytes(StandardCharsets.UTF_8));
+        new Incident(folder).write(name, content.getBytes(StandardCharsets.UTF_8));
     }
 
     /** What to source, in a shell or a script. */

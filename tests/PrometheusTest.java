@@ -21,10 +21,12 @@ class PrometheusTest {
     @TempDir Path folder;
 
     private static Prometheus at(Object base) {
-        Settings settings = new Settings(Settings.Target.KLAVIYO, Optional.empty(), "2026-10-15",
-                new Settings.Probing(PATIENCE, 1, PATIENCE, List.of()), new Settings.AppErrors(List.of(), "up"),
+        Settings.Target target = new Settings.Target(Settings.Target.KLAVIYO.api(), Settings.Target.KLAVIYO.status(),
+                null, null, URI.create(base.toString()));
+        Settings settings = new Settings(target, Optional.empty(), "2026-10-15",
+                new Settings.Probing(PATIENCE, 1, List.of()), new Settings.AppErrors(List.of(), "up"),
                 Optional.empty(), Map.of(), Settings.Templates.builtIn());
-        return new Prometheus(Http.of(settings), URI.create(base.toString()), PATIENCE);
+        return new Prometheus(Http.of(settings));
     }
 
     private static Result asked(int status, String body) {

@@ -61,7 +61,7 @@ final class RotationScene implements AutoCloseable {
         if (manners.contains("telling")) {
             body.put("keyFingerprint", Key.of(tools.app()).fingerprint());
         }
-        return new LoopbackServer.Response(well ? 200 : 503, Json.line(Json.of(body)));
+        return new LoopbackServer.Response(well ? 200 : 503, Json.of(body).toString());
     }
 
     /** {@code rotate-key} with the stand-in Vault and systemd. */

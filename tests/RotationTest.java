@@ -142,7 +142,8 @@ class RotationTest {
         assertEquals(Key.of(bench.newKey).fingerprint(), json.at("/newKey/fingerprint").asText());
         assertEquals(Set.of("preflight", "test", "store", "read-back", "restart", "verify", "disable-old"),
                 Set.copyOf(names));
-        List<String> events = Incident.at(bench.incident).journal().read().events().stream().map(Event::event).toList();
+        List<String> events = new Incident(bench.incident).journal().read().events().stream().map(Event::event)
+                .toList();
         assertEquals(names.size(), events.stream().filter(Event.ROTATION_STEP::equals).count());
         assertTrue(events.containsAll(List.of(Event.ROTATED, Event.MITIGATED)), events.toString());
         String journal = Files.readString(bench.incident.resolve("journal.jsonl"));

@@ -28,7 +28,7 @@ final class Session implements AutoCloseable {
     static final Map<String, String> ANSWERS = new ConcurrentHashMap<>();
 
     final Path work = Tree.temporary("session");
-    final Incident incident = Incident.at(work.resolve("klaviyo-incidents/20261120T030405Z"));
+    final Incident incident = new Incident(work.resolve("klaviyo-incidents/20261120T030405Z"));
     final Map<String, String> environment = new HashMap<>();
     final Map<String, String> names = new LinkedHashMap<>();
     private Path in = work;

@@ -44,7 +44,7 @@ class ToolTest {
         String nasty = "$(touch owned); `touch owned` | > x * \"'";
         Output said = tool().run(List.of("printf", "%s", nasty));
         assertEquals(nasty, said.out());
-        assertEquals(KEY, tool().run(List.of("cat"), KEY, PATIENCE, Map.of()).out());
+        assertEquals(KEY, tool().run(List.of("cat"), KEY, Map.of()).out());
         assertEquals(folder.toRealPath().toString(), tool().run(List.of("pwd", "-P")).out().strip());
         assertEquals(7, tool().run(sh("exit 7")).exit());
         try (var files = Files.list(folder)) {
@@ -60,7 +60,7 @@ class ToolTest {
                 "KLAVIYO_APP_URL", "http://app");
         String other = "pk_" + "27af".repeat(8) + "00";
         tool.conceal(Key.of(other));
-        String env = tool.run(List.of("env"), "", PATIENCE, Map.of("STATE", "down", "LEAK", other)).out();
+        String env = tool.run(List.of("env"), "", Map.of("STATE", "down", "LEAK", other)).out();
         String given = "HOME|PATH|STATE|LEAK|COPY|BASE64|URL|SLACK.*|(?i)KLAVIYO.*";
         assertEquals(List.of("HOME", "KLAVIYO_APP_URL", "PATH", "STATE"), env.lines()
                 .map(line -> line.replaceFirst("=.*", "")).filter(name -> name.matches(given)).sorted().toList());
@@ -87,7 +87,8 @@ class ToolTest {
     @Test
     void aToolThatDoesNotEndIsStoppedWithAllThatItStartedAndDoesNotGoOnWithTheRest() throws Exception {
         List<String> slow = sh("sh -c 'echo $$ > pid; exec sleep 600'; echo on > went-on");
-        Failure late = assertThrows(Failure.class, () -> tool().run(slow, "", Duration.ofSeconds(1), Map.of()));
+        Tool hasty = new Tool(Map.of("PATH", System.getenv("PATH")), folder, Duration.ofSeconds(1), "Linux");
+        Failure late = assertThrows(Failure.class, () -> hasty.run(slow));
         assertFalse(late.missing());
         assertEquals("sh did not end within 1 s and was stopped", late.getMessage());
         assertGone(Long.parseLong(Files.readString(folder.resolve("pid")).strip()));

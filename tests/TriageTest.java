@@ -293,7 +293,7 @@ class TriageTest {
     @Test
     void aKeyThatWasReplacedIsThisShellsTrouble() throws IOException {
         try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
-            Incident incident = Incident.at(Tree.temporary("triage").resolve("rotated"));
+            Incident incident = new Incident(Tree.temporary("triage").resolve("rotated"));
             incident.append(rotated(sandbox.key()));
             sandbox.enabled(sandbox.key(), false);
             Run triage = against(sandbox).args("--incident", incident.toString());
@@ -304,7 +304,7 @@ class TriageTest {
                     "then it is the application's trouble too");
         }
         try (ControlledSandbox sandbox = ControlledSandbox.start("missing-scope")) {
-            Incident incident = Incident.at(Tree.temporary("triage").resolve("rotated"));
+            Incident incident = new Incident(Tree.temporary("triage").resolve("rotated"));
             incident.append(rotated(sandbox.key()));
             Run triage = against(sandbox).args("--incident", incident.toString());
             assertEquals("key-replaced - exit 20", TriageRun.of(triage).verdict(),
@@ -338,7 +338,7 @@ class TriageTest {
             Path folder = Tree.temporary("triage");
             TriageRun without = TriageRun.of(around(sandbox).cwd(folder));
             assertEquals(unknown, without.verdict(), "where nothing says when it was mended");
-            Incident incident = Incident.at(folder.resolve("open"));
+            Incident incident = new Incident(folder.resolve("open"));
             incident.append(new Event(Instant.now().minusSeconds(60), "triage", Event.DIAGNOSED, "failing",
                     Json.of(Map.of("severity", "P1", "diagnosis", "key-invalid"))));
             incident.append(new Event(Instant.now().minusSeconds(20), "watch", event, "mended", Json.object()));
@@ -376,7 +376,7 @@ class TriageTest {
 
     @Test
     void theTimeToRespondCountsFromTheIncidentsFirstTriageThatWasThisBad() throws IOException {
-        Incident incident = Incident.at(Tree.temporary("triage").resolve("long-ago"));
+        Incident incident = new Incident(Tree.temporary("triage").resolve("long-ago"));
         Instant first = Instant.parse("2026-11-20T03:04:05Z");
         Map<String, String> p1 = Map.of("severity", "P1", "drill", "outage");
         incident.append(new Event(first.minusSeconds(60), "triage", "detected", "minor at first",

@@ -32,7 +32,7 @@ import runbook.sandbox.*;
 class WatchTest {
     private static final String NO_PAGE = "--no-status-page";
     private final Path folder = Tree.temporary("watch");
-    private final Incident incident = Incident.at(folder.resolve("incident"));
+    private final Incident incident = new Incident(folder.resolve("incident"));
     private ControlledSandbox sandbox;
 
     @AfterEach

@@ -96,7 +96,7 @@ class ServeSandbox implements Callable<Integer> {
 
     private static void write(Path file, String variables) {
         try {
-            Incident.at(file.getParent()).write(file.getFileName().toString(),
+            new Incident(file.getParent()).write(file.getFileName().toString(),
                     variables.getBytes(StandardCharsets.UTF_8));
         } catch (IOException e) {
             String place = Text.safe(file.toString(), 200);

@@ -49,7 +49,7 @@ final class Archive implements Closeable {
      */
     Archive(Path target, long most) throws IOException {
         Path beside = target.toAbsolutePath().getParent();
-        Incident.at(beside).create();
+        new Incident(beside).create();
         removeLeftovers(beside);
         folder = Files.createTempDirectory(beside, PREFIX, Incident.mode("rwx------"));
         UNDERWAY.add(this);
@@ -111,7 +111,7 @@ final class Archive implements Closeable {
 
     /** A new file for its owner alone, whatever the umask is; folders above it are made where they are missing. */
     static OutputStream output(Path file) throws IOException {
-        Incident.at(file.getParent()).create();
+        new Incident(file.getParent()).create();
         return Files.newOutputStream(Files.createFile(file, Incident.mode("rw-------")));
     }
 

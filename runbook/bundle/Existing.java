@@ -284,7 +284,7 @@ public final class Existing implements Closeable {
         refuse(folder, "--to");
         try (Archive beside = new Archive(folder, 0)) {
             Path inside = beside.folder.resolve("unpacked");
-            Incident.at(inside).create();
+            new Incident(inside).create();
             Archive.Names names = new Archive.Names();
             Map<String, String> damaged = each((name, unpacked) -> {
                 String objection = names.objection(name);

@@ -62,7 +62,6 @@ final class Systems {
     private final Bundle.Window window;
     private final Tool tool;
     private final Http http;
-    private final Duration timeout;
     private final Set<Path> taken = ConcurrentHashMap.newKeySet();
     /** Incidents of the vendor's that touch the window, oldest first, as far as they are read. */
     final List<StatusPage.Incident> incidents = new CopyOnWriteArrayList<>();
@@ -77,7 +76,6 @@ final class Systems {
         this.window = options.window;
         this.tool = Tool.of(options.shared.host(), options.maxEach);
         this.http = Http.of(settings);
-        this.timeout = settings.probing().timeout();
     }
 
     /** A collector for each, and for all that the options name. */
@@ -131,7 +129,7 @@ final class Systems {
 
     // The page is often late and backdates: a day before the window counts as touching it.
     private void statusPage(Sink sink) throws IOException {
-        for (StatusPage.Incident incident : StatusPage.history(settings.target().status(), http, timeout)) {
+        for (StatusPage.Incident incident : StatusPage.history(http)) {
             if (incident.overlaps(window.from().minus(Duration.ofDays(1)), window.to())) {
                 incidents.add(0, incident);
             }
@@ -140,7 +138,7 @@ final class Systems {
     }
 
     private void health(Sink sink) throws IOException {
-        Answer answer = http.get(settings.target().app(), timeout);
+        Answer answer = http.get(settings.target().app());
         if (answer instanceof Reply reply) {
             body("health", reply, sink);
         } else {
@@ -294,7 +292,7 @@ final class Systems {
     }
 
     private void metrics(Sink sink) throws IOException {
-        Prometheus prometheus = new Prometheus(http, settings.target().prometheus(), timeout);
+        Prometheus prometheus = new Prometheus(http);
         for (String query : queries()) {
             Prometheus.Result during = prometheus.range(query, window.hourBefore(), window.to(), POINTS);
             if (during.ok()) {

@@ -104,7 +104,7 @@ public record Document(Path markdown) {
     public static Path save(Path file, String text) {
         try {
             Path folder = regular(file).toAbsolutePath().getParent();
-            Incident.at(folder).write(file.getFileName().toString(), text.getBytes(StandardCharsets.UTF_8));
+            new Incident(folder).write(file.getFileName().toString(), text.getBytes(StandardCharsets.UTF_8));
             return file;
         } catch (IOException e) {
             throw new Problem("--out " + file + " cannot be written: " + Incident.why(e));
@@ -185,7 +185,7 @@ public record Document(Path markdown) {
     public Optional<Incident> incident(Incident other) {
         Matcher knows = KNOWS.matcher(read("--check"));
         Path named = other.folder().toAbsolutePath().resolveSibling(knows.find() ? knows.group(1) : "-");
-        return Optional.of(Incident.at(named)).filter(one -> Files.exists(one.journal().file()));
+        return Optional.of(new Incident(named)).filter(one -> Files.exists(one.journal().file()));
     }
 
     /** What is unfinished in it, and that it does not know what the incident's journal has by now. */

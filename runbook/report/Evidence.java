@@ -242,11 +242,10 @@ final class Evidence {
     // ---- Prometheus
 
     private void measure(Settings settings, Instant noticed, Instant ended) {
-        URI address = settings.target().prometheus();
-        if (address == null) {
+        if (settings.target().prometheus() == null) {
             return;
         }
-        Prometheus prometheus = new Prometheus(Http.of(settings), address, settings.probing().timeout());
+        Prometheus prometheus = new Prometheus(Http.of(settings));
         Instant until = ended.plus(AFTER).isBefore(from.now()) ? ended.plus(AFTER) : from.now();
         Prometheus.Result curve =
                 prometheus.range(from.query().replace("$window", "2m"), noticed.minus(BEFORE), until, POINTS);
@@ -289,8 +288,7 @@ final class Evidence {
         }
         try {
             Settings settings = from.settings().get();
-            List<StatusPage.Incident> told =
-                    StatusPage.history(page, Http.of(settings), settings.probing().timeout());
+            List<StatusPage.Incident> told = StatusPage.history(Http.of(settings));
             read.add("status page");
             return Stream.concat(bundled, told.stream());
         } catch (IOException e) {

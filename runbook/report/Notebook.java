@@ -267,8 +267,8 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
     private static String clean(String text) {
         try {
             JsonNode json = Json.read(text);
-            String before = Json.line(json);
-            String clean = Key.mask(Json.line(Incident.Journal.redacted(json)));
+            String before = json.toString();
+            String clean = Key.mask(Incident.Journal.redacted(json).toString());
             return alike(clean).equals(alike(before)) ? text : clean + "\n";
         } catch (IOException e) {
             return Key.mask(Redactor.strict().text(text));
@@ -283,16 +283,16 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
     public static Carried bring(Path file, Path base) {
         Path half = null;
         try (ZipInputStream zip = new ZipInputStream(Files.newInputStream(Document.regular(file)))) {
-            Incident.at(base).create();
+            new Incident(base).create();
             half = Files.createTempDirectory(base, ".import");
             List<String> names = unpack(zip, half);
-            List<Event> brought = Incident.at(half).journal().read().events();
+            List<Event> brought = new Incident(half).journal().read().events();
             if (brought.isEmpty()) {
                 throw new IOException("it holds no journal");
             }
             Path folder = base.resolve(names.get(0));
             if (Files.exists(folder, LinkOption.NOFOLLOW_LINKS)) {
-                return of(Incident.at(folder), Optional.empty()).joined(half, brought);
+                return of(new Incident(folder), Optional.empty()).joined(half, brought);
             }
             Files.move(half, folder);
             return new Carried(folder, names.size(), List.of());
@@ -337,7 +337,7 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
             }
             names.add(ours.group(1));
             // Reading to an entry's end compares its checksum.
-            try (OutputStream out = Files.newOutputStream(Incident.at(folder).write(ours.group(2), new byte[0]))) {
+            try (OutputStream out = Files.newOutputStream(new Incident(folder).write(ours.group(2), new byte[0]))) {
                 for (byte[] part = zip.readNBytes(1 << 16); part.length > 0; part = zip.readNBytes(1 << 16)) {
                     room -= part.length;
                     if (room < 0) {

@@ -92,9 +92,9 @@ public final class Probes {
 
     private Answer ask(Key key, String method, String target, Map<String, ?> body) {
         String revision = target.startsWith(KEYS) ? BETA : settings.revision();
-        byte[] bytes = body == null ? null : Json.line(Json.of(body)).getBytes(StandardCharsets.UTF_8);
-        return Progress.until(() -> http.withKey(Optional.of(key)).api(method, target, revision, bytes,
-                settings.probing().timeout()), answer -> Symptom.of(answer) != Symptom.THROTTLED, PATIENCE,
+        byte[] bytes = body == null ? null : Json.of(body).toString().getBytes(StandardCharsets.UTF_8);
+        return Progress.until(() -> http.withKey(Optional.of(key)).api(method, target, revision, bytes),
+                answer -> Symptom.of(answer) != Symptom.THROTTLED, PATIENCE,
                 answer -> Duration.ofSeconds(Math.max(1, ApiError.retryAfter((Reply) answer).orElse(1L))));
     }
 
@@ -367,7 +367,7 @@ public final class Probes {
     }
 
     private State look() {
-        return State.of(http.get(settings.target().app(), settings.probing().timeout()));
+        return State.of(http.get(settings.target().app()));
     }
 
     /** Looks before anything changes; what an interrupted run did to it does not count as how it was. */
@@ -425,7 +425,7 @@ public final class Probes {
     }
 
     private Prometheus.Result errors() {
-        return new Prometheus(http, settings.target().prometheus(), settings.probing().timeout()).instant(LAST_MINUTE);
+        return new Prometheus(http).instant(LAST_MINUTE);
     }
 
     // Rounded, as people see it.

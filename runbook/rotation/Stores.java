@@ -60,7 +60,7 @@ public final class Stores {
                     return Embedded.run(tool, command, input);
                 }
                 return lasting.isPresent() ? tool.lasting(command, lasting.get())
-                        : tool.run(command, input, tool.timeout(), Map.of());
+                        : tool.run(command, input, Map.of());
             };
         }
 
@@ -404,14 +404,14 @@ public final class Stores {
         /** Makes it hold this key instead of that. May have done so even when it fails: read back before you judge. */
         void write(Key key, Held instead) {
             String value = field().isEmpty() ? key.reveal()
-                    : instead.within().orElseThrow(this::strange).replaced(Json.line(Json.of(key.reveal())));
+                    : instead.within().orElseThrow(this::strange).replaced(Json.of(key.reveal()).toString());
             Map<String, String> forms = Map.of("key", value, "key:base64",
                     Base64.getEncoder().encodeToString(value.getBytes(StandardCharsets.UTF_8)));
             JsonNode stdin = row.stdin.orElseThrow();
-            UnaryOperator<String> inJson = part -> Json.line(Json.of(part)).replaceAll("^\"|\"$", "");
+            UnaryOperator<String> inJson = part -> Json.of(part).toString().replaceAll("^\"|\"$", "");
             run(command(row.write.orElseThrow(), STDIN), stdin.isTextual()
                     ? filled(stdin.asText(), forms, UnaryOperator.identity())
-                    : filled(Json.line(stdin), forms, inJson), Optional.empty());
+                    : filled(stdin.toString(), forms, inJson), Optional.empty());
         }
 
         // ---- as a restart target

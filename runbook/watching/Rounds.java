@@ -44,15 +44,14 @@ public final class Rounds implements AutoCloseable {
         Settings settings = plan.settings();
         Settings.Probing wide = settings.probing();
         checks = new Checks(settings.withProbing(
-                new Settings.Probing(wide.timeout(), 1, wide.slow(), wide.endpoints())));
+                new Settings.Probing(wide.timeout(), 1, wide.endpoints())));
         this.pace = pace;
         this.known = known;
         told = new HashSet<>(past.updates());
         readings = plan.checks().stream()
                 .map(name -> new Reading(name, Result.UNKNOWN, false, 0, "not yet looked at")).toList();
         backlog = settings.target().prometheus() == null ? () -> null
-                : new Backlog(new Prometheus(checks.http(), settings.target().prometheus(), wide.timeout()),
-                        plan.backlog(), Instant.ofEpochMilli(past.began()));
+                : new Backlog(new Prometheus(checks.http()), plan.backlog(), Instant.ofEpochMilli(past.began()));
     }
 
     Http http() {

@@ -25,7 +25,6 @@ public final class Telling implements AutoCloseable {
     private static final long FIRST_PAUSE = 500;
     private static final long LONGEST_PAUSE = 60_000;
     private static final Duration POSTING = Duration.ofSeconds(10);
-    private static final Duration RUNNING = Duration.ofSeconds(30);
 
     /**
      * How people want to be told: to Slack's webhook, by a command that {@code tool} runs, by drafts for these
@@ -157,7 +156,7 @@ public final class Telling implements AutoCloseable {
     private void execute(List<String> command, Map<String, String> variables) {
         String why = "";
         try {
-            Tool.Output output = choice.tool().run(command, "", RUNNING, variables);
+            Tool.Output output = choice.tool().run(command, "", variables);
             why = output.ok() ? "" : "ended with " + output.exit();
         } catch (Tool.Failure e) {
             why = e.getMessage();
@@ -186,7 +185,7 @@ public final class Telling implements AutoCloseable {
 
     private void deliver(String text) throws InterruptedException {
         for (long pause = FIRST_PAUSE; true; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
-            Slack.Posted posted = Slack.post(http, choice.webhook().orElseThrow(), text, POSTING);
+            Slack.Posted posted = Slack.post(http.within(POSTING), choice.webhook().orElseThrow(), text);
             if (posted.accepted()) {
                 return;
             } else if (pause == FIRST_PAUSE) {
