@@ -14,9 +14,7 @@ import java.util.zip.*;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.MethodSource;
 import runbook.*;
 import runbook.Text.Json;
 
@@ -67,12 +65,8 @@ class DebugBundleTest {
 
     // ---- cases
 
-    private static Stream<Arguments> cases() {
-        return Session.cases("bundle-cases.txt");
-    }
-
     @ParameterizedTest(name = "{0}")
-    @MethodSource("cases")
+    @Cases("bundle-cases.txt")
     void itGoesAsTheCaseSays(String name, List<String> lines) throws Exception {
         try (Session session = new Session()) {
             session.environment.put("KLAVIYO_PRIVATE_KEY", KEY);

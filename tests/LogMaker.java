@@ -30,9 +30,8 @@ final class LogMaker {
     }
 
     private static List<String[]> lines(String kind) {
-        String tables = Tree.read(Repository.file("tests/bench-lines.txt"));
-        String table = tables.split("\\[" + kind + "]\n")[1].split("\n\n")[0];
-        return Stream.of((table.strip() + "\n").split("(?<=\n)(?!\t)")).map(line -> line.split("[<>]")).toList();
+        String table = String.join("\n", Repository.tables("bench-lines.txt").get(kind)) + "\n";
+        return Stream.of(table.split("(?<=\n)(?!\t)")).map(line -> line.split("[<>]")).toList();
     }
 
     private String filled(List<String[]> lines) {

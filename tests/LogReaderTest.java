@@ -5,13 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.*;
 import java.lang.management.*;
 import java.nio.charset.*;
-import java.nio.file.*;
 import java.time.*;
 import java.util.*;
 import java.util.stream.*;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.*;
 
@@ -29,17 +27,11 @@ class LogReaderTest {
         return reader.facts();
     }
 
-    static Stream<String> lines() throws IOException {
-        return Files.readAllLines(Repository.file("tests/log-lines.txt")).stream().filter(line -> !line.startsWith("#"))
-                .takeWhile(line -> !line.isBlank());
-    }
-
     @ParameterizedTest
-    @MethodSource("lines")
-    void aStatusIsReadInTheFormsThatClientsWriteAndNothingElseIsTakenForOne(String row) {
-        String[] cells = row.strip().split(" \\| ", 2);
-        Map<Integer, Long> expected = cells[0].equals("-") ? Map.of() : Map.of(Integer.valueOf(cells[0]), 1L);
-        assertEquals(expected, read(AT + cells[1].replace("\\n", "\n") + "\n").statuses());
+    @Cases("log-lines.txt: lines")
+    void aStatusIsReadInTheFormsThatClientsWriteAndNothingElseIsTakenForOne(String status, String line) {
+        Map<Integer, Long> expected = status.equals("-") ? Map.of() : Map.of(Integer.valueOf(status), 1L);
+        assertEquals(expected, read(AT + line.replace("\\n", "\n") + "\n").statuses());
     }
 
     @ParameterizedTest

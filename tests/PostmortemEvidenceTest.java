@@ -14,8 +14,6 @@ import org.jsoup.Jsoup;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.Arguments;
-import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.*;
 import runbook.Incident.Event;
@@ -95,12 +93,8 @@ class PostmortemEvidenceTest extends PostmortemJournals {
 
     // ---- cases as text
 
-    static Stream<Arguments> cases() {
-        return Session.cases("postmortem-cases.txt");
-    }
-
     @ParameterizedTest(name = "{0}")
-    @MethodSource("cases")
+    @Cases("postmortem-cases.txt")
     void says(String name, List<String> lines) throws IOException {
         Incident incident = empty();
         StringBuilder log = new StringBuilder();

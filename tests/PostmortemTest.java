@@ -12,8 +12,6 @@ import java.util.stream.*;
 import java.util.zip.*;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.Arguments;
-import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Settings.Problem;
 import runbook.Settings.Templates;
@@ -25,12 +23,8 @@ class PostmortemTest extends PostmortemJournals {
     private static final String NOWHERE = "http://127.0.0.1:1";
     private final Path work = Tree.temporary("postmortem");
 
-    static Stream<Arguments> runs() {
-        return Session.cases("postmortem-runs.txt");
-    }
-
     @ParameterizedTest(name = "{0}")
-    @MethodSource("runs")
+    @Cases("postmortem-runs.txt")
     void itGoesAsTheCaseSays(String name, List<String> lines) throws IOException {
         try (Session session = new Session()) {
             session.environment.put("KLAVIYO_STATUS_URL", NOWHERE);

@@ -13,7 +13,6 @@ import java.util.concurrent.*;
 import java.util.regex.*;
 import java.util.stream.*;
 import java.util.zip.*;
-import org.junit.jupiter.params.provider.Arguments;
 import runbook.*;
 import runbook.Incident.Event;
 import runbook.Text.Json;
@@ -46,12 +45,6 @@ final class Session implements AutoCloseable {
         names.put("{hour ago}", Instant.now().minusSeconds(3_600).toString());
         names.put("{secret}", "pk_0123456789abcdef0123456789abcdef01");
         names.put("{templates}", Repository.file("templates").toString());
-    }
-
-    /** The cases of such a file, each a name and lines. */
-    static Stream<Arguments> cases(String file) {
-        return Stream.of(Tree.read(Repository.file("tests/" + file)).split("(?m)^== ")).skip(1)
-                .map(text -> Arguments.of(text.lines().findFirst().orElseThrow(), text.lines().skip(1).toList()));
     }
 
     /** What watch noticed, in order; without gaps and blips, which a busy machine has as well, and what was told. */

@@ -1,5 +1,3 @@
-import java.io.*;
-import java.nio.file.*;
 import java.util.*;
 import java.util.function.*;
 import java.util.regex.*;
@@ -35,23 +33,14 @@ final class Shapes {
     private static final Map<String, String> ALPHABETS = Map.of("hex", "0123456789abcdef", "digits", "123456789",
             "small", "abcdefghijkmnpqrstuvwxyz", "big", "ABCDEFGHJKLMNPQRSTUVWXYZ234567");
     private static final Pattern MARK = Pattern.compile("«(\\w+)»");
-    private static final Map<String, List<String>> GROUPS = groups();
+    private static final Map<String, List<String>> GROUPS = Repository.tables("shapes.txt");
+
+    static {
+        GROUPS.replaceAll((group, lines) -> lines.stream()
+                .map(line -> line.replace('\u23ce', '\n').replace('\u241b', '\u001b')).toList());
+    }
 
     private Shapes() { }
-
-    private static Map<String, List<String>> groups() {
-        Map<String, List<String>> groups = new LinkedHashMap<>();
-        try {
-            for (String group : Files.readString(Repository.file("tests/shapes.txt")).split("\n# ")) {
-                List<String> lines = group.lines().filter(line -> !line.isEmpty())
-                        .map(line -> line.replace('\u23ce', '\n').replace('\u241b', '\u001b')).toList();
-                groups.put(lines.get(0), lines.subList(1, lines.size()));
-            }
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
-        return groups;
-    }
 
     /** The templates of a group. */
     static List<String> of(String group) {

@@ -70,7 +70,7 @@ class TriageTest {
     @Test
     void everyScenarioOfTheSandboxIsInTheTableAbove() throws IOException {
         assertEquals(Scenario.all(Templates.builtIn()).keySet(),
-                Cases.Table.rows("triage-cases.txt: drills").map(row -> row[0]).collect(Collectors.toSet()));
+                Cases.Reader.rows("triage-cases.txt", "drills").map(row -> row[0]).collect(Collectors.toSet()));
     }
 
     @ParameterizedTest(name = "{0} {1}: {2}")

@@ -15,8 +15,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.parallel.Execution;
 import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.Arguments;
-import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.*;
 import runbook.Incident.Event;
@@ -110,12 +108,8 @@ class WatchTest {
         return Instant.parse(data.path(field).asText());
     }
 
-    static Stream<Arguments> runs() {
-        return Session.cases("watch-runs.txt");
-    }
-
     @ParameterizedTest(name = "{0}")
-    @MethodSource("runs")
+    @Cases("watch-runs.txt")
     void itGoesAsTheCaseSays(String name, List<String> lines) throws IOException {
         try (Session session = new Session()) {
             session.play(lines);
