@@ -1,4 +1,3 @@
-import static org.junit.jupiter.api.Assertions.assertAll;
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -207,55 +206,6 @@ class JournalTest {
     private String newest(String drill) throws IOException {
         return new Choice(folder, null, drill).open()
                 .map(found -> found.folder().getFileName().toString()).orElse("none");
-    }
-
-    // ---- triage, when the folder cannot be written or read
-
-    @ParameterizedTest
-    @ValueSource(strings = {"file/incident", "unreadable", "full"})
-    void theDiagnosisStandsWhateverTheFolderDoes(String where) throws Exception {
-        Path incident = folder.resolve(where);
-        switch (where) {
-            case "full" -> mountFull(incident);
-            // Root may read any file; nobody can read a folder as one.
-            case "unreadable" -> Files.createDirectories(incident.resolve("journal.jsonl/x"));
-            default -> Files.writeString(folder.resolve("file"), "in the way");
-        }
-        try {
-            Run.Result result = triage(incident);
-            assertAll(result.toString(), () -> assertEquals(11, result.exit()),
-                    () -> assertTrue(result.out().contains("P1 key-invalid")),
-                    () -> assertTrue(result.err().matches("warning: the incident folder "
-                            + "(was not written|cannot be read) \\(.*--incident.*\n"), "one line"));
-            boolean torn = where.equals("full") && Files.size(incident.resolve("journal.jsonl")) > 0;
-            assertFalse(torn, "nothing half-written");
-        } finally {
-            Run.command("umount", incident.toString()).run();
-        }
-    }
-
-    private Run.Result triage(Path incident) {
-        return Run.script("triage").args("--drill", "revoked-key", "--incident", incident.toString()).cwd(folder).run();
-    }
-
-    private static void mountFull(Path at) throws IOException {
-        Files.createDirectories(at);
-        assumeTrue(Run.command("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", at.toString()).run().exit() == 0,
-                "only where a small file system may be mounted");
-        assertThrows(IOException.class, () -> Files.write(at.resolve("filler"), new byte[1 << 20]));
-    }
-
-    @Test
-    void triageGoesOnAfterAPowerCutAndLeavesPrivateFiles() throws Exception {
-        Path incident = folder.resolve("incident");
-        byte[] torn = "{\"at\":\"2026-11-23T03:04:05Z\",\"step\":\"tri".getBytes(StandardCharsets.UTF_8);
-        new Incident(incident).write("journal.jsonl", torn);
-        assertEquals(11, triage(incident).exit());
-        Incident.Reading reading = new Incident(incident).journal().read();
-        assertTrue(reading.events().stream().anyMatch(event -> event.event().equals(Event.DIAGNOSED)
-                && event.drill().equals("revoked-key")), reading.toString());
-        assertEquals(List.of(incident.resolve("journal.jsonl") + " line 1" + TORN), reading.problems());
-        assertModes(incident);
     }
 
     private static void assertModes(Path incident) throws IOException {

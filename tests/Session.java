@@ -19,8 +19,8 @@ import runbook.Text.Json;
 import runbook.sandbox.*;
 
 /**
- * Plays a case of {@code postmortem-runs.txt}, {@code watch-runs.txt} or {@code bundle-cases.txt}, where its lines are
- * explained: what people do with the scripts, and see, in a new folder.
+ * Plays a case of {@code postmortem-runs.txt}, {@code watch-runs.txt}, {@code triage-runs.txt} or {@code
+ * bundle-cases.txt}, where its lines are explained: what people do with the scripts, and see, in a new folder.
  */
 final class Session implements AutoCloseable {
     /** What a test's server says, by path. */
@@ -42,6 +42,7 @@ final class Session implements AutoCloseable {
         names.put("{base}", work + "/klaviyo-incidents");
         names.put("{work}", work.toString());
         names.put("{now}", Instant.now().toString());
+        names.put("{day}", Instant.now().toString().substring(0, 10));
         names.put("{hour ago}", Instant.now().minusSeconds(3_600).toString());
         names.put("{secret}", "pk_0123456789abcdef0123456789abcdef01");
         names.put("{templates}", Repository.file("templates").toString());
@@ -74,7 +75,7 @@ final class Session implements AutoCloseable {
     private boolean does(String[] words, String rest) throws IOException {
         switch (words[0]) {
             case "if" -> assumeTrue(Run.command("sh", "-c", rest).cwd(work).run().exit() == 0, rest);
-            case "sh" -> assertEquals(0, Run.command("sh", "-c", rest).cwd(work).run().exit(), rest);
+            case "sh" -> assertEquals(0, Run.command("sh", "-c", rest).cwd(work).run().exit(), rest + "\n" + last);
             case "tool" -> tool(work.resolve("bin"), words[1], words[2]);
             case "answer" -> ANSWERS.put(words[1], words[2]);
             case "file" -> Tree.write(work.resolve(words[1]), unescaped(words[2]));
@@ -125,9 +126,13 @@ final class Session implements AutoCloseable {
     private boolean changes(String[] words, String rest) {
         switch (words[0]) {
             case "begin" -> begin(rest);
+            case "around" -> environment.putAll(sandbox.variables());
             case "enter" -> sandbox.enter(rest);
             case "advance" -> sandbox.advance(Duration.parse(rest));
             case "refuse" -> sandbox.refusePosts(Integer.parseInt(rest));
+            case "account" -> names.put("{" + rest + "}", sandbox.openAccount(rest));
+            case "disable" -> sandbox.enabled(rest, false);
+            case "scopes" -> sandbox.scopes(words[1], Set.of(words[2].split(" ")));
             case "page" -> {
                 String[] page = rest.split("\\|");
                 sandbox.statusPage(page[0], page[1], page[2], page[3], page[4]);
@@ -143,7 +148,14 @@ final class Session implements AutoCloseable {
         sandbox = ControlledSandbox.start(scenario);
         names.put("{at}", "--api-url " + sandbox.target().api() + " --status-url " + sandbox.target().status());
         names.put("{api}", sandbox.target().api().toString());
+        names.put("{status}", sandbox.target().status().toString());
+        names.put("{app}", sandbox.target().app().toString());
         names.put("{prometheus}", sandbox.target().prometheus().toString());
+        names.put("{slack}", sandbox.slackUrl().toString());
+        names.put("{key}", sandbox.key());
+        names.put("{new key}", sandbox.newKey());
+        names.put("{the key}", Key.of(sandbox.key()).describe());
+        names.put("{fingerprint}", Key.of(sandbox.key()).fingerprint());
         names.put("{often}", "--check endpoint:events --interval 200ms --for 500ms");
         environment.put("KLAVIYO_PRIVATE_KEY", sandbox.key());
         environment.put("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString());
@@ -162,6 +174,7 @@ final class Session implements AutoCloseable {
             case "json" -> assertEquals(words[2], Json.read(last.out()).at(words[1]).asText(), line);
             case "journal" -> assertEquals(rest, kinds(incident.journal().read().events()));
             case "posts" -> assertEquals(Integer.parseInt(rest), sandbox.posts().size());
+            case "posted" -> assertTrue(sandbox.posts().toString().contains(rest), line + sandbox.posts());
             case "asked" -> assertEquals(Integer.parseInt(words[1]),
                     sandbox.requests().getOrDefault(words[2], 0), line);
             default -> assertEquals("", line);
@@ -199,6 +212,9 @@ final class Session implements AutoCloseable {
 
     @Override
     public void close() {
+        if (Files.exists(work.resolve("disk"))) {
+            Run.command("umount", work.resolve("disk").toString()).run();
+        }
         Stream.of(running, sandbox).filter(one -> one != null).forEach(Session::close);
     }
 

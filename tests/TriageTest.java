@@ -73,6 +73,14 @@ class TriageTest {
                 Cases.Reader.rows("triage-cases.txt", "drills").map(row -> row[0]).collect(Collectors.toSet()));
     }
 
+    @ParameterizedTest(name = "{0}")
+    @Cases("triage-runs.txt")
+    void itGoesAsTheCaseSays(String name, List<String> lines) throws IOException {
+        try (Session session = new Session()) {
+            session.play(lines);
+        }
+    }
+
     @ParameterizedTest(name = "{0} {1}: {2}")
     @Cases("triage-cases.txt: screens")
     void moreOrLessIsShownWhenAskedFor(String scenario, String options, String expected) {
@@ -160,19 +168,6 @@ class TriageTest {
         }
     }
 
-    @ParameterizedTest(name = "{0}")
-    @CsvSource(delimiter = '|', value = {"of an hour ago | 3600 | INFO klaviyo POST /api/events -> 202",
-        "without a call | 0 | INFO all is well", "of another kind | 0 | \u0000\u0001\u0002\u00ff\u00fe"})
-    void theOneLineSaysThatALogToldNothing(String what, int ago, String line) {
-        String log = Instant.now().minusSeconds(ago) + " " + line + "\n";
-        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
-            Run.Result result = around(sandbox).args("--log", "-", "-q").stdin(log.repeat(60)).run();
-            assertEquals(0, result.exit(), result.toString());
-            String said = " healthy: Healthy; the log told nothing of now (DRILL healthy)";
-            assertTrue(result.out().strip().endsWith(said), result.toString());
-        }
-    }
-
     @ParameterizedTest(name = "a log that ends at second {0}")
     @ValueSource(ints = {5, 25, 45})
     void aRunawayLoopIsOneWhereverTheClocksMinutesBegin(int second) {
@@ -204,20 +199,6 @@ class TriageTest {
         TriageRun run = TriageRun.of(drill("stale-app-key").home(home));
         assertEquals(command, run.json().at("/actions/0/command").asText());
         assertFalse(TriageRun.of(drill("stale-app-key")).json().toString().contains("kubectl"), "nothing is made up");
-    }
-
-    @Test
-    void whoeverIsRefusedWhereTheApplicationHasTheKeyThatWorksHasAnother() {
-        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
-            TriageRun run = TriageRun.of(around(sandbox).args("--observed", "401", "--announce", "both"));
-            assertEquals("refused-elsewhere - exit 20", run.verdict(), run.toString());
-            String key = "runs with the key here (" + Key.of(sandbox.key()).describe() + ")";
-            assertTrue(run.json().path("reason").asText().contains(key), run.toString());
-            assertTrue(run.result().err().contains("Nothing to tell customers yet"), run.toString());
-            String log = (Instant.now() + " INFO klaviyo POST /api/events -> 401\n").repeat(30);
-            TriageRun now = TriageRun.of(around(sandbox).args("--log", "-").stdin(log));
-            assertEquals("refused-elsewhere P2 exit 12", now.verdict(), "all that a part of it calls: " + now);
-        }
     }
 
     // ---- nothing secret, nothing claimed
@@ -271,52 +252,6 @@ class TriageTest {
 
     // ---- the key
 
-    @Test
-    void theLastGoodStateTellsWhatWasLostAndWhoseKeyItIs() throws IOException {
-        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
-            Path state = Tree.temporary("state");
-            Run triage = against(sandbox).env("XDG_STATE_HOME", state.toString());
-            assertEquals(0, triage.run().exit());
-            Path file = state.resolve("klaviyo-runbook/last-good.json");
-            assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(file)));
-            assertFalse(Files.readString(file).contains(sandbox.key()), "nothing secret");
-            sandbox.scopes(sandbox.key(),
-                    Set.of("accounts:read", "lists:read", "metrics:read", "profiles:read", "webhooks:read"));
-            String lost = TriageRun.of(triage).json().path("reason").asText();
-            assertTrue(lost.contains("the key had events:read at " + Instant.now().toString().substring(0, 10)), lost);
-            sandbox.enabled(sandbox.key(), false);
-            String dead = TriageRun.of(triage).json().path("reason").asText();
-            assertTrue(dead.contains("It was Drill Outfitters's, and last good at"), dead);
-        }
-    }
-
-    @Test
-    void aKeyThatWasReplacedIsThisShellsTrouble() throws IOException {
-        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
-            Incident incident = new Incident(Tree.temporary("triage").resolve("rotated"));
-            incident.append(rotated(sandbox.key()));
-            sandbox.enabled(sandbox.key(), false);
-            Run triage = against(sandbox).args("--incident", incident.toString());
-            TriageRun run = TriageRun.of(triage);
-            assertEquals("key-replaced - exit 20", run.verdict());
-            assertTrue(run.result().err().contains("this shell has the key that was replaced at"), run.toString());
-            assertEquals("stale-app-key P1 exit 11", TriageRun.of(triage.args("--observed", "401")).verdict(),
-                    "then it is the application's trouble too");
-        }
-        try (ControlledSandbox sandbox = ControlledSandbox.start("missing-scope")) {
-            Incident incident = new Incident(Tree.temporary("triage").resolve("rotated"));
-            incident.append(rotated(sandbox.key()));
-            Run triage = against(sandbox).args("--incident", incident.toString());
-            assertEquals("key-replaced - exit 20", TriageRun.of(triage).verdict(),
-                    "alive, and without what the new one has");
-        }
-    }
-
-    private static Event rotated(String key) {
-        String old = Key.of(key).fingerprint();
-        return Event.now("rotate-key", Event.ROTATED, "key rotated: sha256 " + old + " -> sha256 0123abcd", Map.of());
-    }
-
     @ParameterizedTest(name = "{0}: {1} is {2}")
     @Cases("triage-cases.txt: other keys")
     void aKeyThatIsNotTheApplicationsIsNoOutage(String scenario, String given, String verdict, String reason) {
@@ -353,17 +288,6 @@ class TriageTest {
         }
     }
 
-    @Test
-    void withoutAKeyThePageStillLeads() {
-        try (ControlledSandbox sandbox = ControlledSandbox.start("outage")) {
-            TriageRun run = TriageRun.of(against(sandbox).env("KLAVIYO_PRIVATE_KEY", ""));
-            assertEquals("klaviyo-outage P1 exit 11", run.verdict());
-            assertEquals(0, run.json().path("requestsSpent").asInt(), "asks the API nothing");
-            String page = sandbox.target().status() + "/api/v2/summary.json";
-            assertTrue(run.json().path("actions").toString().contains(page), run.toString());
-        }
-    }
-
     // ---- the incident
 
     @Test
@@ -390,95 +314,7 @@ class TriageTest {
         assertTrue(respondBy(TriageRun.of(triage)).isAfter(Instant.now()), "a relapse gets its own quarter of an hour");
     }
 
-    @Test
-    void aSecondTriageJoinsTheOpenIncidentAndANewFolderBesideItIsPointedOut() throws IOException {
-        Path folder = Tree.temporary("triage");
-        Run triage = drill("outage").args("--lead", "Sam").cwd(folder);
-        triage.run();
-        triage.run();
-        Path incidents = folder.resolve("klaviyo-incidents");
-        assertEquals(1, names(incidents).size(), "one incident");
-        Path incident = incidents.resolve(names(incidents).iterator().next());
-        assertEquals("detected acknowledged diagnosed acknowledged diagnosed ",
-                Tree.read(incident.resolve("journal.jsonl")).replaceAll(".*\"event\":\"(\\w+)\".*\n", "$1 "));
-        Run.Result typo = drill("outage").args("--incident", "klaviyo-incidents/incident-b").cwd(folder).run();
-        assertTrue(typo.err().contains(incident.getFileName() + " joins it"), typo.toString());
-        Run.Result other = drill("degraded").args("--incident", "klaviyo-incidents/incident-c").cwd(folder).run();
-        assertFalse(other.err().contains("joins it"), "another drill is another incident: " + other);
-    }
-
-    @ParameterizedTest(name = "refused {0} times")
-    @ValueSource(ints = {0, 5})
-    void theInternalMessageIsPostedAndTheAnswerChecked(int refusals) throws IOException {
-        try (ControlledSandbox sandbox = ControlledSandbox.start("outage")) {
-            sandbox.refusePosts(refusals);
-            Path incident = Tree.temporary("triage");
-            Run.Result result = against(sandbox).env("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString())
-                    .args("--post", "--lead", "Sam", "--incident", incident.toString(), "--json").run();
-            boolean posted = refusals == 0;
-            assertEquals(11, result.exit(), "the verdict stands");
-            List<String> posts = sandbox.posts();
-            String journal = Files.readString(incident.resolve("journal.jsonl"));
-            assertEquals(posted, posts.size() == 1 && posts.get(0).contains("Sam"), result.toString());
-            assertEquals(!posted, result.err().contains("not posted"), result.toString());
-            assertEquals(posted, journal.contains("\"announced\""), "is journalled");
-            assertFalse(result.toString().contains(sandbox.slackUrl().toString()), "the webhook's address is a secret");
-        }
-    }
-
     // ---- what else it can do
-
-    @Test
-    void inPeacetimeItSaysWhatAnIncidentWouldMiss() throws IOException {
-        Path home = Tree.temporary("home");
-        Path steps = Files.writeString(home.resolve("steps"), """
-                #!/bin/sh
-                case "$*" in
-                rotate-key*run) echo '✗ a.env: no such file'; exit 21;;
-                debug-bundle*run) echo 'log app.log: app.log left out: no such file';;
-                esac
-                """);
-        Files.setPosixFilePermissions(steps, PosixFilePermissions.fromString("rwx------"));
-        Run triage = drill("healthy").home(home).args("--preflight", "--json")
-                .env("KLAVIYO_RUNBOOK_COMMAND", steps.toString())
-                .env("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/xyz");
-        Map<String, String> plain = preflight(triage);
-        Stream.of("scopes", "slack", "metrics", "rotate-key", "postmortem", "stores", "logs").forEach(name ->
-                assertEquals(name.matches("stores|logs") ? "skipped" : "ok", plain.get(name).split(" ")[0], name));
-        assertFalse(plain.toString().contains("xyz"), plain.toString());
-        Files.writeString(home.resolve(".klaviyo-runbook.properties"),
-                "rotate-key.to=file:a.env#K\ndebug-bundle.log=app.log\n");
-        Map<String, String> team = preflight(triage);
-        assertTrue(team.get("stores").startsWith("warn ✗ a.env: no such file ("), team.toString());
-        assertTrue(team.get("logs").matches("warn .*left out: no such.*"), team.toString());
-    }
-
-    private static Map<String, String> preflight(Run triage) throws IOException {
-        Run.Result result = triage.run();
-        assertEquals(14, result.exit(), "something would be missed: " + result);
-        Map<String, String> checks = new HashMap<>();
-        Json.read(result.out()).path("checks").forEach(check -> checks.put(check.path("name").asText(),
-                check.path("outcome").asText() + " " + check.path("summary").asText()));
-        return checks;
-    }
-
-    @Test
-    void aTeamsOwnTextsStartFromTheBuiltInOnes() throws IOException {
-        Path folder = Tree.temporary("triage").resolve("ours");
-        assertEquals(0, Run.run("triage", "--export-templates", folder.toString()).exit());
-        Set<String> files = names(folder);
-        assertTrue(files.containsAll(Set.of("diagnoses.json", "slack.md", "scenarios.json")), files.toString());
-        Path table = folder.resolve("diagnoses.json");
-        String rows = Files.readString(table).replace("Klaviyo refuses the private key", "Call Ana. It is refused");
-        Files.writeString(table, rows);
-        Run triage = drill("revoked-key").args("--templates", folder.toString(), "-q");
-        assertTrue(triage.run().out().contains("Call Ana"));
-        Files.writeString(table, rows.replace("\"impact\": \"Every call", "\"imapct\": \"Every call"));
-        Run.Result broken = triage.run();
-        assertEquals(2, broken.exit(), broken.toString());
-        assertTrue(broken.err().contains("diagnoses.json, "), broken.toString());
-        assertTrue(broken.err().contains("words.imapct"), broken.toString());
-    }
 
     @ParameterizedTest(name = "{0}")
     @Cases("triage-cases.txt: wrong usage")
@@ -487,35 +323,6 @@ class TriageTest {
         assertEquals(2, result.exit(), result.toString());
         assertTrue(result.err().lines().findFirst().orElse("").contains(expected), result.toString());
         assertEquals("", result.out());
-    }
-
-    @Test
-    void curlCommandsAreReadyToPasteAndHoldNoKey() throws IOException {
-        Run.Result result = Run.script("triage").env("KLAVIYO_PRIVATE_KEY", KEY).args("--curl").run();
-        List<String> commands = result.out().lines().filter(line -> line.contains("curl -")).toList();
-        assertEquals(8, commands.size(), result.out());
-        commands.forEach(command -> assertTrue(command.contains("-gsS") && command.contains("--max-time"), command));
-        assertFalse(result.out().contains("0f0f"), result.out());
-        assertEquals(0, Run.command("sh", "-n").stdin(result.out()).run().exit(), "any shell reads them");
-        Run.Result json = Run.run("triage", "--curl", "--json", "--webhook-url", "https://x.example/?a=1&token=s3cr3t");
-        assertEquals(9, Json.read(json.out()).path("commands").size(), json.toString());
-        assertFalse(json.toString().contains("s3cr3t"), json.toString());
-    }
-
-    @Test
-    void aGameDaysSandboxStaysSoCommandsNameIt() {
-        try (ControlledSandbox sandbox = ControlledSandbox.start("app-down")) {
-            String health = "curl -gsS --max-time 10 " + sandbox.variables().get("KLAVIYO_APP_URL");
-            assertTrue(around(sandbox).run().out().contains(health), health);
-        }
-    }
-
-    @Test
-    void aCharacterSetWithoutSymbolsGetsAscii() {
-        Run.Result result = Run.process("triage").args("--drill", "outage", "--explain")
-                .env("LANG", "C").env("LC_ALL", "C").cwd(Tree.temporary("triage")).run();
-        assertTrue(result.out().chars().allMatch(c -> c < 128), result.out());
-        assertTrue(result.out().contains("x P1 klaviyo-outage"), result.out());
     }
 
     private static Run drill(String scenario) {
