@@ -5,6 +5,7 @@ import java.time.*;
 import java.util.*;
 import java.util.concurrent.*;
 import java.util.function.*;
+import java.util.regex.*;
 import java.util.stream.*;
 import runbook.Http.Answer;
 import runbook.Http.Fault;
@@ -103,7 +104,7 @@ public final class ApiChecks {
          * asks for it: where many threads come to one lambda at once, each spins a class of its own.
          */
         static Supplier<Probe> ask(Endpoint endpoint, Http http, Executor pool) {
-            int wish = http.settings().probing().samples();
+            int wish = http.settings.probing().samples();
             double allowed = Math.min(wish, Math.min(endpoint.steady() * QUOTA, endpoint.burst() / 2.0));
             Supplier<Answer> request = () -> http.api(endpoint);
             List<CompletableFuture<Answer>> running = new ArrayList<>();
@@ -346,6 +347,39 @@ public final class ApiChecks {
                         ? "; it refuses the request itself: look for a line break in the Authorization header" : "");
             }
             return Redactor.strict().text(ApiError.of(reply).map(error -> http + " " + error).orElse(reply.words()));
+        }
+    }
+
+    /** What an application's health endpoint says of it, from well to worse; what does not answer is worst. */
+    public enum Health {
+        HEALTHY, DEGRADED, DOWN, UNREACHABLE;
+
+        // Words seen in the status field of common health endpoints (Spring, Rails, Kubernetes, RFC drafts).
+        private static final Pattern SO_SO = Pattern.compile("(?i)degraded|warn(ing)?|partial|yellow|unstable");
+        private static final Pattern BAD = Pattern.compile(
+                "(?i)down|fail(ed|ing|ure)?|error|unhealthy|critical|red|unavailable|out_of_service|false");
+
+        /** By the status of the reply, or else by the word in {@link #field}. */
+        public static Health of(Answer answer) {
+            if (!(answer instanceof Reply reply)) {
+                return UNREACHABLE;
+            } else if (reply.status() / 100 != 2 || BAD.matcher(field(reply)).matches()) {
+                return DOWN;
+            }
+            return garbled(reply) || SO_SO.matcher(field(reply)).matches() ? DEGRADED : HEALTHY;
+        }
+
+        /** What stands in the reply's field for that; empty when there is none. */
+        public static String field(Reply reply) {
+            return Stream.of("status", "state", "health", "healthy", "ok").map(reply.json()::path)
+                    .filter(JsonNode::isValueNode).map(JsonNode::asText).findFirst().orElse("");
+        }
+
+        /** A bare "ok" is as good as JSON. A web page is not (a login page), nor what claims or begins to be JSON. */
+        public static boolean garbled(Reply reply) {
+            boolean meantAsJson = reply.header("content-type").orElse("").contains("json") && reply.body().length > 0;
+            return reply.json().isMissingNode()
+                    && (reply.html() || meantAsJson || reply.text().stripLeading().startsWith("{"));
         }
     }
 }

@@ -143,16 +143,16 @@ public final class Checks implements AutoCloseable {
 
     /** Starts them all; the supplier waits for the last. The accounts endpoint is asked once: the key's check does. */
     private Supplier<Probes> ask(Set<String> names, Http asking) {
-        Optional<Key> judged = asking.settings().key().filter(key -> names.contains("auth"));
+        Optional<Key> judged = asking.settings.key().filter(key -> names.contains("auth"));
         CompletableFuture<Probe> auth = CompletableFuture.supplyAsync(() -> ApiChecks.auth(judged, asking), pool);
-        List<Supplier<Probe>> running = asking.settings().probing().endpoints().stream()
+        List<Supplier<Probe>> running = asking.settings.probing().endpoints().stream()
                 .filter(one -> names.contains("endpoints") || names.contains("endpoint:" + one.name()))
                 .map(one -> probe(one, asking, auth)).toList();
         return () -> new Probes(auth.join(), running.stream().map(Supplier::get).toList());
     }
 
     private Supplier<Probe> probe(Endpoint endpoint, Http asking, CompletableFuture<Probe> auth) {
-        if (asking.settings().key().isEmpty()) {
+        if (asking.settings.key().isEmpty()) {
             return () -> Probe.skipped("endpoint:" + endpoint.name(), endpoint, "needs a key");
         } else if (endpoint.is(Endpoint.ACCOUNTS)) {
             return () -> Probe.of(endpoint, auth.join().samples());

@@ -130,6 +130,7 @@ public final class Cli {
             run(script.get(), new Host(Map.of("HOME", home.toString()), home, InputStream.nullInputStream(), nowhere,
                     nowhere), rehearsal);
         }
+        Http.end();
         return exit;
     }
 

@@ -39,14 +39,10 @@ public final class Http {
         // The JDK sends no Basic credentials to a proxy for https unless this is emptied before it loads its client.
         // Only a login that stands in the environment's proxy address is ever sent.
         System.getProperties().putIfAbsent("jdk.http.auth.tunneling.disabledSchemes", "");
-        try {
-            Runtime.getRuntime().addShutdownHook(new Thread(Http::endSelectors, "end-http"));
-        } catch (IllegalStateException e) {
-            // A run that was refused is over before this class is prepared: there will be no client to end.
-        }
     }
 
-    private final Settings settings;
+    /** What it asks with, and where. */
+    final Settings settings;
     /** The JDK's clients by scheme and proxy, each made when it is first asked for. */
     private final Map<String, HttpClient> clients;
     private final Supplier<Duration> left;
@@ -88,11 +84,6 @@ public final class Http {
     /** What is left of the time. */
     Duration left() {
         return left.get();
-    }
-
-    /** What it asks with. */
-    Settings settings() {
-        return settings;
     }
 
     // ---- answers
@@ -170,39 +161,6 @@ public final class Http {
 
     /** No usable reply: what it was, and the same in words, with what was seen, safe to print. */
     public record Fault(Kind kind, String words, long millis) implements Answer { }
-
-    /** What an application's health endpoint says of it, from well to worse; what does not answer is worst. */
-    public enum Health {
-        HEALTHY, DEGRADED, DOWN, UNREACHABLE;
-
-        // Words seen in the status field of common health endpoints (Spring, Rails, Kubernetes, RFC drafts).
-        private static final Pattern SO_SO = Pattern.compile("(?i)degraded|warn(ing)?|partial|yellow|unstable");
-        private static final Pattern BAD = Pattern.compile(
-                "(?i)down|fail(ed|ing|ure)?|error|unhealthy|critical|red|unavailable|out_of_service|false");
-
-        /** By the status of the reply, or else by the word in {@link #field}. */
-        public static Health of(Answer answer) {
-            if (!(answer instanceof Reply reply)) {
-                return UNREACHABLE;
-            } else if (reply.status / 100 != 2 || BAD.matcher(field(reply)).matches()) {
-                return DOWN;
-            }
-            return garbled(reply) || SO_SO.matcher(field(reply)).matches() ? DEGRADED : HEALTHY;
-        }
-
-        /** What stands in the reply's field for that; empty when there is none. */
-        public static String field(Reply reply) {
-            return Stream.of("status", "state", "health", "healthy", "ok").map(reply.json::path)
-                    .filter(JsonNode::isValueNode).map(JsonNode::asText).findFirst().orElse("");
-        }
-
-        /** A bare "ok" is as good as JSON. A web page is not (a login page), nor what claims or begins to be JSON. */
-        public static boolean garbled(Reply reply) {
-            boolean meantAsJson = reply.header("content-type").orElse("").contains("json") && reply.body.length > 0;
-            return reply.json.isMissingNode()
-                    && (reply.html() || meantAsJson || reply.text().stripLeading().startsWith("{"));
-        }
-    }
 
     /**
      * The faults told apart, and their words. How each is known by what the JDK throws (tried on 17 and 25), the first
@@ -314,21 +272,6 @@ public final class Http {
         }
     }
 
-    /** The port of an address: the one given, else its scheme's. */
-    static int port(URI address) {
-        int usual = tls(address) ? 443 : 80;
-        return address.getPort() == -1 ? usual : address.getPort();
-    }
-
-    private static boolean tls(URI address) {
-        return "https".equalsIgnoreCase(address.getScheme());
-    }
-
-    /** {@code host:port}, all that is ever shown of a proxy. */
-    static String hostPort(URI address) {
-        return address.getHost() + ":" + port(address);
-    }
-
     /** The header that carries an address's {@code user:password}; empty where it has none. */
     private static Optional<String> login(URI address) {
         return Optional.ofNullable(address.getUserInfo())
@@ -388,8 +331,7 @@ public final class Http {
 
         Answer reply(HttpResponse<Void> response) {
             if (response.statusCode() == 407) {
-                return new Fault(Kind.PROXY, "the proxy wants a login (407): put the right user:password into its"
-                        + " address, " + proxy.map(Http::hostPort).orElse(""), millis());
+                return fault(Kind.PROXY, "it wants a login (407): put the right user:password into its address");
             }
             Map<String, List<String>> headers = new TreeMap<>();
             response.headers().map().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), values));
@@ -421,7 +363,7 @@ public final class Http {
 
         Fault fault(Kind kind, String said) {
             String host = Text.safe(uri.getHost(), 80);
-            String who = proxy.map(through -> "the proxy " + hostPort(through)).orElse(host);
+            String who = proxy.map(through -> "the proxy " + Settings.hostPort(through)).orElse(host);
             // What was left of a timeout of 5 s when the request began, 4.987 s, is 5 s to the reader.
             String time = Durations.words(Duration.ofMillis((millis() + 50) / 100 * 100));
             String words = kind.says.replace("{who}", who).replace("{host}", host).replace("{status}", "" + status)
@@ -433,8 +375,8 @@ public final class Http {
     // ---- the JDK's clients
 
     private HttpClient client(URI uri, Optional<URI> proxy) {
-        return clients.computeIfAbsent(tls(uri) + proxy.map(Http::hostPort).orElse(""), route ->
-                made(tls(uri), proxy, settings.probing().timeout()));
+        return clients.computeIfAbsent(Settings.tls(uri) + proxy.map(Settings::hostPort).orElse(""), route ->
+                made(Settings.tls(uri), proxy, settings.probing().timeout()));
     }
 
     // HTTP/1.1 only: one connection a probe, so that one bad connection shows as one bad sample. No Authenticator: with
@@ -443,7 +385,7 @@ public final class Http {
     // connect is shorter than a check's, so that "no connection" is told from "connected, and no answer".
     private static HttpClient made(boolean tls, Optional<URI> proxy, Duration timeout) {
         ProxySelector through = proxy.map(address -> InetSocketAddress.createUnresolved(address.getHost(),
-                port(address))).map(ProxySelector::of).orElse(HttpClient.Builder.NO_PROXY);
+                Settings.port(address))).map(ProxySelector::of).orElse(HttpClient.Builder.NO_PROXY);
         return HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).proxy(through)
                 .sslContext(tls ? trusting() : new SSLContext(null, null, "none") { })
                 .sslParameters(new SSLParameters()).connectTimeout(timeout.multipliedBy(3).dividedBy(5)).build();
@@ -500,9 +442,11 @@ public final class Http {
         }
     }
 
-    // Before Java 21 the JDK's clients have no close, and the JVM's exit waits 300 ms for any thread that stands in
-    // native code (VM_Exit::wait_for_threads_in_native_to_block), as those do that wait for their events.
-    private static void endSelectors() {
+    /**
+     * Ends the threads of all clients, at the end of a process. Before Java 21 they have no close, and the JVM's exit
+     * waits 300 ms for any thread in native code (VM_Exit::wait_for_threads_in_native_to_block), as theirs are.
+     */
+    static void end() {
         Thread[] threads = new Thread[Thread.activeCount() + 50];
         Thread.enumerate(threads);
         Stream.of(threads).filter(thread -> thread != null && thread.getName().endsWith("-SelectorManager"))

@@ -8,9 +8,9 @@ import java.util.*;
 import java.util.concurrent.*;
 import java.util.regex.*;
 import java.util.stream.*;
+import runbook.ApiChecks.Health;
 import runbook.Http.Answer;
 import runbook.Http.Fault;
-import runbook.Http.Health;
 import runbook.Http.Reply;
 import runbook.Klaviyo.Endpoint;
 import runbook.Message.Slack;
@@ -51,8 +51,8 @@ public final class OurSide {
 
         /** Goes it. Never throws, and ends by the deadline. */
         static NetworkPath of(Http http) {
-            URI api = http.settings().target().api();
-            Optional<URI> proxy = Settings.proxyFor(http.settings().proxies(), api);
+            URI api = http.settings.target().api();
+            Optional<URI> proxy = Settings.proxyFor(http.settings.proxies(), api);
             URI first = proxy.orElse(api);
             long start = System.nanoTime();
             String timing = "";
@@ -60,7 +60,7 @@ public final class OurSide {
             try (Socket socket = new Socket()) {
                 // The platform's lookup cannot be interrupted: it is left behind when time is up.
                 InetSocketAddress address = CompletableFuture.supplyAsync(() ->
-                        new InetSocketAddress(first.getHost(), Http.port(first)))
+                        new InetSocketAddress(first.getHost(), Settings.port(first)))
                         .get(http.left().toNanos(), TimeUnit.NANOSECONDS);
                 timing = "DNS " + millis(start) + " ms";
                 long found = System.nanoTime();
@@ -72,7 +72,7 @@ public final class OurSide {
             } catch (IOException | InterruptedException | ExecutionException e) {
                 fault = Http.fault(e, api, proxy);
             }
-            String way = timing + proxy.map(at -> " through proxy " + Http.hostPort(at)).orElse("");
+            String way = timing + proxy.map(at -> " through proxy " + Settings.hostPort(at)).orElse("");
             String where = way.isEmpty() ? "" : " (" + way.strip() + ")";
             Check check = new Check("network", fault == null ? Outcome.OK : Outcome.FAIL,
                     fault == null ? way : fault.words() + where, millis(start), null, Json.object());
@@ -98,7 +98,7 @@ public final class OurSide {
     // ---- our application's health, by its own endpoint: the state is whether it is healthy
 
     static Check health(Http http) {
-        URI app = http.settings().target().app();
+        URI app = http.settings.target().app();
         if (app == null) {
             return Check.skipped("app", "no health endpoint given: --app-url or KLAVIYO_APP_URL");
         }
@@ -124,7 +124,7 @@ public final class OurSide {
     // ---- the route that Klaviyo delivers to: the state is whether webhooks arrive
 
     static Check webhook(Http http) {
-        URI route = http.settings().target().webhook();
+        URI route = http.settings.target().webhook();
         if (route == null) {
             return Check.skipped("webhook", "no route given: --webhook-url or KLAVIYO_WEBHOOK_URL");
         }

@@ -141,7 +141,7 @@ public record Prometheus(Http http) {
     }
 
     private Result ask(String query) {
-        Answer answer = http.get(URI.create(http.settings().target().prometheus() + "/api/v1/" + query));
+        Answer answer = http.get(URI.create(http.settings.target().prometheus() + "/api/v1/" + query));
         if (!(answer instanceof Reply reply)) {
             return new Result(List.of(), answer.words(), List.of(), answer);
         }
@@ -207,11 +207,11 @@ public record Prometheus(Http http) {
         }
 
         static AppErrors look(Http http) {
-            AppErrors told = told(http.settings());
-            if (http.settings().target().prometheus() == null) {
+            AppErrors told = told(http.settings);
+            if (http.settings.target().prometheus() == null) {
                 return told;
             }
-            String query = http.settings().app().query();
+            String query = http.settings.app().query();
             Prometheus metrics = new Prometheus(http);
             // A status missing in the last minutes proves nothing, for a scrape a minute gives no increase; one that
             // stands at 0 is over.
@@ -242,7 +242,7 @@ public record Prometheus(Http http) {
 
         /** The same counted from a time on: what came before is over, and said to be. */
         AppErrors since(Instant at, Http http) {
-            String query = http.settings().app().query();
+            String query = http.settings.app().query();
             Duration passed = Duration.between(at, Instant.now());
             if (!query.contains(WINDOW) || passed.compareTo(LENGTH) >= 0
                     || byStatus.values().stream().noneMatch(count -> count > 0)) {

@@ -71,6 +71,22 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
                 .replaceAll("(?i)([?&][^=&#]*(?:key|token|secret|sig|auth|password)[^=&#]*=)[^&#]*", "$1");
     }
 
+    /** The port of an address: the one given, else its scheme's. */
+    static int port(URI address) {
+        int usual = tls(address) ? 443 : 80;
+        return address.getPort() == -1 ? usual : address.getPort();
+    }
+
+    /** Whether it is asked over TLS. */
+    static boolean tls(URI address) {
+        return "https".equalsIgnoreCase(address.getScheme());
+    }
+
+    /** {@code host:port}, all that is ever shown of a proxy. */
+    static String hostPort(URI address) {
+        return address.getHost() + ":" + port(address);
+    }
+
     /**
      * The proxy that curl and the cloud CLIs would use for a destination, by {@code HTTPS_PROXY}, {@code HTTP_PROXY},
      * {@code ALL_PROXY} and {@code NO_PROXY} in either case; lower case wins, as in curl. Empty when it is reached
@@ -117,7 +133,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
                     + " --insecure-http");
         }
         proxyFor(environment, api).ifPresent(proxy -> {
-            throw new Problem(option + " is plain http and would go through the proxy " + Http.hostPort(proxy)
+            throw new Problem(option + " is plain http and would go through the proxy " + hostPort(proxy)
                     + ", which reads the key: set NO_PROXY=" + api.getHost() + ", or give --insecure-http");
         });
     }

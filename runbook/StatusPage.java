@@ -93,7 +93,7 @@ public record StatusPage(Check check, boolean seen, Map<String, String> componen
     // ---- the page as it is now
 
     static StatusPage read(Http http) {
-        Answer answer = http.get(URI.create(http.settings().target().status() + "/api/v2/summary.json"));
+        Answer answer = http.get(URI.create(http.settings.target().status() + "/api/v2/summary.json"));
         if (answer instanceof Reply reply && reply.status() == 200 && reply.json().path("status").isObject()) {
             return of(reply);
         }
@@ -161,7 +161,7 @@ public record StatusPage(Check check, boolean seen, Map<String, String> componen
      * @throws IOException with a line that says why they could not be read
      */
     public static List<Incident> history(Http http) throws IOException {
-        Answer answer = http.get(URI.create(http.settings().target().status() + "/api/v2/incidents.json"));
+        Answer answer = http.get(URI.create(http.settings.target().status() + "/api/v2/incidents.json"));
         if (answer instanceof Reply reply && reply.status() == 200 && reply.json().isObject()) {
             return each(reply.json(), "incidents").map(Incident::of).toList();
         }

@@ -313,7 +313,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         values.put("appUrl", word(target.app(), "HEALTH-URL"));
         values.put("prometheusUrl", word(target.prometheus(), "PROMETHEUS-URL"));
         values.put("webhookUrl", word(route, ""));
-        values.put("webhookAuthority", route == null ? "HOST:443" : Text.word(Http.hostPort(route)));
+        values.put("webhookAuthority", route == null ? "HOST:443" : Text.word(Settings.hostPort(route)));
     }
 
     private static String word(URI address, String placeholder) {

@@ -125,7 +125,7 @@ class NetworkTest {
     @ParameterizedTest(name = "{0}")
     @CsvSource(delimiter = '|', textBlock = """
         lets it in    | 200 | h0rse | HTTP 401                        | key-invalid P1 exit 11
-        wants a login | 407 | wr0ng | the proxy wants a login \\(407\\) | network - exit 20
+        wants a login | 407 | wr0ng | the proxy \\S+ refused: it wants a login \\(407\\) | network - exit 20
         refuses       | 403 | wr0ng | the proxy [0-9.:]+ refused      | network - exit 20
         is down       | 0   | wr0ng | refuses connections             | network - exit 20
         """)

@@ -384,7 +384,7 @@ final class Systems {
 
     private static void folder(Path folder, Sink sink) throws IOException {
         try (Stream<Path> files = Files.list(folder)) {
-            files.filter(file -> !file.getFileName().toString().matches("(?s)\\..*|.*\\.zip"))
+            files.filter(file -> !file.getFileName().toString().matches("(?s)\\..*|.*\\.(zip|lock)"))
                     .filter(Files::isRegularFile).sorted()
                     .forEach(file -> sink.add(file.getFileName().toString(), file, Wanted.EVERYTHING));
         }

@@ -108,7 +108,7 @@ public final class Progress {
         public String account = "";
         public String oldKey = "";
         public String newKey = "";
-        public Http.Health app;
+        public ApiChecks.Health app;
         public String appKey = "";
         public Map<String, Entry> stores = new TreeMap<>();
         public Set<String> targets = new TreeSet<>();
