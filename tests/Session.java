@@ -44,6 +44,7 @@ final class Session implements AutoCloseable {
         names.put("{now}", Instant.now().toString());
         names.put("{day}", Instant.now().toString().substring(0, 10));
         names.put("{hour ago}", Instant.now().minusSeconds(3_600).toString());
+        names.put("{yesterday}", Instant.now().minusSeconds(90_000).toString());
         names.put("{secret}", "pk_0123456789abcdef0123456789abcdef01");
         names.put("{templates}", Repository.file("templates").toString());
     }
@@ -172,6 +173,7 @@ final class Session implements AutoCloseable {
             case "holds" -> PostmortemJournals.assertSays(text(words), words[2]);
             case "lacks" -> assertFalse(text(words).contains(words[2]), line);
             case "json" -> assertEquals(words[2], Json.read(last.out()).at(words[1]).asText(), line);
+            case "document" -> JsonTest.check(rest, Json.read(last.out()));
             case "journal" -> assertEquals(rest, kinds(incident.journal().read().events()));
             case "posts" -> assertEquals(Integer.parseInt(rest), sandbox.posts().size());
             case "posted" -> assertTrue(sandbox.posts().toString().contains(rest), line + sandbox.posts());

@@ -2,11 +2,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.*;
 import java.nio.charset.*;
 import java.nio.file.*;
-import java.time.*;
 import java.util.*;
 import java.util.concurrent.*;
 import java.util.regex.*;
@@ -18,7 +16,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import runbook.*;
-import runbook.Text.Json;
 
 /** Where a script's values come from, what it says of wrong ones, and the commands that it prints. */
 class SettingsTest {
@@ -75,25 +72,6 @@ class SettingsTest {
         assertTrue(result.out().contains("'https://x.example/hooks/'"), "a route keeps its slash: " + result);
     }
 
-    @Test
-    void helpAndVerboseSayWhereAValueComesFromAndHideItsLogin() throws IOException {
-        person("triage.timeout=7s\ncatalog=acme\nkey-command=vault -t hvs.s3cret");
-        String help = triage("--help").env("KLAVIYO_PROMETHEUS_URL", "https://ann:s3cret@prom.example").run().out();
-        String set = "Set already:\\s+(.*\\s+)*--timeout 7s +\\(.*\\.klaviyo-runbook\\.properties\\)";
-        assertTrue(Pattern.compile(set).matcher(help).find(), help);
-        assertTrue(help.contains("--prometheus https://prom.example   (KLAVIYO_PROMETHEUS_URL)"), help);
-        assertFalse(help.contains("s3cret"), help);
-        Run.Result verbose = triage("-v", "--drill", "healthy").run();
-        assertTrue(verbose.out().contains("--timeout 7s"), verbose.toString());
-    }
-
-    @Test
-    void aSettingOfAnotherScriptIsItsOwnBusiness() throws IOException {
-        team("rotate-key.whatever=x\ntriage.timeout=2s\ntimeout=9s");
-        String out = triage("--curl", "--templates", team.toString()).run().out();
-        assertTrue(out.contains("--max-time 2 "), out);
-    }
-
     /** In the person's own file, the team's, a variable, or an option: in one line that names its place. */
     @ParameterizedTest(name = "{0} {1}")
     @Cases("settings-cases.txt: wrong values")
@@ -111,6 +89,15 @@ class SettingsTest {
         assertFalse(result.toString().contains("s3cret"), result.toString());
     }
 
+    @ParameterizedTest(name = "{0}")
+    @Cases("settings-cases.txt")
+    void itGoesAsTheCaseSays(String name, List<String> lines) throws IOException {
+        try (Session session = new Session()) {
+            session.environment.put("HOME", session.work.toString());
+            session.play(lines);
+        }
+    }
+
     // ---- printed commands
 
     @ParameterizedTest
@@ -118,19 +105,6 @@ class SettingsTest {
     void commandsStartAsThisOneDid(String name, String value, String printed) {
         Run.Result result = triage("--drill", "outage").env(name, value).run();
         assertTrue(result.out().contains(printed + "\n"), result.toString());
-    }
-
-    @ParameterizedTest
-    @ValueSource(strings = {"triage --nonsense", "triage --drill outrage", "postmortem close",
-        "watch --until 0 --drill healthy"})
-    void aRefusalIsADocumentToo(String refused) throws IOException {
-        String[] words = (refused + " --json").split(" ");
-        Run.Result result = Run.script(words[0]).home(home).cwd(home).args(List.of(words).subList(1, words.length)
-                .toArray(String[]::new)).run();
-        JsonNode document = Json.read(result.out());
-        JsonTest.check("refusal", document);
-        assertEquals(2, document.path("exit").asInt(), result.toString());
-        assertTrue(result.err().startsWith("error: " + document.path("error").asText()), result.toString());
     }
 
     @Command(name = "triage")
@@ -181,31 +155,6 @@ class SettingsTest {
         }
     }
 
-    @Test
-    void whatMustNotBeShownIsLeftOut() throws IOException {
-        Path key = Files.writeString(home.resolve("a key"), KEY);
-        String nowhere = "http://127.0.0.1:9";
-        Run.Result result = triage("--key-command", "cat '" + key + "'", "--api-url", nowhere, "--status-url", nowhere,
-                "--app-url", "http://ann:s3cret@127.0.0.1:9/?token=abc&x=1", "--timeout", "1s").run();
-        assertTrue(result.out().contains("--app-url 'http://127.0.0.1:9/?token=&x=1'"), result.toString());
-        Pattern secret = Pattern.compile("s3cret|token=abc|--key-command '?cat");
-        assertFalse(secret.matcher(result.out()).find(), result.toString());
-    }
-
-    // ---- the incident
-
-    @Test
-    void anIncidentWithoutAnEventForADayIsNamedAndNotJoined() throws IOException {
-        Path old = Files.createDirectories(home.resolve("klaviyo-incidents/20261101T000000Z"));
-        Files.writeString(old.resolve("journal.jsonl"), "{\"at\":\"" + Instant.now().minusSeconds(25 * 3_600)
-                + "\",\"step\":\"triage\",\"event\":\"detected\",\"summary\":\"x\",\"data\":{\"drill\":\"outage\"}}\n");
-        String first = triage("--drill", "outage").run().toString();
-        assertTrue(first.replaceAll("\\s+", "").contains("--incident" + old), first);
-        assertEquals(1, Files.readAllLines(old.resolve("journal.jsonl")).size());
-        String second = triage("--drill", "outage").run().toString();
-        assertFalse(second.contains("20261101T000000Z"), second);
-    }
-
     // ---- templates and tables
 
     /** A file of the team's, what stands in it in place of what is built in, and what is said of it. */
@@ -230,13 +179,5 @@ class SettingsTest {
         team(empty.replaceAll("(?m)^# (?=[a-z.-]+=)", ""));
         Run.Result result = Run.script(step).home(home).cwd(home).args("--help", "--templates", team.toString()).run();
         assertTrue(result.exit() == 0 && result.out().contains("--timeout 5s   (" + team), result.toString());
-    }
-
-    @Test
-    void aTeamsTextTakesThePlaceOfTheBuiltInOne() throws IOException {
-        Files.writeString(team.resolve("slack.md"), "Ours: {{impact}}");
-        Run announce = triage("--drill", "outage", "--announce", "both");
-        String ours = announce.env("KLAVIYO_TEMPLATES", team.toString()).run().out();
-        assertTrue(ours.contains("Ours: Subscriptions") && ours.contains("Klaviyo Integration --"), ours);
     }
 }
