@@ -18,7 +18,6 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.*;
 import runbook.Incident.Event;
-import runbook.Key.LastGood;
 import runbook.Text.Json;
 import runbook.sandbox.*;
 
@@ -286,49 +285,6 @@ class WatchTest {
         assertEquals(posts.size(), announced());
         assertEquals(List.of("silent-outage", "klaviyo-outage"), journal().stream()
                 .map(event -> event.data().path("diagnosis").asText()).filter(id -> !id.isEmpty()).toList());
-    }
-
-    @ParameterizedTest
-    @ValueSource(booleans = {true, false})
-    void aKeyThatWasReplacedIsSaidAtOnceWhereverThatIsKnownFrom(boolean incidents) throws Exception {
-        begin("healthy");
-        if (incidents) {
-            rotated();
-        } else {
-            Screen.Host host = new Screen.Host(Map.of("XDG_STATE_HOME", folder.toString()), folder, null, null, null);
-            Instant before = Instant.now().minusSeconds(86_400);
-            for (String key : List.of(sandbox.key(), "pk_" + "0a".repeat(17))) {
-                LastGood.remember(host, sandbox.accountId(), "Acme", Set.of(), Key.of(key), before);
-            }
-        }
-        sandbox.enabled(sandbox.key(), false);
-        Run watch = watch(Run.script("watch"), NO_PAGE, "--json").env("XDG_STATE_HOME", folder.toString());
-        Run.Result result = ends(2, watch);
-        List<String> lines = result.out().lines().toList();
-        String refusal = json(lines.get(lines.size() - 1)).path("error").asText();
-        assertTrue(refusal.matches("this shell's key was replaced at [-0-9]{10}T\\d\\d:\\d\\d:00Z, so it tells "
-                + "nothing: load the new one and start watch again"), refusal);
-        assertTrue(result.err().contains("error: " + refusal), result.toString());
-        assertFalse(Session.kinds(journal()).contains("degraded"), "no outage: " + journal());
-    }
-
-    private void rotated() throws IOException {
-        incident.append(Event.now("rotate-key", Event.ROTATED, "key rotated: sha256 " + Key.of(sandbox.key())
-                .fingerprint() + " -> sha256 0badcafe", Map.of()));
-    }
-
-    @Test
-    void aKeyThatIsReplacedWhileItRunsEndsItButIsNoWrongUsage() throws Exception {
-        begin("healthy");
-        try (Run.Running running = process(NO_PAGE, "--for", "10m", "--json").start()) {
-            running.awaitOut("\"round\":1,");
-            rotated();
-            sandbox.enabled(sandbox.key(), false);
-            Run.Result result = running.await();
-            assertEquals(1, result.exit(), result.toString());
-            assertTrue(result.err().contains("error: this shell's key was replaced at ")
-                    && result.err().contains("load the new one and start watch again"), result.err());
-        }
     }
 
     // ---- quotas
