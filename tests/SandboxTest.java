@@ -1,11 +1,9 @@
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static java.util.stream.Collectors.joining;
-import static java.util.stream.Collectors.toCollection;
 import static java.util.stream.Collectors.toSet;
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -25,10 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.ValueSource;
 import runbook.*;
-import runbook.Klaviyo.Endpoint;
-import runbook.Klaviyo.Revision;
 import runbook.Text.Json;
 import runbook.sandbox.*;
 
@@ -169,15 +164,6 @@ class SandboxTest {
                         .map(Map.Entry::getKey).sorted().collect(joining(" "))));
     }
 
-    @Test
-    void everyProbeOfTheToolkitIsGood() {
-        Stream.concat(Stream.of(Endpoint.ACCOUNTS), Endpoint.KNOWN.stream()).forEach(endpoint -> {
-            HttpResponse<String> response = call(HEALTHY, endpoint.target());
-            assertEquals(200, response.statusCode(), endpoint.name() + ": " + response.body());
-            assertEquals("" + endpoint.steady(), headers(response, "RateLimit-Limit"), endpoint.name());
-        });
-    }
-
     // ---- rate windows
 
     @Test
@@ -235,66 +221,17 @@ class SandboxTest {
 
     // ---- scenarios
 
-    @ParameterizedTest(name = "{0}: {1}")
-    @Cases("sandbox-cases.txt: wrong rows")
-    void aWrongRowOfATeamsOwnIsOneLineWithFileIdAndField(String table, String says) throws IOException {
-        Path file = Files.writeString(folder.resolve("scenarios.json"), table);
-        Run.Result result = triage("ours");
-        assertEquals(2, result.exit(), result.toString());
-        assertTrue(result.err().contains(file.toString()) && result.err().contains(says), result.err());
-        assertEquals(1, result.err().lines().filter(line -> line.contains("scenarios.json")).count());
-    }
-
-    @Test
-    void aTeamPractisesAScenarioOfItsOwn() throws IOException {
-        Files.writeString(folder.resolve("scenarios.json"), """
-                {"lists-late": {"description": "Every second call for lists is refused", "broken": ["webhook"],
-                  "api": [{"from": 0, "answers": ["ok", "unavailable"], "paths": ["/api/lists"]}]}}""");
-        JsonNode json = Json.read(triage("lists-late").out());
-        assertEquals("lists-late", json.path("drill").asText());
-        assertTrue(json.toString().contains("webhook-down"), json.toString());
-    }
-
-    private Run.Result triage(String drill) {
-        return Run.script("triage").cwd(folder)
-                .args("--drill", drill, "--templates", folder.toString(), "--json").run();
-    }
-
-    @ParameterizedTest
-    @CsvSource({"healthy,''", "outage,503", "load-shed,403 522", "missing-scope,403", "bad-payload,400", "partial,503"})
-    void theLogTellsWhatTheMetricsCount(String scenario, String failing) {
-        start(scenario);
-        String counted = rows("sum by (status) (increase(klaviyo_api_errors_total[15m]))")
-                .filter(row -> row.path("value").path(1).asDouble() >= 1)
-                .map(row -> row.path("metric").path("status").asText()).sorted().collect(joining(" "));
-        Set<String> logged = sandbox.applicationLog().lines()
-                .map(line -> line.replaceFirst("(?s).* status=(\\d+).*", "$1"))
-                .filter(status -> !status.startsWith("2")).collect(toCollection(TreeSet::new));
-        assertEquals(List.of(failing, failing), List.of(counted, String.join(" ", logged)));
+    @ParameterizedTest(name = "{0}")
+    @Cases("sandbox-cases.txt")
+    void itGoesAsTheCaseSays(String name, List<String> lines) throws IOException {
+        try (Session session = new Session()) {
+            session.names.put("{rotate-key}", Run.process("rotate-key").quoted());
+            session.play(lines);
+        }
     }
 
     private JsonNode page(String document) {
         return get(sandbox, "/api/v2/" + document + ".json");
-    }
-
-    private Stream<JsonNode> rows(String query) {
-        JsonNode rows = get(sandbox, "/api/v1/query?query=" + URLEncoder.encode(query, UTF_8)).at("/data/result");
-        return IntStream.range(0, rows.size()).mapToObj(rows::path);
-    }
-
-    private double sum(String query) {
-        return rows(query).mapToDouble(row -> row.path("value").path(1).asDouble()).sum();
-    }
-
-    @Test
-    void aStepFindsEverythingInTheVariables() {
-        assertNull(start("missing-key").variables().get("KLAVIYO_PRIVATE_KEY"));
-        assertEquals(start("expired-token").key(), "Bearer " + sandbox.variables().get("KLAVIYO_ACCESS_TOKEN"));
-        Map<String, String> variables = HEALTHY.variables();
-        assertEquals("healthy " + HEALTHY.target().api() + " " + HEALTHY.key(), variables.get("KLAVIYO_GAME_DAY") + " "
-                + variables.get("KLAVIYO_API_URL") + " " + variables.get("KLAVIYO_PRIVATE_KEY"));
-        String pinned = start("retired-revision").variables().get("KLAVIYO_REVISION");
-        assertEquals(Revision.Phase.RETIRED, Revision.of(pinned).orElseThrow().phase(LocalDate.now(ZoneOffset.UTC)));
     }
 
     @ParameterizedTest
@@ -318,85 +255,4 @@ class SandboxTest {
         assertEquals(course, String.join("|", turns));
     }
 
-    @Test
-    void theBacklogDrainsAfterTheRecovery() {
-        start("recovering");
-        double failing = sum("klaviyo_retry_queue_depth");
-        sandbox.advance(Duration.ofSeconds(14));
-        double later = sum("klaviyo_retry_queue_depth");
-        sandbox.advance(Duration.ofSeconds(26));
-        double after = sum("klaviyo_retry_queue_depth");
-        assertTrue(failing > 1000 && later > failing && after < 10, failing + ", " + later + ", " + after);
-        assertEquals(0, sum("sum by (status) (increase(klaviyo_api_errors_total[10s]))"));
-    }
-
-    @ParameterizedTest(name = "another sandbox's by then: {0}")
-    @ValueSource(booleans = {false, true})
-    void theServedSandboxTakesTheFileThatLeadsToItAlongUnlessItIsAnothersByThen(boolean others) throws IOException {
-        Path file = folder.resolve("klaviyo-sandbox.env");
-        try (Run.Running running = Run.process("tests/sandbox").args("revoked-key").cwd(folder).start()) {
-            running.awaitOut("DRILL revoked-key: a sandbox at http://127.0.0.1:\\d+, until Ctrl-C[\\s\\S]+"
-                    + "klaviyo-sandbox.env && ");
-            assertTrue(Files.readString(file).contains("export KLAVIYO_API_URL=http://127.0.0.1:"));
-            if (!others) {
-                // What triage prints can be pasted: store, restart and new key are known.
-                String rotate = Run.process("rotate-key").quoted() + " --verify-for 4s --yes";
-                Run.Result rotated = Run.command("sh", "-c", ". ./klaviyo-sandbox.env; " + rotate).cwd(folder).run();
-                assertTrue(rotated.exit() == 0 && rotated.out().contains("Rotated"), rotated.toString());
-            }
-            Files.writeString(file, others ? "export KLAVIYO_API_URL=http://127.0.0.1:1\n" : Files.readString(file));
-            running.process().destroy();
-            assertEquals(143, running.await().exit());
-        }
-        assertEquals(others, Files.exists(file));
-    }
-
-    // ---- what stands around it
-
-    @Test
-    void anOutageIsToldEverywhereOnThePage() {
-        start("outage");
-        JsonNode updates = page("summary").at("/incidents/0/incident_updates");
-        assertEquals(List.of("identified", "investigating"), updates.findValuesAsText("status"), "newest first");
-        assertTrue(page("summary").path("components").findValuesAsText("status").contains("major_outage"));
-        assertEquals("Klaviyo API unavailable", page("incidents").at("/incidents/0/name").asText());
-        start("healthy");
-        assertEquals("All Systems Operational", page("summary").at("/status/description").asText());
-        assertEquals(Set.of("operational"),
-                Set.copyOf(page("summary").path("components").findValuesAsText("status")));
-        start("maintenance");
-        assertEquals(1, page("summary").path("scheduled_maintenances").size());
-    }
-
-    @Test
-    void aRotationHealsTheApplicationOnlyAfterItsRestart() throws IOException {
-        start("revoked-key");
-        Path file = Files.writeString(folder.resolve(".env"), "# shop\nOTHER=1\nKEY=" + sandbox.newKey() + "\n");
-        sandbox.appKeyFile(file, "KEY");
-        assertEquals("degraded", get(sandbox, "/health").path("status").asText());
-        send(HttpRequest.newBuilder(sandbox.restartUrl()).POST(BodyPublishers.noBody()));
-        JsonNode health = get(sandbox, "/health");
-        assertEquals("ok " + Key.of(sandbox.newKey()).fingerprint(), health.path("status").asText() + " "
-                + health.path("keyFingerprint").asText());
-        double errors = sum("klaviyo_api_errors_total");
-        sandbox.advance(Duration.ofMinutes(1));
-        assertEquals(errors, sum("klaviyo_api_errors_total"), "errors no longer rise");
-        sandbox.restartApp(false);
-        assertEquals("down", get(sandbox, "/health").path("status").asText(), "it did not start well");
-        Files.delete(file);
-        sandbox.restartApp(true);
-        assertEquals("degraded", get(sandbox, "/health").path("status").asText(), "without a key");
-    }
-
-    @Test
-    void prometheusAnswersRanges() {
-        start("outage");
-        long now = System.currentTimeMillis() / 1000;
-        String base = "/api/v1/query_range?query=klaviyo_retry_queue_depth&start=";
-        JsonNode values = get(sandbox, base + (now - 1800) + "&end=" + now + "&step=300").at("/data/result/0/values");
-        assertEquals(7, values.size());
-        assertEquals(3, values.path(0).path(1).asInt(), "before the incident");
-        assertTrue(values.path(6).path(1).asInt() > 1000, "during the incident");
-        assertEquals("400 bad_data", told(send(to(sandbox, base + "1&end=2&step=0"))));
-    }
 }

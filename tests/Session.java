@@ -153,10 +153,12 @@ final class Session implements AutoCloseable {
         names.put("{app}", sandbox.target().app().toString());
         names.put("{prometheus}", sandbox.target().prometheus().toString());
         names.put("{slack}", sandbox.slackUrl().toString());
-        names.put("{key}", sandbox.key());
         names.put("{new key}", sandbox.newKey());
-        names.put("{the key}", Key.of(sandbox.key()).describe());
-        names.put("{fingerprint}", Key.of(sandbox.key()).fingerprint());
+        Optional.ofNullable(sandbox.key()).ifPresent(key -> {
+            names.put("{key}", key);
+            names.put("{the key}", Key.of(key).describe());
+            names.put("{fingerprint}", Key.of(key).fingerprint());
+        });
         names.put("{often}", "--check endpoint:events --interval 200ms --for 500ms");
         environment.put("KLAVIYO_PRIVATE_KEY", sandbox.key());
         environment.put("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString());
