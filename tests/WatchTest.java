@@ -320,13 +320,18 @@ class WatchTest {
         Path socket = folder.resolve("tmux");
         try {
             tmux(socket, "-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "30", "-e",
-                    "KLAVIYO_PRIVATE_KEY=" + sandbox.key(), "-e", "LANG=C.UTF-8", process("--max", "1m").quoted()
+                    "KLAVIYO_PRIVATE_KEY=" + sandbox.key(), "-e", "LANG=C.UTF-8", process("--max", "1m", "--for", "1h").quoted()
                     + "; echo ended with $?; stty -a | grep -o ' echo '; sleep 60");
             awaitScreen(socket, "DOWN for");
             assertTrue(tmux(socket, "display", "-p", "#{cursor_flag}#{alternate_on}").startsWith("01"));
             // Wider, all of a line is there; narrower, it is cut where the terminal ends.
             resize(socket, 200, "(?m)^✗ status-page .*rolled out");
             resize(socket, 60, "(?m)^! status page: .{43}…$");
+            awaitScreen(socket, "MESSAGE TO PEOPLE DUE in 4 min 5[0-6] s");
+            sandbox.enter("healthy");
+            sandbox.statusPage("API unavailable", "critical", "identified", "major_outage", "Our API is down.");
+            String good = awaitScreen(socket, "RECOVERING for");
+            assertTrue(good.matches("(?s).*DUE in 4 min (5[0-6]|[1-4]).*"), "nobody was told of that yet: " + good);
             tmux(socket, "send-keys", "C-c");
             String after = awaitScreen(socket, "ended with 130\\s+echo");
             assertTrue(after.contains("not called recovered"), after);

@@ -143,7 +143,7 @@ public final class Keeper {
         this.state = state;
         this.since = since;
         this.troubled = troubled;
-        up = state != State.FLAPPING;
+        up = state != State.FLAPPING && state != State.DEGRADED;
     }
 
     /** Takes in a round; gives what it changes, oldest first. */
@@ -162,16 +162,23 @@ public final class Keeper {
 
     /** Nothing failed, and nothing that failed earlier is still to be looked at again or proven by another. */
     boolean good(Round round) {
+        Set<String> working = proofs(round).keySet();
         return !round.bad() && !round.seen(Result.GOOD).isEmpty() && round.readings().stream()
-                .filter(one -> one.result() == Result.BAD && !proven.containsKey(one.check()))
-                .allMatch(one -> !proof(round, one).isEmpty());
+                .filter(one -> one.result() == Result.BAD).map(Reading::check)
+                .allMatch(check -> proven.containsKey(check) || working.contains(check));
     }
 
-    private String proof(Round round, Reading reading) {
-        if (reading.seen(Result.GOOD)) {
-            return reading.check();
+    /** The checks that a round shows to work, each with what shows it: itself or another. */
+    private Map<String, String> proofs(Round round) {
+        Map<String, String> proofs = new TreeMap<>();
+        for (Reading one : round.readings()) {
+            if (one.seen(Result.GOOD)) {
+                proofs.put(one.check(), one.check());
+            } else if (one.check().equals(KEY) && !disputed) {
+                round.proofOfKey().ifPresent(other -> proofs.put(KEY, other));
+            }
         }
-        return reading.check().equals(KEY) && !disputed ? round.proofOfKey().orElse("") : "";
+        return proofs;
     }
 
     /** Takes in that nobody looked between two moments: whatever was proven has to be proven again. */
@@ -194,7 +201,7 @@ public final class Keeper {
         badSince = badRounds++ == 0 ? round.at() : badSince;
         badWords = round.failures();
         anew();
-        if (badRounds == goal.failAfter() && state != State.DEGRADED && up) {
+        if (badRounds == goal.failAfter() && up) {
             fall(round.at());
         } else if (state == State.FLAPPING && badRounds > goal.failAfter()
                 && round.at() - badSince >= goal.flapWindow()) {
@@ -230,7 +237,7 @@ public final class Keeper {
     // ---- good rounds
 
     private void pass(Round round) {
-        if (badRounds > 0 && badRounds < goal.failAfter() && state != State.DEGRADED && up) {
+        if (badRounds > 0 && badRounds < goal.failAfter() && up) {
             blip(round.at());
         }
         badRounds = 0;
@@ -259,13 +266,8 @@ public final class Keeper {
     private void count(Round round) {
         goodSince = goodRounds++ == 0 ? round.at() : goodSince;
         known = round.readings();
-        for (Reading reading : known) {
-            String by = proof(round, reading);
-            // What was looked at itself needs no other's word.
-            if (!by.isEmpty() && !reading.check().equals(proven.get(reading.check()))) {
-                proven.put(reading.check(), by);
-            }
-        }
+        // What was looked at itself needs no other's word.
+        proofs(round).forEach((check, by) -> proven.merge(check, by, (old, now) -> old.equals(check) ? old : now));
     }
 
     private void recover(long at) {

@@ -68,17 +68,14 @@ public final class Rounds implements AutoCloseable {
         pace.made(due, now);
         Findings findings = checks.run(due, () -> Before.NOTHING);
         Before before = known(findings);
+        status = due.contains(PAGE) ? findings.status() : status;
         Map<String, Check> made = findings.checks().stream().filter(check -> due.contains(check.name()))
                 .collect(Collectors.toMap(Check::name, check -> check));
         // What is not looked at now keeps its last result, and no longer counts as seen.
         readings = readings.stream().map(last -> made.containsKey(last.check()) ? reading(made.get(last.check()))
                 : last.stale()).toList();
         heed(findings, now);
-        List<Happening> news = new ArrayList<>();
-        if (due.contains(PAGE)) {
-            status = findings.status();
-            news.addAll(updates());
-        }
+        List<Happening> news = new ArrayList<>(updates());
         if (made.containsKey("app") && untold(made.get("app")) && told.add("app")) {
             news.add(Happening.of("left-out", "app is left out: " + made.get("app").summary(), Map.of()));
         }
@@ -113,6 +110,11 @@ public final class Rounds implements AutoCloseable {
             case WARN -> warned(check);
             default -> Result.UNKNOWN;
         };
+        if (check.name().equals(PAGE)) {
+            // By what recovery asks of it: to triage, what the vendor still monitors is bad, and no page at all is not.
+            Result seen = page(status).met() ? Result.GOOD : Result.BAD;
+            result = status.seen() ? seen : Result.UNKNOWN;
+        }
         // Triage counts its samples; here it is always one.
         String words = Text.safe(check.summary().replaceFirst("^1 of 1 (failed: |(?=ok))", ""), 160);
         return new Reading(check.name(), result, true, check.millis(), words);

@@ -269,7 +269,11 @@ public final class Watching implements AutoCloseable {
     }
 
     private boolean lasting() {
-        return switch (keeper.state()) {
+        return lasting(keeper.state());
+    }
+
+    private boolean lasting(State state) {
+        return switch (state) {
             case HEALTHY, RECOVERED -> false;
             case STARTING -> past.troubled();
             default -> true;
@@ -288,7 +292,10 @@ public final class Watching implements AutoCloseable {
         face.event(event);
         if (told) {
             telling.change(event, happening.before().get());
-            telling.told(ticker.millis());
+            // A draft tells nobody: what was due stays due, unless nothing was wrong before.
+            if (telling.posts() || !lasting(happening.before().get())) {
+                telling.told(ticker.millis());
+            }
         }
     }
 
