@@ -14,7 +14,6 @@ import java.util.zip.*;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 import runbook.*;
 import runbook.Text.Json;
 
@@ -36,13 +35,6 @@ class DebugBundleTest {
         return new LoopbackServer.Response(path.startsWith("/api/") && !path.startsWith("/api/v") ? 400 : 200,
                 Session.ANSWERS.getOrDefault(path, "{}"),
                 "Content-Type: application/json\nSet-Cookie: __cf_bm=s3ss10nc00k1e");
-    }
-
-    /** {@code debug-bundle} with these words, which ends so. */
-    private static Run.Result ends(int exit, Run run, Object... words) {
-        Run.Result result = run.args(Stream.of(words).map(Object::toString).toArray(String[]::new)).run();
-        assertEquals(exit, result.exit(), result.toString());
-        return result;
     }
 
     private static Run script() {
@@ -114,10 +106,10 @@ class DebugBundleTest {
         Run run = script().env("PATH", tools + ":" + System.getenv("PATH")).env("KLAVIYO_MY_TOKEN", "env-t0ken-value")
                 .env("KLAVIYO_PLAIN", "mail me at env@shop.example").env("KLAVIYO_PRIVATE_KEY", KEY).args(TO.split(" "))
                 .args(NIGHT.split(" "));
-        Run.Result result = ends(0, run, "--out", out, "--app-url", SERVER.url() + "/health", "--loki", SERVER.url(),
+        Run.Result result = run.args("--out", out, "--app-url", SERVER.url() + "/health", "--loki", SERVER.url(),
                 "--loki-query", "{app=\"x\"}", "--docker", "shop", "--gcp-logs", "x", "--aws-logs", "g", "--k8s",
                 "shop/app=x", "--journal", "*", "--log", logs, "--incident", incident, "--secret-file", secrets,
-                "--context", "0");
+                "--context", "0").run().ends(0);
 
         Map<String, String> files = Session.unpacked(out);
         String everything = files.entrySet().stream().map(file -> file.getKey() + "\n" + file.getValue() + "\n")
@@ -133,7 +125,7 @@ class DebugBundleTest {
         long markers = sources.get(0).stream().mapToLong(one -> logged.split(one.marker(), -1).length - 1).sum();
         assertTrue(markers >= sources.get(0).size() * (long) sources.size(),
                 "only " + markers + " lines came through: " + files.keySet());
-        ends(0, script(), "verify", out, "--secret-file", secrets);
+        script().args("verify", out, "--secret-file", secrets).run().ends(0);
         assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(out)));
     }
 
@@ -164,7 +156,8 @@ class DebugBundleTest {
     @Test
     void whatItSaysOfADrillIsWhatTheArchiveHolds() throws Exception {
         Path work = Tree.temporary("drill");
-        String screen = ends(0, script().cwd(work), "--drill", "outage", "--out", "drill.zip", "--timeout", "9s").out();
+        String screen = script().cwd(work).args("--drill", "outage", "--out", "drill.zip", "--timeout", "9s").run().ends(0)
+                .out();
         Map<String, String> files = Session.unpacked(work.resolve("drill.zip"));
         assertEquals(List.of("manifest.json", "summary.md", "report.html", "facts.json"),
                 files.keySet().stream().limit(4).toList());
@@ -177,7 +170,7 @@ class DebugBundleTest {
                 assertTrue(line.endsWith(" `"), "a line that stayed is redacted once more: " + line));
         // The command that it printed last.
         String open = screen.lines().filter(line -> line.contains("CATALOG open ")).findFirst().orElseThrow();
-        ends(0, script().cwd(work), (Object[]) open.replaceFirst(".*CATALOG ", "").split(" "));
+        script().cwd(work).args(open.replaceFirst(".*CATALOG ", "").split(" ")).run().ends(0);
         assertEquals(files.get("report.html"), Files.readString(work.resolve("drill/report.html")));
     }
 
@@ -194,7 +187,7 @@ class DebugBundleTest {
                 yield Files.write(file, Arrays.copyOf(whole, whole.length / 2));
             }
             case "a pipe" -> {
-                ends(0, Run.command("mkfifo"), file);
+                Run.command("mkfifo").args(file).run().ends(0);
                 yield file;
             }
             case "70,000 files" -> zip(file, IntStream.range(0, 70_000).boxed()
@@ -211,31 +204,26 @@ class DebugBundleTest {
         };
     }
 
-    /** What it is, what verify ends with and says, open and redact; as an incident to import none of them will do. */
+    private static Run archive(String verb, Path file) {
+        return script().args(verb, file, "--max-size", "20MB");
+    }
+
+    /** As an incident to import none of them will do. */
     @ParameterizedTest(name = "{0}")
-    @CsvSource(delimiter = ';', value = {"a text; 2; is no archive that can be read; 2; 2",
-        "a folder; 2; is no archive that can be read; 2; 2", "nothing; 2; is no archive that can be read; 2; 2",
-        "half an archive; 2; is no archive that can be read; 2; 2", "a pipe; 2; no regular file; 2; 2",
-        "70,000 files; 2; has more than 20000 files; 2; 2", "control characters; 42; no file may have it; 2; 0",
-        "a file as a folder; 42; name a/b is given twice, or to a file and a folder; 2; 0",
-        "names that differ in case; 42; is given twice; 2; 0", "a name too long; 42; is too long; 2; 0",
-        "a bomb; 2; unpacks to more than is allowed; 2; 2", "a leak; 42; holds 1 klaviyo-key; 0; 0",
-        "a leak; 42; its SHA-256 differs; 0; 0", "a way out; 42; would leave the folder; 2; 0",
-        "a secret kept; 42; which is no personal data; 0; 0"})
+    @Cases("bundle-cases.txt: archives from anybody")
     void aHostileArchiveIsRefusedInWords(String what, int verified, String why, int opened, int cleaned)
             throws IOException {
         Path file = fromAnybody(what);
-        Object[] most = {"--max-size", "20MB"};
-        Run.Result verify = ends(verified, script().args("verify", file.toString()), most);
+        Run.Result verify = archive("verify", file).run().ends(verified);
         saysAll((verify.out() + verify.err()).replaceAll("\\s+", " "), why);
         assertEquals(verified == 2 ? 1 : 0, verify.err().lines().count(), "one line of wrong usage");
         Path folder = file.resolveSibling("unpacked");
-        Run.Result open = ends(opened, script().args("open", file.toString(), "--to", folder.toString()), most);
+        Run.Result open = archive("open", file).args("--to", folder).run().ends(opened);
         assertEquals(opened == 0, Files.exists(folder), "nothing half unpacked stays");
         Path copy = file.resolveSibling("copy");
-        ends(cleaned, script().args("redact", file.toString(), "--out", copy.toString()), most);
+        archive("redact", file).args("--out", copy).run().ends(cleaned);
         assertEquals(cleaned == 0, Files.exists(copy), "nothing half cleaned stays");
-        ends(2, Run.script("postmortem").cwd(file.getParent()), "import", file);
+        Run.script("postmortem").cwd(file.getParent()).args("import", file).run().ends(2);
         String said = verify.out() + verify.err() + open.err();
         assertFalse(said.matches("(?s).*(\tat |00112233).*"), "a trace, or a key");
         assertFalse(Files.exists(file.resolveSibling("evil.txt")), "a file left the folder");

@@ -131,13 +131,7 @@ final class FaultServer implements AutoCloseable {
         authority = "127.0.0.1:" + bound.getLocalPort();
     }
 
-    static FaultServer answering(Answer answer) {
-        FaultServer server = new FaultServer(1_000);
-        daemon(() -> server.accept(answer));
-        return server;
-    }
-
-    static Answer reply(int status, String type, String body) {
+    private static Answer reply(int status, String type, String body) {
         byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
         return request -> request.say("HTTP/1.1 " + status + " Whatever\r\nContent-Type: " + type
                 + "\r\nContent-Length: " + bytes.length + "\r\n\r\n" + new String(bytes, StandardCharsets.ISO_8859_1));
@@ -187,7 +181,8 @@ final class FaultServer implements AutoCloseable {
      */
     static FaultServer proxy(String login, int refusal) {
         String wanted = "Proxy-Authorization: Basic " + Base64.getEncoder().encodeToString(login.getBytes());
-        return answering(request -> {
+        FaultServer server = new FaultServer(1_000);
+        Answer answer = request -> {
             String[] line = request.head.lines().findFirst().orElseThrow().split(" ");
             if (refusal != 0 || !request.head.contains(wanted)) {
                 request.server.asked.remove(String.join(" ", line));
@@ -208,7 +203,9 @@ final class FaultServer implements AutoCloseable {
                 daemon(() -> copy(request.client, behind));
                 copy(behind, request.client);
             }
-        });
+        };
+        daemon(() -> server.accept(answer));
+        return server;
     }
 
     // ---- sockets

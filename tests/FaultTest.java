@@ -2,7 +2,6 @@ import static org.junit.jupiter.api.Assertions.assertAll;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.net.*;
 import java.nio.file.*;
 import java.util.*;
 import java.util.concurrent.*;
@@ -13,7 +12,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 import runbook.Text.Json;
 
 /**
@@ -54,32 +52,7 @@ class FaultTest {
 
     /** In the last column, how a check says it differently; where the network's is well, that it connected. */
     @ParameterizedTest(name = "{0}")
-    @CsvSource(delimiter = '|', nullValues = "-", textBlock = """
-        refused                     | 127.0.0.1 refuses connections | -
-        DNS failure                 | DNS: no address for x{64} | -
-        closed without an answer    | closed the connection without an answer | network
-        reset mid-body              | HTTP 200, then the connection broke after 9 bytes | network
-        cut off mid-body            | HTTP 200, then the connection broke after 9 bytes | network
-        1 GB body                   | more than 1 MiB of body, or headers without end | network
-        1 GB body of untold length  | more than 1 MiB of body, or headers without end | network
-        endless headers             | more than 1 MiB of body, or headers without end | network
-        redirect loop               | HTTP 302 \
-            | network; webhook HTTP 302, a redirect, which no delivery is known to follow
-        HTML with status 200        | HTTP 200.* HTML where JSON should be | network; webhook HTTP 200 with a web page
-        malformed JSON              | HTTP 200.* no valid JSON where JSON should be \
-            | network; webhook HTTP 200 to an unsigned request
-        gzip bomb                   | HTTP 200.* a compressed body where JSON should be \
-            | network; webhook HTTP 200 to an unsigned request
-        controls in a header        | no answer that is valid HTTP | network
-        controls that HTTP lets by  | HTTP 503 | network
-        not HTTP at all             | no answer that is valid HTTP | network
-        broken chunks               | no answer that is valid HTTP | network
-        https without TLS           | TLS handshake failed | network
-        dead host                   | no connection to 127.0.0.1 within the timeout | -
-        silence                     | no answer within \\d | network
-        endless slow body           | HTTP 200, but its body did not end within .* s .* bytes came | network
-        TLS handshake without end   | no connection to 127.0.0.1 within the timeout | network
-        """)
+    @Cases("triage-cases.txt: faults")
     void aFaultIsNamedInEachCheckInTimeAndInBounds(String fault, String says, String but) throws Exception {
         Seen seen = seen(fault);
         Map<String, String> others = new HashMap<>();
@@ -116,15 +89,15 @@ class FaultTest {
             "code", "c" + escapes, "detail", "d" + escapes, "source", Map.of("pointer", "/p" + escapes));
         String body = Json.of(Map.of("errors", List.of(error), "message", escapes,
             "status", Map.of("description", escapes), "error", escapes)).toString();
-        try (FaultServer server = FaultServer.answering(FaultServer.reply(418, "application/json", body))) {
-            TriageRun run = triage(Run.script("triage"), server.uri(), "20s");
+        try (LoopbackServer server = new LoopbackServer(request -> new LoopbackServer.Response(418, body))) {
+            TriageRun run = triage(Run.script("triage"), server.url(), "20s");
             assertPrintable(run);
             assertFalse(run.result().toString().contains("\u202e"), "no bidirectional override either");
             assertMatches("HTTP 418 c \\[2J \\]0;owned 31m: d", run.check("auth"));
         }
     }
 
-    private static TriageRun triage(Run triage, URI base, String timeout) {
+    private static TriageRun triage(Run triage, Object base, String timeout) {
         return TriageRun.of(triage.args(TriageRun.pointedAt(base)).args("--timeout", timeout)
             .env("KLAVIYO_PRIVATE_KEY", KEY).cwd(folder));
     }

@@ -69,7 +69,7 @@ class JournalTest {
         List<Run.Running> running = Stream.of("p0", "p1", "p2")
                 .map(name -> Other.run("append", incident.toString(), name).start()).toList();
         for (Run.Running process : running) {
-            assertEquals(0, process.await().exit(), process.err());
+            process.await().ends(0);
         }
         Incident.Reading reading = new Incident(incident).journal().read();
         List<String> said = reading.events().stream().map(Event::summary).toList();
@@ -129,8 +129,7 @@ class JournalTest {
             file.writeBytes(lines ? "\n" + String.format(LINE, "x".repeat(200)).repeat(40_000) : "\n");
             file.writeBytes(String.format(LINE, "last"));
         }
-        Run.Result result = Other.run("read", incident.toString()).run();
-        assertEquals(0, result.exit(), result.toString());
+        Run.Result result = Other.run("read", incident.toString()).run().ends(0);
         assertTrue(result.out().matches("(?s)true (x+|last) .. appended .*journal.jsonl, in its newest part, "
                 + "line 1 skipped: the \\d{3} MiB up to its end were not read.*"), result.toString());
     }

@@ -65,8 +65,7 @@ class JsonTest {
         if (step.equals("postmortem")) {
             Run.script("triage").args("--drill", "outage").cwd(folder).run();
         }
-        Run.Result result = Run.script(step).args((arguments + " --json").split(" ")).cwd(folder).run();
-        assertEquals(exit, result.exit(), result.toString());
+        Run.Result result = Run.script(step).args((arguments + " --json").split(" ")).cwd(folder).run().ends(exit);
         JsonNode last = null;
         for (String document : step.equals("watch") ? result.out().lines().toList() : List.of(result.out())) {
             JsonNode read = Json.read(document);
@@ -98,8 +97,7 @@ class JsonTest {
         Run run = Run.script(step).args((arguments + " --json").split(" ")).cwd(folder);
         boolean fleet = schema.equals("triage-accounts");
         Run.Result result = (fleet ? run.args("--api-url", "http://127.0.0.1:1", "--status-url", "http://127.0.0.1:1")
-                : run.args("--drill", "outage")).run();
-        assertEquals(exit, result.exit(), result.toString());
+                : run.args("--drill", "outage")).run().ends(exit);
         check(schema, Json.read(result.out()));
     }
 }

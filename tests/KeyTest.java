@@ -11,7 +11,6 @@ import java.util.*;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.*;
 import runbook.Settings.Problem;
@@ -26,36 +25,9 @@ class KeyTest {
     @TempDir Path folder;
 
     @ParameterizedTest(name = "[{0}] is {2}: {1}")
-    @CsvSource(delimiter = '|', ignoreLeadingAndTrailingWhitespace = false, quoteCharacter = '~', value = {
-        "OLD||older form",
-        "NEW||newer form",
-        "AbC123|public key|public key",
-        "~~|empty|unknown form",
-        "  |empty|unknown form",
-        " OLD|white space around|unknown form",
-        "OLD\\t|white space around|unknown form",
-        "OLD\\n|line break|unknown form",
-        "\\r\\nOLD|line break|unknown form",
-        "\"OLD\"|quotes|unknown form",
-        "'OLD'|quotes|unknown form",
-        "Bearer OLD|Bearer|unknown form",
-        "bearer NEW|Bearer|unknown form",
-        "Klaviyo-API-Key OLD|whole header|unknown form",
-        "Authorization: Klaviyo-API-Key NEW|whole header|unknown form",
-        "KLAVIYO_PRIVATE_KEY=OLD|whole assignment|unknown form",
-        "xOLD|characters before or after|unknown form",
-        "OLD;|characters before or after|unknown form",
-        "NEWff|characters before or after|unknown form",
-        "OLD OLD|white space inside|unknown form",
-        "OLD\u00e9|characters that no header can carry|unknown form",
-        "UPPER|capital letters|unknown form",
-        "pk_tooshort||unknown form",
-        "sk_somethingelse||unknown form",
-        "Bearer TOKEN||access token",
-        "bearer TOKEN\\n|line break|access token",
-        "Authorization: Bearer TOKEN||access token"})
+    @Cases("settings-cases.txt: forms of a key")
     void aKeysFormIsJudgedAndItsValueKept(String given, String fault, String kind) {
-        String raw = spelled(given.replace("\\n", "\n").replace("\\r", "\r").replace("\\t", "\t"));
+        String raw = spelled(Objects.toString(given, "").replace("␣", " ").translateEscapes());
         Key key = Key.of(raw);
         String tried = raw.contains(TOKEN) ? TOKEN : raw.contains(NEW) ? NEW : raw.contains(OLD) ? OLD : raw.strip();
         String scheme = raw.contains(TOKEN) ? "Bearer " : "Klaviyo-API-Key ";
@@ -102,7 +74,7 @@ class KeyTest {
             try (OutputStream pipe = triage.process().getOutputStream()) {
                 pipe.write(OLD.getBytes(StandardCharsets.UTF_8));
             }
-            assertEquals(0, triage.await().exit(), triage.err());
+            triage.await().ends(0);
         }
     }
 
@@ -134,8 +106,8 @@ class KeyTest {
         "--api-url https://KEY@a.klaviyo.com"})
     void aKeyOnTheCommandLineIsRefusedAndNotRepeated(String arguments) {
         for (String key : new String[] {NEW, NEW.toUpperCase(Locale.ROOT), "pK_aBc123_" + HEX, OLD}) {
-            Run.Result result = Run.script("triage").args(arguments.replace("KEY", key).split(" ")).cwd(folder).run();
-            assertEquals(2, result.exit(), result.toString());
+            Run triage = Run.script("triage").args(arguments.replace("KEY", key).split(" ")).cwd(folder);
+            Run.Result result = triage.run().ends(2);
             assertTrue(result.err().contains("a private key stands on the command line"), result.toString());
             assertHidden(result.out() + result.err());
         }

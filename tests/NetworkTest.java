@@ -74,8 +74,7 @@ class NetworkTest {
         try (LoopbackServer site = refusing(null); FaultServer proxy = FaultServer.proxy(LOGIN, 0)) {
             String address = proxy.uri().getAuthority();
             Run triage = inside(site.url()).env("HTTP_PROXY", LOGIN + "@" + address);
-            Run.Result refused = triage.run();
-            assertEquals(2, refused.exit(), refused.toString());
+            Run.Result refused = triage.run().ends(2);
             assertMatches("--api-url is plain http and would go through the proxy " + address
                     + ", which reads the key: set NO_PROXY=127.0.0.1, or give --insecure-http", refused.err());
             assertTrue(proxy.asked().isEmpty(), proxy.asked().toString());
@@ -93,8 +92,8 @@ class NetworkTest {
         HTTPS_PROXY=proxy.corp:99999                      | HTTPS_PROXY is no proxy's address: write http://
         """)
     void aProxyThatCannotBeUsedIsRefusedInOneLine(String variable, String says) {
-        Run.Result refused = inside("https://127.0.0.1:9").env(variable.split("=")[0], variable.split("=", 2)[1]).run();
-        assertEquals(2, refused.exit(), refused.toString());
+        String[] set = variable.split("=", 2);
+        Run.Result refused = inside("https://127.0.0.1:9").env(set[0], set[1]).run().ends(2);
         assertMatches("^error: " + says, refused.err());
         assertTrue(refused.err().lines().count() == 1 && !refused.err().contains("-battery"), refused.err());
     }
@@ -103,8 +102,7 @@ class NetworkTest {
     @CsvSource({"http://a.klaviyo.com, -q, 2", "http://127.0.0.1.evil.example, -q, 2",
         "http://a.invalid, --insecure-http, 20", "http://localhost:9, -q, 20", "http://[::1]:9, -q, 20"})
     void aKeyTravelsByPlainHttpOnlyToThisMachine(String api, String option, int exit) {
-        Run.Result result = inside(api).args(option).run();
-        assertEquals(exit, result.exit(), result.toString());
+        Run.Result result = inside(api).args(option).run().ends(exit);
         String why = "--api-url is plain http, where anybody on the way reads the key";
         assertEquals(exit == 2, result.err().contains(why), result.err());
     }
@@ -215,12 +213,9 @@ class NetworkTest {
         }
 
         private static void keytool(Path store, String alias, String... more) {
-            Run.Result result = Run.command(Run.JAVA_HOME.resolve("bin/keytool").toString(), "-genkeypair",
-                    "-alias", alias, "-dname", "CN=" + alias, "-keyalg", "EC", "-groupname", "secp256r1", "-storetype",
-                    "PKCS12", "-keystore", store.toString(), "-storepass", new String(PASSWORD)).args(more).run();
-            if (result.exit() != 0) {
-                throw new IllegalStateException("keytool: " + result);
-            }
+            Run.command(Run.JAVA_HOME.resolve("bin/keytool").toString(), "-genkeypair", "-alias", alias, "-dname",
+                    "CN=" + alias, "-keyalg", "EC", "-groupname", "secp256r1", "-storetype", "PKCS12", "-keystore",
+                    store.toString(), "-storepass", new String(PASSWORD)).args(more).run().ends(0);
         }
 
         /** For a server that shows this certificate. */

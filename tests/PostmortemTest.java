@@ -111,7 +111,7 @@ class PostmortemTest extends PostmortemJournals {
             mostMemory = Math.max(mostMemory, Run.peakMegabytes(running.process().pid()));
             millis = running.process().info().totalCpuDuration().map(Duration::toMillis).orElse(millis);
         }
-        assertEquals(0, running.await().exit());
+        running.await().ends(0);
         assertTrue(mostMemory < 256, mostMemory + " MB resident");
         return millis;
     }

@@ -44,6 +44,14 @@ final class Run {
 
     /** What a run left behind; {@code millis} is its whole time as seen from here. */
     record Result(int exit, String out, String err, long millis) {
+        /** The same, where it ended with this exit status; fails otherwise. */
+        Result ends(int wanted) {
+            if (exit != wanted) {
+                throw new AssertionError("not " + wanted + ", but " + this);
+            }
+            return this;
+        }
+
         @Override
         public String toString() {
             return "exit status " + exit + " after " + millis + " ms\n--- stdout\n" + out + "\n--- stderr\n" + err;
@@ -110,9 +118,14 @@ final class Run {
 
     // ---- and how
 
-    Run args(String... args) {
-        command.addAll(List.of(args));
+    Run args(String... words) {
+        command.addAll(List.of(words));
         return this;
+    }
+
+    /** The same of anything, paths and addresses, each as its text. */
+    Run args(Object... words) {
+        return args(Stream.of(words).map(Object::toString).toArray(String[]::new));
     }
 
     /** Has a person at a terminal of so many columns, without colours; for {@link #script} only. */

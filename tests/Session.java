@@ -42,7 +42,6 @@ final class Session implements AutoCloseable {
         names.put("{base}", work + "/klaviyo-incidents");
         names.put("{work}", work.toString());
         names.put("{now}", Instant.now().toString());
-        names.put("{day}", Instant.now().toString().substring(0, 10));
         names.put("{hour ago}", Instant.now().minusSeconds(3_600).toString());
         names.put("{yesterday}", Instant.now().minusSeconds(90_000).toString());
         names.put("{secret}", "pk_0123456789abcdef0123456789abcdef01");
@@ -119,8 +118,7 @@ final class Session implements AutoCloseable {
     }
 
     private void ended(String exit, Run.Result result) {
-        last = result;
-        assertEquals(Integer.parseInt(exit), result.exit(), result.toString());
+        last = result.ends(Integer.parseInt(exit));
         Tree.write(work.resolve("screen"), result.out() + result.err());
     }
 

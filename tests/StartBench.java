@@ -16,8 +16,7 @@ final class StartBench {
     private StartBench() { }
 
     static void measure(List<String> options) throws IOException {
-        int given = options.indexOf("--latency");
-        int latency = given < 0 ? 50 : Integer.parseInt(options.get(given + 1));
+        int latency = Integer.parseInt(Bench.option(options, "--latency", "50"));
         List<String> chosen = options.stream().filter(STEPS::contains).toList();
         System.out.printf("%-14s %9s %9s %7s %9s %7s   over a one-line script with the same dependencies, "
                 + "%d ms a request%n", "", "requests", "first", "ratio", "warm", "ratio", latency);
@@ -48,21 +47,17 @@ final class StartBench {
             }
         }
         System.out.printf(Locale.ROOT, "%-14s %9d %6d ms %7.2f %6d ms %7.2f%n", step, requests, first,
-                (double) first / otherFirst, median(warm), (double) median(warm) / median(otherWarm));
+                (double) first / otherFirst, Bench.median(warm), (double) Bench.median(warm) / Bench.median(otherWarm));
     }
 
     /** As the launcher of JBang does: its exit status 255 means that its output is the command to run. */
     private static long start(LoopbackServer server, Path jbangDir, String alias, List<String> arguments) {
         String words = Stream.concat(Stream.of(alias + "@" + server.url() + "/jbang-catalog.json"), arguments.stream())
                 .map(word -> "'" + word + "'").collect(Collectors.joining(" "));
-        Run.Result result = Run.command("sh", "-c", launcher(words)).env("JBANG_DIR", jbangDir.toString())
+        return Run.command("sh", "-c", launcher(words)).env("JBANG_DIR", jbangDir.toString())
                 .env("JBANG_RUNTIME_SHELL", "bash").env("JBANG_STDIN_NOTTY", "true")
                 .env("JBANG_NO_VERSION_CHECK", "true").cwd(Tree.temporary("start"))
-                .timeout(Duration.ofMinutes(3)).run();
-        if (result.exit() != 0) {
-            throw new IllegalStateException(alias + ": " + result);
-        }
-        return result.millis();
+                .timeout(Duration.ofMinutes(3)).run().ends(0).millis();
     }
 
     static String launcher(String words) {
@@ -94,9 +89,5 @@ final class StartBench {
             throw new IllegalStateException("run ./jbang --version once: stock JBang is expected at " + jar);
         }
         return jar;
-    }
-
-    static long median(List<Long> millis) {
-        return millis.stream().sorted().skip(millis.size() / 2).findFirst().orElseThrow();
     }
 }

@@ -18,8 +18,8 @@ final class TriageBench {
     private TriageBench() { }
 
     static void measure(List<String> options) {
-        int runs = Integer.parseInt(option(options, "--runs", "7"));
-        Path baseline = Path.of(option(options, "--baseline", "")).toAbsolutePath();
+        int runs = Integer.parseInt(Bench.option(options, "--runs", "7"));
+        Path baseline = Path.of(Bench.option(options, "--baseline", "")).toAbsolutePath();
         boolean compared = Files.isRegularFile(baseline);
         String triage = commandOfJBang();
         LATENCIES.forEach((latency, most) -> {
@@ -32,8 +32,8 @@ final class TriageBench {
                     script.add(compared ? against(sandbox, "bash", baseline.toString()).run().millis() : 0);
                 }
             }
-            long mine = StartBench.median(ours.subList(1, runs + 1));
-            long other = StartBench.median(script.subList(1, runs + 1));
+            long mine = Bench.median(ours.subList(1, runs + 1));
+            long other = Bench.median(script.subList(1, runs + 1));
             String ratio = String.format(Locale.ROOT, ", the runbook's script %d ms, ratio %.2f (at most %.1f)", other,
                     (double) mine / other, most);
             System.out.println(latency + " ms a request: triage " + mine + " ms"
@@ -76,12 +76,9 @@ final class TriageBench {
                     .cwd(Tree.temporary("triage-bench")).timeout(LONG).run();
         }
         String jar = StartBench.jar().toString();
-        Run.Result asked = Run.command(Run.JAVA.toString(), "-cp", jar, "dev.jbang.Main", script)
-                .env("JBANG_RUNTIME_SHELL", "bash").env("HOME", System.getenv("HOME")).run();
-        if (asked.exit() != 255) {
-            throw new IllegalStateException("JBang did not print a command: " + asked);
-        }
-        return asked.out().strip();
+        // Its exit status 255 means that its output is the command to run.
+        return Run.command(Run.JAVA.toString(), "-cp", jar, "dev.jbang.Main", script)
+                .env("JBANG_RUNTIME_SHELL", "bash").env("HOME", System.getenv("HOME")).run().ends(255).out().strip();
     }
 
     private static Run against(ControlledSandbox sandbox, String... command) {
@@ -89,10 +86,5 @@ final class TriageBench {
                 .env("KLAVIYO_STATUS_URL", sandbox.target().status().toString())
                 .env("KLAVIYO_APP_URL", sandbox.target().app().toString())
                 .env("KLAVIYO_PRIVATE_KEY", sandbox.key()).cwd(Tree.temporary("bench"));
-    }
-
-    private static String option(List<String> options, String name, String otherwise) {
-        int at = options.indexOf(name);
-        return at < 0 || at + 1 == options.size() ? otherwise : options.get(at + 1);
     }
 }

@@ -242,8 +242,7 @@ class TriageTest {
         Map<String, LoopbackServer.Response> answers = Map.of("/api/", new LoopbackServer.Response(503, "{}"),
                 "/api/v2/", no, "/history.rss", no, "/", no);
         try (LoopbackServer server = LoopbackServer.wellBut(answers)) {
-            Run.Result result = pointedAt(server).args("-v", "--announce", "both", "--json").run();
-            assertEquals(11, result.exit(), result.toString());
+            Run.Result result = pointedAt(server).args("-v", "--announce", "both", "--json").run().ends(11);
             for (String claim : List.of("green", "shows nothing", "does not show", "as its status page says")) {
                 assertFalse(result.toString().replaceAll("\\s+", " ").contains(claim), claim + " in " + result);
             }
@@ -319,8 +318,7 @@ class TriageTest {
     @ParameterizedTest(name = "{0}")
     @Cases("triage-cases.txt: wrong usage")
     void wrongUsageIsOneLineThatNamesTheOption(String arguments, String expected) {
-        Run.Result result = Run.run("triage", arguments.split(" "));
-        assertEquals(2, result.exit(), result.toString());
+        Run.Result result = Run.run("triage", arguments.split(" ")).ends(2);
         assertTrue(result.err().lines().findFirst().orElse("").contains(expected), result.toString());
         assertEquals("", result.out());
     }

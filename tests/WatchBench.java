@@ -29,27 +29,16 @@ final class WatchBench {
     private WatchBench() { }
 
     static void measure(List<String> options) throws Exception {
-        int at = options.indexOf("--rounds");
-        int rounds = at < 0 ? 10_000 : Integer.parseInt(options.get(at + 1));
-        Path folder = Tree.temporary("watch-bench");
+        int rounds = Integer.parseInt(Bench.option(options, "--rounds", "10000"));
         try (ControlledSandbox sandbox = ControlledSandbox.start("healthy", Duration.ZERO, SPEED)) {
-            List<String> command = new ArrayList<>(List.of(Run.JAVA.toString()));
-            Run.process("watch").words().stream().filter(word -> word.startsWith("-X") && !word.contains("Share"))
-                    .forEach(command::add);
-            command.addAll(List.of("-cp", System.getProperty("java.class.path"), "WatchBench$Child",
-                    Integer.toString(rounds)));
-            Settings.Target target = sandbox.target();
-            List.of(target.api(), target.status(), target.app(), target.webhook(), target.prometheus())
-                    .forEach(url -> command.add(url.toString()));
-            Process child = new ProcessBuilder(command).directory(folder.toFile())
-                    .redirectError(ProcessBuilder.Redirect.INHERIT).start();
-            try (var output = child.getOutputStream()) {
-                output.write((sandbox.key() + "\n").getBytes());
-            }
-            child.inputReader().lines().forEach(System.out::println);
-            if (child.waitFor() != 0) {
-                throw new IllegalStateException("the rounds ended with " + child.exitValue());
-            }
+            Settings.Target at = sandbox.target();
+            String[] itsOptions = Run.process("watch").words().stream()
+                    .filter(word -> word.startsWith("-X") && !word.contains("Share")).toArray(String[]::new);
+            Run child = Run.command(Run.JAVA.toString()).args(itsOptions)
+                    .args("-cp", System.getProperty("java.class.path"), "WatchBench$Child")
+                    .args(rounds, at.api(), at.status(), at.app(), at.webhook(), at.prometheus());
+            System.out.print(child.cwd(Tree.temporary("watch-bench")).stdin(sandbox.key())
+                    .timeout(Duration.ofHours(1)).run().ends(0).out());
         }
     }
 
@@ -68,7 +57,7 @@ final class WatchBench {
 
         public static void main(String... args) throws IOException {
             Child child = new Child(Integer.parseInt(args[0]));
-            Key key = Key.of(new String(System.in.readAllBytes()).strip());
+            Key key = Key.of(new String(System.in.readAllBytes()));
             Settings settings = new Settings(new Settings.Target(URI.create(args[1]), URI.create(args[2]),
                     URI.create(args[3]), URI.create(args[4]), URI.create(args[5])), Optional.of(key),
                     Revision.NEWEST.toString(), new Settings.Probing(Duration.ofSeconds(5), 1, Endpoint.KNOWN),

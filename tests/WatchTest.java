@@ -45,7 +45,7 @@ class WatchTest {
                 sandbox.target().status(), "--incident", incident, "--check", "endpoint:events", "--interval", "200ms",
                 "--for", "500ms"));
         usual.keySet().removeAll(List.of(more));
-        usual.forEach((option, value) -> run.args(option, value.toString()));
+        usual.forEach(run::args);
         return run.args(more).cwd(folder).env("KLAVIYO_PRIVATE_KEY", sandbox.key());
     }
 
@@ -59,22 +59,9 @@ class WatchTest {
         return process(more).args("--post").env("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString());
     }
 
-    /** One that runs to its end, in this process. */
-    private Run.Result ends(int exit, String... more) {
-        return ends(exit, watch(Run.script("watch"), more));
-    }
-
-    private static Run.Result ends(int exit, Run run) {
-        Run.Result result = run.run();
-        assertEquals(exit, result.exit(), result.toString());
-        return result;
-    }
-
     private Run.Result heals(Run.Running running) {
         sandbox.enter("healthy");
-        Run.Result result = running.await();
-        assertEquals(0, result.exit(), result.toString());
-        return result;
+        return running.await().ends(0);
     }
 
     private void begin(String scenario) {
@@ -178,7 +165,7 @@ class WatchTest {
     void inAPipeEachEventIsOneLineAndADrillSaysSoInEachAndInAllThatItLeaves() throws Exception {
         Run drill = Run.script("watch").cwd(folder).args("--drill", "outage", "--max", "1s", "--fail-after", "1",
                 "--interval", "200ms");
-        Run.Result result = ends(31, drill);
+        Run.Result result = drill.run().ends(31);
         List<Event> events = drilled("outage");
         assertEquals("detected status-page status-page diagnosed degraded not-recovered", Session.kinds(events),
                 "the first failure opens an incident");
@@ -193,7 +180,7 @@ class WatchTest {
         assertTrue(result.out().contains("  jbang watch@CATALOG --drill outage"), result.out());
         assertFalse(result.out().contains("\u001b"), "no cursor movement in a pipe");
         incident.append(Event.now("triage", Event.DETECTED, "in earnest", Map.of()));
-        ends(2, drill.args("--incident", incident.toString()));
+        drill.args("--incident", incident).run().ends(2);
     }
 
     private List<Event> drilled(String drill) throws IOException {
@@ -210,8 +197,8 @@ class WatchTest {
                     {"at": -60, "status": "identified", "components": "major_outage", "body": "We know."},
                     {"at": 2, "status": "monitoring", "components": "major_outage", "body": "Better."}]}}}"""
                 .replace("GOOD", ", \"ok\"".repeat(60)));
-        ends(0, Run.script("watch").cwd(folder).args("--drill", "late", "--templates", folder.toString(), "--check",
-                "endpoint:events", "--interval", "200ms", "--for", "500ms"));
+        Run.script("watch").cwd(folder).args("--drill", "late", "--templates", folder.toString(), "--check",
+                "endpoint:events", "--interval", "200ms", "--for", "500ms").run().ends(0);
         List<Event> events = drilled("late");
         String kinds = events.stream().map(Session::kind).collect(Collectors.joining(" "));
         // A busy machine has gaps as well, and may miss one of the failed looks.
@@ -232,7 +219,8 @@ class WatchTest {
                 + "\"]}]}}";
         try (LoopbackServer prometheus = LoopbackServer.wellBut(Map.of("/api/v1/query",
                 new LoopbackServer.Response(200, vector)))) {
-            Run.Result result = ends(0, NO_PAGE, "--prometheus", prometheus.url(), "--json");
+            Run.Result result = watch(Run.script("watch"), NO_PAGE, "--prometheus", prometheus.url(), "--json").run()
+                    .ends(0);
             List<JsonNode> rounds = json(result, "round");
             List<String> said = rounds.stream().map(round -> round.path("conditions").get(1).path("words").asText())
                     .distinct().toList();

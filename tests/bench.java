@@ -69,6 +69,16 @@ class Bench {
         System.exit(0);
     }
 
+    /** What stands behind an option; {@code otherwise} where it is not given. */
+    static String option(List<String> options, String name, String otherwise) {
+        int at = options.indexOf(name);
+        return at < 0 || at + 1 == options.size() ? otherwise : options.get(at + 1);
+    }
+
+    static long median(List<Long> millis) {
+        return millis.stream().sorted().skip(millis.size() / 2).findFirst().orElseThrow();
+    }
+
     private static void end(String why) {
         System.err.println(why);
         System.exit(2);
