@@ -73,10 +73,6 @@ final class Canaries {
         return text(random, length - 1, "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789") + "7";
     }
 
-    static String digits(Random random, int length) {
-        return text(random, length, "123456789");
-    }
-
     static String text(Random random, int length, String from) {
         StringBuilder text = new StringBuilder();
         for (int i = 0; i < length; i++) {

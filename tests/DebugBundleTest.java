@@ -10,7 +10,6 @@ import java.nio.file.*;
 import java.nio.file.attribute.*;
 import java.util.*;
 import java.util.stream.*;
-import java.util.zip.*;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -41,16 +40,6 @@ class DebugBundleTest {
         return Run.script("debug-bundle");
     }
 
-    private static Path zip(Path file, Map<String, String> files) throws IOException {
-        try (ZipOutputStream zip = new ZipOutputStream(Files.newOutputStream(file))) {
-            for (Map.Entry<String, String> entry : files.entrySet()) {
-                zip.putNextEntry(new ZipEntry(entry.getKey()));
-                zip.write(entry.getValue().getBytes(UTF_8));
-            }
-        }
-        return file;
-    }
-
     private static void saysAll(String text, String... told) {
         Stream.of(told).forEach(one -> assertTrue(text.contains(one), one + " is not in " + text));
     }
@@ -78,9 +67,7 @@ class DebugBundleTest {
         IntStream.range(100, 110).forEach(seed -> sources.add(Canaries.all(seed)));
         Path logs = Files.createDirectories(work.resolve("logs"));
         Files.writeString(logs.resolve("app.log"), lines(sources.get(0)));
-        try (OutputStream gzip = new GZIPOutputStream(Files.newOutputStream(logs.resolve("app.log.1.gz")))) {
-            gzip.write(lines(sources.get(1)).getBytes(UTF_8));
-        }
+        Files.write(logs.resolve("app.log.1.gz"), Tree.gzip(lines(sources.get(1)).getBytes(UTF_8)));
         Files.write(logs.resolve("windows.log"), lines(sources.get(2)).getBytes(UTF_16));
         Files.writeString(logs.resolve("one-line.log"), sources.get(3).stream()
                 .map(canary -> canary.line() + " all quiet;".repeat(250)).collect(Collectors.joining(" ")));
@@ -183,24 +170,24 @@ class DebugBundleTest {
             case "a folder" -> Files.createDirectories(file);
             case "nothing" -> file;
             case "half an archive" -> {
-                byte[] whole = Files.readAllBytes(zip(file, Map.of("a.txt", "a", "b.txt", "b")));
+                byte[] whole = Files.readAllBytes(Tree.zip(file, Map.of("a.txt", "a", "b.txt", "b")));
                 yield Files.write(file, Arrays.copyOf(whole, whole.length / 2));
             }
             case "a pipe" -> {
                 Run.command("mkfifo").args(file).run().ends(0);
                 yield file;
             }
-            case "70,000 files" -> zip(file, IntStream.range(0, 70_000).boxed()
+            case "70,000 files" -> Tree.zip(file, IntStream.range(0, 70_000).boxed()
                     .collect(Collectors.toMap(i -> "f" + i, i -> "")));
-            case "a leak" -> zip(file, Map.of("a.log", "key=" + KEY, "manifest.json", "{\"schema\":1,\"files\":"
+            case "a leak" -> Tree.zip(file, Map.of("a.log", "key=" + KEY, "manifest.json", "{\"schema\":1,\"files\":"
                     + "[{\"path\":\"a.log\",\"sha256\":\"0\"}]}"));
-            case "a way out" -> zip(file, Map.of("../evil.txt", "x"));
-            case "control characters" -> zip(file, Map.of("a\u001b[31m.txt", "x"));
-            case "a file as a folder" -> zip(file, new TreeMap<>(Map.of("a", "x", "a/b", "y")));
-            case "names that differ in case" -> zip(file, Map.of("a.txt", "x", "A.txt", "y"));
-            case "a name too long" -> zip(file, Map.of("n".repeat(300), "x"));
-            case "a bomb" -> zip(file, Map.of("b.log", "0".repeat(30_000_000)));
-            default -> zip(file, Map.of("manifest.json", "{\"schema\":1,\"kept\":[\"secret\"],\"files\":[]}"));
+            case "a way out" -> Tree.zip(file, Map.of("../evil.txt", "x"));
+            case "control characters" -> Tree.zip(file, Map.of("a\u001b[31m.txt", "x"));
+            case "a file as a folder" -> Tree.zip(file, new TreeMap<>(Map.of("a", "x", "a/b", "y")));
+            case "names that differ in case" -> Tree.zip(file, Map.of("a.txt", "x", "A.txt", "y"));
+            case "a name too long" -> Tree.zip(file, Map.of("n".repeat(300), "x"));
+            case "a bomb" -> Tree.zip(file, Map.of("b.log", "0".repeat(30_000_000)));
+            default -> Tree.zip(file, Map.of("manifest.json", "{\"schema\":1,\"kept\":[\"secret\"],\"files\":[]}"));
         };
     }
 

@@ -9,7 +9,6 @@ import java.nio.file.*;
 import java.time.*;
 import java.util.*;
 import java.util.stream.*;
-import java.util.zip.*;
 import org.jsoup.Jsoup;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -84,11 +83,7 @@ class PostmortemEvidenceTest extends PostmortemJournals {
 
     private static Path bundle(String facts) throws IOException {
         Path file = Tree.temporary("postmortem").resolve("bundle-x.zip");
-        try (ZipOutputStream zip = new ZipOutputStream(Files.newOutputStream(file))) {
-            zip.putNextEntry(new ZipEntry("bundle-x/facts.json"));
-            zip.write(facts.getBytes(StandardCharsets.UTF_8));
-        }
-        return file;
+        return Tree.zip(file, Map.of("bundle-x/facts.json", facts));
     }
 
     // ---- cases as text

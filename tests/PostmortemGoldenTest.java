@@ -47,6 +47,6 @@ class PostmortemGoldenTest extends PostmortemJournals {
         if (System.getenv("KLAVIYO_GOLDEN") != null) {
             Files.writeString(golden(name), actual);
         }
-        assertEquals(read(golden(name)), actual, name);
+        assertEquals(Tree.read(golden(name)), actual, name);
     }
 }

@@ -76,12 +76,4 @@ abstract class PostmortemJournals {
             assertTrue(text.contains(part), part + "\n--- not in\n" + text);
         }
     }
-
-    static String read(Path file) {
-        try {
-            return Files.readString(file);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
-    }
 }

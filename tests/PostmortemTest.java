@@ -3,13 +3,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.*;
-import java.nio.charset.*;
 import java.nio.file.*;
 import java.time.*;
 import java.util.*;
 import java.util.concurrent.*;
 import java.util.stream.*;
-import java.util.zip.*;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -70,10 +68,7 @@ class PostmortemTest extends PostmortemJournals {
         "../x/journal.jsonl", "x/.env", "x/triage-1.json"})
     void hostileArchivesAreRefusedWhole(String name) throws IOException {
         Path elsewhere = Tree.temporary("postmortem");
-        try (ZipOutputStream zip = new ZipOutputStream(Files.newOutputStream(elsewhere.resolve("x.zip")))) {
-            zip.putNextEntry(new ZipEntry(name));
-            zip.write("{}".getBytes(StandardCharsets.UTF_8));
-        }
+        Tree.zip(elsewhere.resolve("x.zip"), Map.of(name, "{}"));
         Run.Result refused = Run.script("postmortem").cwd(elsewhere).args("import", "x.zip").run();
         assertSays(refused.exit() + " " + refused.err(), "2 error: ", "x.zip is not taken in: it holds ");
         try (Stream<Path> left = Files.walk(elsewhere)) {

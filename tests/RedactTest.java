@@ -10,7 +10,6 @@ import java.nio.file.*;
 import java.time.*;
 import java.util.*;
 import java.util.stream.*;
-import java.util.zip.*;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -50,7 +49,7 @@ class RedactTest {
     @ParameterizedTest
     @ValueSource(longs = {11, 12})
     void everydayShapesDoNotLeak(long seed) {
-        List<Shapes.Planted> planted = Shapes.all(seed + System.nanoTime() / 86_400_000_000_000L);
+        List<Shapes.Planted> planted = Shapes.all(seed);
         List<String> leaks = planted.stream().filter(each -> each.leaks(STRICT.text("klaviyo " + each.text() + " end")))
                 .filter(each -> !each.group().equals("hard"))
                 .map(each -> each.group() + ": " + each.text() + " becomes " + STRICT.text(each.text())).toList();
@@ -239,7 +238,7 @@ class RedactTest {
     @Test
     void gzipInsideGzipIsUnpackedAndOtherPackingsAreRefused() throws IOException {
         byte[] plain = ("klaviyo " + KEY + "\n").getBytes(StandardCharsets.UTF_8);
-        assertTrue(stream(gzip(gzip(plain)), 0).startsWith("klaviyo klaviyo-key-"));
+        assertTrue(stream(Tree.gzip(Tree.gzip(plain)), 0).startsWith("klaviyo klaviyo-key-"));
         for (byte[] packed : List.of(
                 new byte[] {(byte) 0xfd, '7', 'z', 'X', 'Z', 0, 1},
                 new byte[] {'P', 'K', 3, 4, 20, 0},
@@ -291,14 +290,6 @@ class RedactTest {
     // Words without anything secret and without a line end.
     private static String filler(int length) {
         return "all quiet at klaviyo; ".repeat(length / 22 + 1).substring(0, length);
-    }
-
-    private static byte[] gzip(byte[] plain) throws IOException {
-        ByteArrayOutputStream packed = new ByteArrayOutputStream();
-        try (GZIPOutputStream gzip = new GZIPOutputStream(packed)) {
-            gzip.write(plain);
-        }
-        return packed.toByteArray();
     }
 
     /** As a bundle does it, one piece after the other. */

@@ -13,7 +13,6 @@ import java.time.temporal.*;
 import java.util.*;
 import java.util.regex.*;
 import java.util.stream.*;
-import java.util.zip.*;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -122,10 +121,8 @@ class TriageTest {
     void aLogWeighsByTheShareOfCallsThatFailAndHowLongAgo(String calls, String verdict, String says) throws Exception {
         Instant now = Instant.now();
         String log = log(calls, now);
-        Path file = Tree.temporary("log").resolve("app.log.gz");
-        try (OutputStream packed = new GZIPOutputStream(Files.newOutputStream(file))) {
-            packed.write(log.getBytes(StandardCharsets.UTF_8));
-        }
+        Path file = Files.write(Tree.temporary("log").resolve("app.log.gz"),
+                Tree.gzip(log.getBytes(StandardCharsets.UTF_8)));
         Matcher ago = Pattern.compile("\\{(\\d+)}").matcher(says);
         Instant began = ago.find() ? now.minusSeconds(60 * Long.parseLong(ago.group(1))) : Instant.EPOCH;
         String expected = ago.replaceAll(began.toString().substring(11, 16) + "Z");

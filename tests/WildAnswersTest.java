@@ -49,16 +49,8 @@ class WildAnswersTest {
     Stream<DynamicTest> anAnswerSeenInTheWildHasTheRightVerdict() {
         return Stream.of("tests/wild-errors.json", "tests/wild-pages.json", "tests/right-answers.json")
                 .map(Repository::file)
-                .flatMap(file -> Json.table(file.toString(), read(file), false, Row.class).values().stream())
+                .flatMap(file -> Json.table(file.toString(), Tree.read(file), false, Row.class).values().stream())
                 .map(row -> dynamicTest(row.id, () -> judge(row)));
-    }
-
-    private static String read(Path file) {
-        try {
-            return Files.readString(file);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
     }
 
     private void judge(Row row) {
