@@ -143,8 +143,8 @@ class DebugBundleTest {
     @Test
     void whatItSaysOfADrillIsWhatTheArchiveHolds() throws Exception {
         Path work = Tree.temporary("drill");
-        String screen = script().cwd(work).args("--drill", "outage", "--out", "drill.zip", "--timeout", "9s").run().ends(0)
-                .out();
+        Run drill = script().cwd(work).args("--drill", "outage", "--out", "drill.zip", "--timeout", "9s");
+        String screen = drill.run().ends(0).out();
         Map<String, String> files = Session.unpacked(work.resolve("drill.zip"));
         assertEquals(List.of("manifest.json", "summary.md", "report.html", "facts.json"),
                 files.keySet().stream().limit(4).toList());

@@ -25,7 +25,8 @@ class GameDayTest {
         Path theirs = Tree.write(cwd.resolve("their.env"), "KEY=not for an exercise\n");
         Tree.write(cwd.resolve("home/.klaviyo-runbook.properties"), "rotate-key.to=file:" + theirs + "#KEY\n");
         Run.Result result = Run.process("tests/drill").args("revoked-key", "--yes", "--lead", "Sam").cwd(cwd)
-                .env("KLAVIYO_RUNBOOK_COMMAND", "./" + steps(cwd).getFileName()).timeout(Duration.ofMinutes(4)).run().ends(0);
+                .env("KLAVIYO_RUNBOOK_COMMAND", "./" + steps(cwd).getFileName()).timeout(Duration.ofMinutes(4)).run()
+                .ends(0);
 
         Path journal = find(cwd, "journal.jsonl");
         Path incident = journal.getParent();
