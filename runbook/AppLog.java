@@ -7,6 +7,7 @@ import java.time.*;
 import java.time.temporal.*;
 import java.util.*;
 import java.util.function.*;
+import java.util.regex.*;
 import java.util.stream.*;
 import java.util.zip.*;
 import runbook.Facts.Failure;
@@ -154,8 +155,8 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
                     .filter(status -> newest(status) >= NEARLY_ALL).collect(Collectors.toSet());
             Optional<Instant> since = byStatus.keySet().stream().max(Comparator.comparing(byStatus::get))
                     .flatMap(loudest -> since(Integer.parseInt(loudest)));
-            Optional<String> loop = endpoints().findFirst().filter(rate -> !stale
-                    && rate.share() >= NEARLY_ALL && rate.perMinute() > limit(rate)
+            Optional<String> loop = facts.endpoints().stream().findFirst().filter(rate -> !stale
+                    && rate.share() >= NEARLY_ALL && perMinute(rate) > limit(rate)
                     && !rate.busyAt().isBefore(end.minus(LATELY))).map(rate -> words(rate) + caller(", by "));
             String words = byStatus.isEmpty() ? "" : words(byStatus)
                     + allSince(nearlyAll).or(() -> since.map(at -> ", since " + clock(at))).orElse("");
@@ -229,11 +230,8 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
             return Optional.ofNullable(exact ? first.at() : began);
         }
 
-        // By the busiest sixty seconds, wherever the clock's minutes begin.
-        private Stream<Rate> endpoints() {
-            return facts.endpoints().stream().map(rate -> new Rate(rate.endpoint(), rate.calls(), rate.failed(),
-                    rate.share(), Math.max(rate.perMinute(), reader.busiest(rate.endpoint())), rate.busyAt(),
-                    rate.since()));
+        private long perMinute(Rate rate) {
+            return Math.max(rate.perMinute(), reader.busiest(rate.endpoint()));
         }
 
         // Reading and writing of one resource have the same limit where we know one.
@@ -277,8 +275,8 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
                 said.add("too few, or over by now");
             }
             ahead().ifPresent(said::add);
-            loop.or(() -> endpoints().filter(rate -> rate.perMinute() > limit(rate) / 2).findFirst()
-                    .map(Judge::words)).ifPresent(said::add);
+            loop.or(() -> facts.endpoints().stream().filter(rate -> perMinute(rate) > limit(rate) / 2)
+                    .findFirst().map(this::words)).ifPresent(said::add);
             facts.notRead().stream().limit(2).forEach(said::add);
             return String.join("; ", said);
         }
@@ -299,9 +297,9 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
                             + Text.safe(caller.name(), 60)).orElse("");
         }
 
-        private static String words(Rate rate) {
-            boolean above = rate.perMinute() > limit(rate);
-            return String.format(Locale.ROOT, "%s %,d a minute", rate.endpoint(), rate.perMinute())
+        private String words(Rate rate) {
+            boolean above = perMinute(rate) > limit(rate);
+            return String.format(Locale.ROOT, "%s %,d a minute", rate.endpoint(), perMinute(rate))
                     + (above ? String.format(Locale.ROOT, " (limit %,d)", limit(rate)) : "") + ", "
                     + Math.round(rate.share() * 100) + " % of calls"
                     + (rate.since() == null ? "" : ", since " + clock(rate.since()));
@@ -320,6 +318,76 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
         private static String clock(Instant at) {
             String minute = Text.minute(at);
             return minute.substring(Instant.now().toString().startsWith(minute.substring(0, 10)) ? 11 : 0);
+        }
+    }
+
+    /** What makes a number an HTTP status: which number it is, and what stands before and behind it. */
+    record Sign(Pattern number, Pattern before, Pattern behind) {
+        private static final int MOST_NUMBERS = 200;
+        private static final int LONGEST_COUNTED = 12;
+        private static final int LONGEST_BEFORE = 140;
+        /** A number by itself: neither a price, a share, a duration nor a size. */
+        private static final Pattern NUMBER = LogReader.anyCase("(?<![^ \\t\"'`(\\[=:>,\\\\|\\x92])[1-5]\\d\\d"
+                + "(?![\\w%$@\\xa4\\xe2]|[.,:/-]\\d|\\s?(?:m?s|msec|secs?|seconds?|mins?|minutes?|hours?|days?|"
+                + "us|ns|[kmg]i?b|bytes?|eur|usd|gbp|dollars?|euros?)(?![\\w=:]))");
+        /** What is counted or numbered: the number after it is no status. */
+        private static final Pattern COUNTED = LogReader.anyCase("(?:#|\\b(?:port|order|id|user|customer|product|"
+                + "item|profile|sku|line|page|row|step|batch|job|took|after|every|timeout|size|length|count|total|"
+                + "price|amount|duration|elapsed|limit|depth|no)[ \"'`(\\[=:>,-]{1,3})$");
+        /** Those that Klaviyo and what stands before it answer with: others need their name. */
+        private static final String KNOWN = "(?:20[0124]|30[123478]|40[01345689]|41[0345]|42[29]|431|499|50[0-4]|"
+                + "52[0-7]|530)";
+        // What may stand between a word and the status that it announces; a right arrow is three of these characters.
+        private static final String LINK = "[ \\t\"'`\\\\(\\[=:>,\\x2d\\xe2\\x86\\x92]";
+        private static final String LINKED = "(?: (?:with|by|an?|is|was|of|as))?" + LINK + "{1,9}+$";
+        private static final String THEN = "[\"'`)\\]:,;-]*\\s*";
+        private static final List<Sign> ALL = List.of(
+                // status=401, "statusCode":401, HTTP Error 401
+                of("\\d+", "(?:(?<![\\w-])(?:http|sc)|http[_-]?(?:code|error)|status(?:[_-]?code)?|"
+                        + "(?:status|http)[ \"'`:=]+(?:code|error)|HTTP/[\\d.]+)" + LINKED, ""),
+                // {"code":401}, but no exit code
+                of(KNOWN, "(?<!(?:exit|zip|post|postal|country|area|promo|coupon|product|sort)[ \"'`:=])\\bcode"
+                        + LINK + "{1,9}+$", ""),
+                // klaviyo responded 401; POST /api/events -> 401 took 35 ms. "returned 200 rows" tells of rows
+                of(KNOWN, "(?:\\b(?:respond(?:s|ed)|response|return(?:s|ed|ing)|answer(?:ed)?|reply|replied|gets?|got|"
+                        + "received?|failed|failure|rejected|refused|throttled|result|reason|unauthorized|forbidden|"
+                        + "conflict|gone|not found|(?:too )?many requests|bad request|bad gateway|service unavailable|"
+                        + "gateway time-?out)|exception|error)" + LINKED + "|[>\\x92]" + LINK + "{0,9}+$|"
+                        + LogReader.ROUTE + "[\\w/%~.?&=-]{0,100}+" + LINK + "{1,9}+$",
+                        "[\"'`)\\]]*(?:$|[.,;:!?|{(\\[-]|\\s+(?:$|[-({\\[,;:|]|(?:from|for|on|after|in|at|to|with|"
+                        + "when|while|took|elapsed|calling|response|error|status|http|and|because|body|by)\\b|retry|"
+                        + "\\d+(?:\\.\\d+)? ?m?s\\b|\\w+[=:]))"),
+                // 202 Accepted
+                of("20[0124]", "", "[^\\w]+(?:ok|created|accepted|no content)\\b"),
+                // 429 from a.klaviyo.com; (401) Reason: Unauthorized; 401 GET /api/lists
+                of(KNOWN, "", THEN + "(?:from (?:https?://)?[\\w.-]*klaviyo|\\(?reason\\b|\\{\"errors|(?:"
+                        + LogReader.METHODS + " )?(?:https?://[\\w.:-]+)?" + LogReader.ROUTE + ")"),
+                // 401 Client Error, 503 Service Unavailable
+                of("(?=[45])" + KNOWN, "", THEN + "(?:client error|bad request|invalid|unauthori[sz]ed|"
+                        + "authentication_failed|not_authenticated|forbidden|permission_denied|not.found|method not|"
+                        + "conflict|duplicate_profile|gone|payload|request entity|content too|unprocessable|too many|"
+                        + "throttled|server error|\\w*\\s?unavailable|internal|bad gateway|gateway time|origin|"
+                        + "a timeout|web server)"));
+
+        private static Sign of(String number, String before, String behind) {
+            return new Sign(LogReader.anyCase(number), LogReader.anyCase(before), LogReader.anyCase(behind));
+        }
+
+        /** Where the line has its status: at the first number with such a sign; -1 without one. */
+        static int status(String line) {
+            return NUMBER.matcher(line).results().limit(MOST_NUMBERS).mapToInt(MatchResult::start)
+                    .filter(at -> !stands(COUNTED, LONGEST_COUNTED, line, at))
+                    .filter(at -> ALL.stream().anyMatch(sign -> sign.fits(line, at))).findFirst().orElse(-1);
+        }
+
+        private boolean fits(String line, int at) {
+            int end = at + 3;
+            return number.matcher(line).region(at, end).matches() && stands(before, LONGEST_BEFORE, line, at)
+                    && behind.matcher(line).region(end, line.length()).lookingAt();
+        }
+
+        private static boolean stands(Pattern before, int longest, String line, int at) {
+            return before.matcher(line).region(Math.max(0, at - longest), at).find();
         }
     }
 }

@@ -10,7 +10,9 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.*;
 import java.time.*;
+import java.time.temporal.*;
 import java.util.*;
+import java.util.function.*;
 import java.util.stream.*;
 import runbook.Prometheus.Point;
 
@@ -117,9 +119,6 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
      * calls.
      */
     public record Minute(Instant at, String endpoint, SortedMap<Integer, Long> statuses) {
-        static final Comparator<Minute> IN_ORDER = Comparator.comparing(Minute::at,
-                Comparator.nullsFirst(Instant::compareTo)).thenComparing(Minute::endpoint);
-
         /** Calls of any status. */
         public long calls() {
             return statuses.values().stream().mapToLong(Long::longValue).sum();
@@ -192,6 +191,128 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
             Minute busy = timed.stream().filter(minute -> minute.calls() * 4 >= peak.calls() * 3)
                     .reduce(peak, (earlier, later) -> later);
             return new Rate(endpoint, calls, failed, share, peak.calls(), busy.at, timed.get(since).at);
+        }
+    }
+
+    /**
+     * One call as a log tells it: {@code at} is null where the line names no time; {@code pause} is for how many
+     * seconds its 429 asked; customers are told, by pseudonym, of a call that failed.
+     */
+    record Call(Instant at, String endpoint, String caller, int status, int pause, List<String> customers) { }
+
+    /** Counts calls, in bounded memory. For one thread at a time. */
+    static final class Counter {
+        private static final int MOST_CELLS = 60_000;
+        private static final int MOST_CUSTOMERS = 50_000;
+        private static final int MOST_NAMES = 200;
+        private static final int MOST_TOLD = 20;
+
+        private record Cell(Instant minute, String endpoint) { }
+
+        private final UnaryOperator<String> clean;
+        private final Map<Cell, SortedMap<Integer, Long>> cells = new HashMap<>();
+        private final Map<Instant, Wait> waits = new TreeMap<>(Comparator.nullsFirst(Instant::compareTo));
+        // As they stand in the log, to what may be shown.
+        private final Map<String, String> endpoints = new HashMap<>();
+        private final Map<String, Busy> busy = new HashMap<>();
+        private final Map<String, Long> callers = new HashMap<>();
+        private final Map<String, Long> customers = new HashMap<>();
+        private long calls;
+        private long dropped;
+        Failure first;
+        Failure last;
+
+        /** @param clean takes secrets and personal data out of a name */
+        Counter(UnaryOperator<String> clean) {
+            this.clean = clean;
+        }
+
+        void add(Call call) {
+            calls++;
+            count(callers, call.caller, MOST_NAMES);
+            String endpoint = endpoints.computeIfAbsent(known(endpoints, call.endpoint, MOST_NAMES), clean);
+            Instant minute = call.at == null ? null : call.at.truncatedTo(ChronoUnit.MINUTES);
+            Cell cell = new Cell(minute, endpoint);
+            if (cells.size() < MOST_CELLS || cells.containsKey(cell)) {
+                cells.computeIfAbsent(cell, any -> new TreeMap<>()).merge(call.status, 1L, Long::sum);
+            } else {
+                dropped++;
+            }
+            if (call.at != null) {
+                busy.computeIfAbsent(endpoint, any -> new Busy()).add(call.at.getEpochSecond());
+            }
+            if (call.status == 429) {
+                waits.merge(minute, new Wait(minute, 1, call.pause), Wait::and);
+            }
+            if (failed(call.status)) {
+                Failure failure = new Failure(call.at, call.status, endpoint);
+                boolean timed = call.at != null;
+                first = first == null || timed && (first.at == null || first.at.isAfter(call.at)) ? failure : first;
+                last = last == null || timed && (last.at == null || !last.at.isAfter(call.at)) ? failure : last;
+                call.customers.forEach(name -> count(customers, name, MOST_CUSTOMERS));
+            }
+        }
+
+        // A name, or with the others once there are too many.
+        private static String known(Map<String, ?> names, String name, int most) {
+            return names.size() < most || names.containsKey(name) ? name : "other";
+        }
+
+        private static void count(Map<String, Long> counts, String name, int most) {
+            counts.merge(known(counts, name, most), 1L, Long::sum);
+        }
+
+        /** The most calls to an endpoint in sixty seconds in a row; 0 where no line has a time. */
+        long busiest(String endpoint) {
+            return busy.containsKey(endpoint) ? busy.get(endpoint).most : 0;
+        }
+
+        List<Minute> minutes() {
+            return cells.entrySet().stream().map(one -> new Minute(one.getKey().minute, one.getKey().endpoint,
+                    one.getValue())).sorted(Comparator.comparing(Minute::at, Comparator.nullsFirst(Instant::compareTo))
+                    .thenComparing(Minute::endpoint)).toList();
+        }
+
+        List<Wait> waits() {
+            return List.copyOf(waits.values());
+        }
+
+        List<Caller> callers() {
+            return most(callers).filter(one -> !one.getKey().isEmpty()).limit(MOST_TOLD).map(one ->
+                    new Caller(clean.apply(one.getKey()), one.getValue(), one.getValue() / (double) calls)).toList();
+        }
+
+        Customers customers() {
+            Map<String, Long> affected = new LinkedHashMap<>();
+            most(customers).limit(MOST_NAMES).forEach(one -> affected.put(one.getKey(), one.getValue()));
+            return new Customers(customers.size(), customers.size() >= MOST_CUSTOMERS, affected);
+        }
+
+        private static Stream<Map.Entry<String, Long>> most(Map<String, Long> counts) {
+            return counts.entrySet().stream().sorted(Map.Entry.<String, Long>comparingByValue().reversed()
+                    .thenComparing(Map.Entry.comparingByKey()));
+        }
+
+        /** What was too much to be counted in full, a sentence each. */
+        List<String> notCounted() {
+            return dropped == 0 ? List.of() : List.of(Text.count(dropped, "call") + " beyond " + MOST_CELLS
+                    + " minutes and endpoints not counted by minute");
+        }
+    }
+
+    /** Calls in the busiest sixty seconds in a row, wherever they begin. */
+    private static final class Busy {
+        private final TreeMap<Long, Long> bySecond = new TreeMap<>();
+        private long sum;
+        private long most;
+
+        void add(long second) {
+            bySecond.merge(second, 1L, Long::sum);
+            sum++;
+            while (bySecond.firstKey() <= bySecond.lastKey() - 60) {
+                sum -= bySecond.pollFirstEntry().getValue();
+            }
+            most = Math.max(most, sum);
         }
     }
 }

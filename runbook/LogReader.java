@@ -9,11 +9,6 @@ import java.util.*;
 import java.util.function.*;
 import java.util.regex.*;
 import java.util.stream.*;
-import runbook.Facts.Caller;
-import runbook.Facts.Customers;
-import runbook.Facts.Failure;
-import runbook.Facts.Minute;
-import runbook.Facts.Wait;
 
 /**
  * Reads an application's logs for what they tell of its calls to Klaviyo, and counts it into {@link Facts}. A call is a
@@ -29,35 +24,21 @@ public final class LogReader {
     private static final char ESCAPE = 27;
     private static final Pattern COLOUR = Pattern.compile("\u001b[^m\u001b]*+m?");
     private static final Pattern ANSWER = Pattern.compile("[1-5]\\d\\d");
-    private static final int NO_WORD = -1;
-    private static final int MOST_CELLS = 60_000;
     private static final int MOST_KINDS = 5_000;
-    private static final int MOST_CUSTOMERS = 50_000;
-    private static final int MOST_NAMES = 200;
-    private static final int MOST_TOLD = 20;
-    private static final long MINUTE = 60_000;
 
     private final ZoneId zone;
     private final Instant from;
     private final Instant to;
     private final UnaryOperator<String> clean;
-    private final Map<Long, Call> kinds = new HashMap<>();
-    private final Map<Cell, TreeMap<Integer, Long>> cells = new HashMap<>();
-    private final TreeMap<Long, Wait> waits = new TreeMap<>();
-    private final Map<String, Sliding> endpoints = new HashMap<>();
-    private final Map<String, Long> callers = new HashMap<>();
-    private final Map<String, Long> customers = new HashMap<>();
+    private final Facts.Counter counter;
+    private final Map<Long, Kind> kinds = new HashMap<>();
     // Null for that of times which name none.
     private final Set<ZoneOffset> zones = new HashSet<>();
-    private final TreeSet<String> notRead = new TreeSet<>();
+    private final Set<String> notRead = new TreeSet<>();
     private long lines;
     private long bytes;
-    private long calls;
     private long outside;
-    private long outsideUpTo = NO_TIME;
-    private long dropped;
-    private Failure first;
-    private Failure last;
+    private Instant outsideUpTo;
 
     /**
      * A reader of one application's logs.
@@ -72,6 +53,7 @@ public final class LogReader {
         this.from = from;
         this.to = to;
         this.clean = clean;
+        this.counter = new Facts.Counter(clean);
     }
 
     /** Reads a log to its end, once for all readers. Where it breaks off is noted in their facts. */
@@ -95,6 +77,31 @@ public final class LogReader {
         return new Source();
     }
 
+    /** Until when calls go on that were left out as outside the time looked at; null without any. */
+    public synchronized Instant outsideUpTo() {
+        return outsideUpTo;
+    }
+
+    /** The most calls to an endpoint in sixty seconds in a row, wherever the clock's minutes begin. */
+    public synchronized long busiest(String endpoint) {
+        return counter.busiest(endpoint);
+    }
+
+    /** Everything counted so far. */
+    public synchronized Facts facts() {
+        Set<String> left = new TreeSet<>(notRead);
+        left.addAll(counter.notCounted());
+        if (outside > 0) {
+            String begin = from == null ? "" : from + " to ";
+            left.add(Text.count(outside, "call") + " outside " + begin + to + " not counted");
+        }
+        boolean named = !zones.isEmpty() && !zones.contains(null);
+        ZoneId read = named && zones.size() == 1 ? zones.iterator().next() : zone;
+        return new Facts(Facts.SCHEMA, from, to, read.equals(ZoneOffset.UTC) ? "UTC" : read.getId(), named, lines,
+                bytes, counter.minutes(), counter.callers(), counter.first, counter.last, counter.waits(),
+                counter.customers(), List.of(), List.of(), List.of(), List.copyOf(left));
+    }
+
     /** One log while it is read. For one thread. */
     public final class Source {
         private final Stamps stamps = new Stamps(zone, to);
@@ -104,8 +111,6 @@ public final class LogReader {
         private long time = NO_TIME;
         private boolean klaviyo;
         private boolean told;
-
-        private Source() { }
 
         /** Takes the next bytes, which may end anywhere. */
         public void take(byte[] data, int count) {
@@ -160,49 +165,33 @@ public final class LogReader {
                 route |= b == '/' && (is("/api/", line, i, length) || is("/client/", line, i, length));
             }
             if (!told && (klaviyo || route)) {
-                told = count();
+                told = call();
             }
             length = 0;
         }
 
         /** Counts the call that the line tells of, if it tells of one. */
-        private boolean count() {
+        private boolean call() {
             if (kinds.size() >= MOST_KINDS) {
                 kinds.clear();
             }
-            Call call = kinds.computeIfAbsent(kind(line, 0, length), kind -> Call.of(text(line, 0, length)));
-            String written = word(call.status);
+            Kind kind = kinds.computeIfAbsent(kind(line, 0, length), any -> Kind.of(text(line, 0, length)));
+            String written = word(kind.status);
             int status = ANSWER.matcher(written).matches() ? Integer.parseInt(written) : Facts.NO_ANSWER;
-            boolean theirs = klaviyo ? !call.ours : !call.endpoint.isEmpty() && !call.elsewhere;
-            if (!theirs || status == Facts.NO_ANSWER && !(klaviyo && call.unanswered)) {
+            boolean theirs = klaviyo ? !kind.ours : !kind.endpoint.isEmpty() && !kind.elsewhere;
+            if (!theirs || status == Facts.NO_ANSWER && !(klaviyo && kind.unanswered)) {
                 return false;
-            } else if (time != NO_TIME && (from != null && time < from.toEpochMilli() || time > to.toEpochMilli())) {
+            }
+            Instant at = time == NO_TIME ? null : Instant.ofEpochMilli(time);
+            if (at != null && (from != null && at.isBefore(from) || at.isAfter(to))) {
                 outside++;
-                outsideUpTo = Math.max(outsideUpTo, time);
+                outsideUpTo = outsideUpTo == null || at.isAfter(outsideUpTo) ? at : outsideUpTo;
                 return true;
             }
-            calls++;
-            counted(callers, call.caller, MOST_NAMES);
-            String endpoint = known(endpoints, call.endpoint, MOST_NAMES);
-            Sliding sliding = endpoints.computeIfAbsent(endpoint, any -> new Sliding());
-            Cell cell = new Cell(time == NO_TIME ? NO_TIME : time - Math.floorMod(time, MINUTE), endpoint);
-            if (cells.size() < MOST_CELLS || cells.containsKey(cell)) {
-                cells.computeIfAbsent(cell, any -> new TreeMap<>()).merge(status, 1L, Long::sum);
-            } else {
-                dropped++;
-            }
-            if (time != NO_TIME) {
-                sliding.add(Math.floorDiv(time, 1_000));
-            }
-            if (status == 429) {
-                int seconds = Integer.parseInt("0" + word(call.pause).replaceFirst("\\D.*|\\d{7,}", ""));
-                waits.merge(cell.minute, new Wait(instant(cell.minute), 1, seconds), Wait::and);
-            }
-            if (Facts.failed(status)) {
-                failed(new Failure(instant(time), status, endpoint));
-                List<String> whose = call.customers ? Call.customers(text(line, 0, length)) : List.of();
-                whose.forEach(name -> counted(customers, name, MOST_CUSTOMERS));
-            }
+            String seconds = status == 429 ? word(kind.pause).replaceFirst("\\D.*|\\d{7,}", "") : "";
+            boolean about = kind.customers && Facts.failed(status);
+            List<String> whose = about ? Kind.customers(text(line, 0, length)) : List.of();
+            counter.add(new Facts.Call(at, kind.endpoint, kind.caller, status, Integer.parseInt("0" + seconds), whose));
             return true;
         }
 
@@ -210,7 +199,7 @@ public final class LogReader {
         private String word(int nth) {
             int left = nth;
             int start = 0;
-            for (int at = 0; at <= length && nth != NO_WORD; at++) {
+            for (int at = 0; at <= length && nth >= 0; at++) {
                 boolean within = at < length && CLASS[line[at] & 0xff] != 0;
                 if (!within && at > start && left-- == 0) {
                     return text(line, start, at);
@@ -232,86 +221,6 @@ public final class LogReader {
 
     private static String text(byte[] data, int start, int end) {
         return new String(data, start, end - start, StandardCharsets.ISO_8859_1);
-    }
-
-    // ---- counting
-
-    private record Cell(long minute, String endpoint) { }
-
-    // A name, or with the others once there are too many.
-    private static String known(Map<String, ?> names, String name, int most) {
-        return names.size() < most || names.containsKey(name) ? name : "other";
-    }
-
-    private static void counted(Map<String, Long> counts, String name, int most) {
-        counts.merge(known(counts, name, most), 1L, Long::sum);
-    }
-
-    private void failed(Failure failure) {
-        boolean timed = failure.at() != null;
-        first = first == null || timed && (first.at() == null || first.at().isAfter(failure.at())) ? failure : first;
-        last = last == null || timed && (last.at() == null || !last.at().isAfter(failure.at())) ? failure : last;
-    }
-
-    /** Calls in the busiest sixty seconds in a row, wherever they begin. */
-    private static final class Sliding {
-        private final TreeMap<Long, Long> bySecond = new TreeMap<>();
-        private long sum;
-        private long most;
-
-        void add(long second) {
-            bySecond.merge(second, 1L, Long::sum);
-            sum++;
-            while (bySecond.firstKey() <= bySecond.lastKey() - 60) {
-                sum -= bySecond.pollFirstEntry().getValue();
-            }
-            most = Math.max(most, sum);
-        }
-    }
-
-    /** The most calls to an endpoint in sixty seconds in a row; 0 where no line has a time. */
-    public synchronized long busiest(String endpoint) {
-        return endpoints.containsKey(endpoint) ? endpoints.get(endpoint).most : 0;
-    }
-
-    /** Until when calls go on that were left out as outside the time looked at; null without any. */
-    public synchronized Instant outsideUpTo() {
-        return instant(outsideUpTo);
-    }
-
-    private static Instant instant(long millis) {
-        return millis == NO_TIME ? null : Instant.ofEpochMilli(millis);
-    }
-
-    /** Everything counted so far. */
-    public synchronized Facts facts() {
-        TreeSet<String> left = new TreeSet<>(notRead);
-        if (outside > 0) {
-            String begin = from == null ? "" : from + " to ";
-            left.add(Text.count(outside, "call") + " outside " + begin + to + " not counted");
-        }
-        if (dropped > 0) {
-            left.add(Text.count(dropped, "call") + " beyond " + MOST_CELLS
-                    + " minutes and endpoints not counted by minute");
-        }
-        List<Minute> minutes = cells.entrySet().stream().map(cell -> new Minute(instant(cell.getKey().minute),
-                clean.apply(cell.getKey().endpoint), cell.getValue())).sorted(Minute.IN_ORDER).toList();
-        List<Caller> loudest = most(callers).filter(caller -> !caller.getKey().isEmpty()).limit(MOST_TOLD)
-                .map(one -> new Caller(clean.apply(one.getKey()), one.getValue(), one.getValue() / (double) calls))
-                .toList();
-        Map<String, Long> affected = new LinkedHashMap<>();
-        most(customers).limit(MOST_NAMES).forEach(one -> affected.put(one.getKey(), one.getValue()));
-        boolean named = !zones.isEmpty() && !zones.contains(null);
-        ZoneId read = named && zones.size() == 1 ? zones.iterator().next() : zone;
-        return new Facts(Facts.SCHEMA, from, to, read.equals(ZoneOffset.UTC) ? "UTC" : read.getId(), named, lines,
-                bytes, minutes, loudest, first, last, List.copyOf(waits.values()),
-                new Customers(customers.size(), customers.size() >= MOST_CUSTOMERS, affected),
-                List.of(), List.of(), List.of(), List.copyOf(left));
-    }
-
-    private static Stream<Map.Entry<String, Long>> most(Map<String, Long> counts) {
-        return counts.entrySet().stream().sorted(Map.Entry.<String, Long>comparingByValue().reversed()
-                .thenComparing(Map.Entry.comparingByKey()));
     }
 
     // ---- kinds of lines
@@ -359,16 +268,17 @@ public final class LogReader {
         return kind;
     }
 
+    static final String METHODS = "(?:GET|POST|PUT|PATCH|DELETE)";
+    static final String ROUTE = "/(?:api|client)/";
+
     /**
      * What all lines of a kind say: method and route of the call ({@code POST /api/events}, ids as {@code {id}}), who
      * made it, whether it is another service's, whether it is a request to ourselves or to another that only mentions
      * Klaviyo, whether it was not answered, whether it names customers, and which of its words are its status and the
      * wait that was asked for.
      */
-    private record Call(String endpoint, String caller, boolean elsewhere, boolean ours, boolean unanswered,
+    private record Kind(String endpoint, String caller, boolean elsewhere, boolean ours, boolean unanswered,
             boolean customers, int status, int pause) {
-        private static final String METHODS = "(?:GET|POST|PUT|PATCH|DELETE)";
-        private static final String ROUTE = "/(?:api|client)/";
         private static final Pattern CALL = Pattern.compile("(?:\\b(?<method>" + METHODS + ")\\b[^/]{0,60}"
                 + "(?:https?://[^/\\s]{1,100})?)?(?<route>" + ROUTE + "(?:account|api-key|back-in-stock|bulk|campaign|"
                 + "catalog|coupon|custom|data-privacy|event|flow|form|image|list|metric|profile|push-token|report|"
@@ -386,10 +296,14 @@ public final class LogReader {
                 + "[\\]:]?[\\s-]{1,4}(?:\\d+ --- )?";
         /** A job or service that the line names, or its logger: the first that is there. */
         private static final List<Pattern> CALLERS = List.of(
+                // job=resync_all, "caller":"resyncAll"
                 anyCase("\\b(?:caller|job|task|worker|component|service|logger|source|module|app|script)(?:=|\":)"
                         + "[\" ]{0,2}([a-z][\\w.:@$-]{1,59})"),
+                // [ActiveJob] [ResyncAllJob]
                 Pattern.compile("(?<![\\w.])(?!ActiveJob\\b)([A-Z][\\w:]{1,59}(?:Job|Worker|Task))\\b"),
+                // ERROR [main] shop.sync.Worker - …
                 Pattern.compile(LEVEL + "(?:\\[[^\\]]{1,60}\\]\\s{1,4})?([A-Za-z_][\\w.$-]{1,79}) ?(?::|-\\s|\\()"),
+                // WARNING shop.jobs.resync_all …
                 Pattern.compile(LEVEL + "(?!a\\.klaviyo)([A-Za-z_]\\w*(?:\\.\\w+)+)\\s"));
         private static final Pattern UNANSWERED = anyCase("time(?:d )?out|connection (?:re|aborted)|no route to host|"
                 + "unknown ?host|name or service not known|getaddrinfo|enotfound|econn|unreachable|handshake|"
@@ -398,16 +312,15 @@ public final class LogReader {
                 Pattern.compile("\\b(?:email|phone|profile|external-id|customer)-[0-9a-f]{6,16}\\b");
         private static final Pattern WAIT = anyCase("(?:retry[-_ ]?after|expected available in|retry(?:ing)? in|"
                 + "wait(?:ing)?)[\"' =:]{1,4}(\\d{1,6})(?!\\d|\\.\\d|ms| ms)");
-
         private static final Pattern WORD = Pattern.compile("[A-Za-z0-9]+");
 
-        static Call of(String line) {
+        static Kind of(String line) {
             String caller = CALLERS.stream().map(form -> form.matcher(line)).filter(Matcher::find).findFirst()
                     .map(found -> found.group(1).replaceAll("\\d+", "#").strip()).orElse("");
             Matcher wait = WAIT.matcher(line);
-            return new Call(endpoint(line), caller, ELSEWHERE.matcher(line).find(), ours(line),
-                    UNANSWERED.matcher(line).find(), !customers(line).isEmpty(), word(line, Status.find(line)),
-                    word(line, wait.find() ? wait.start(1) : NO_WORD));
+            return new Kind(endpoint(line), caller, ELSEWHERE.matcher(line).find(), ours(line),
+                    UNANSWERED.matcher(line).find(), !customers(line).isEmpty(), word(line, AppLog.Sign.status(line)),
+                    word(line, wait.find() ? wait.start(1) : -1));
         }
 
         // What a proxy on the way out says names Klaviyo's host; elsewhere a referer or a client may say klaviyo.
@@ -416,9 +329,9 @@ public final class LogReader {
                     || !TO_KLAVIYO.matcher(line).find() && REQUEST.matcher(line).find());
         }
 
-        // Which of the line's words begins there.
+        // Which of the line's words begins there; -1 for what is not there.
         private static int word(String line, int at) {
-            return at == NO_WORD ? NO_WORD : (int) WORD.matcher(line).region(0, at).results().count();
+            return at < 0 ? at : (int) WORD.matcher(line).region(0, at).results().count();
         }
 
         private static String endpoint(String line) {
@@ -439,73 +352,7 @@ public final class LogReader {
         }
     }
 
-    /** Where a line has an HTTP status: at the first number that what stands around it tells to be one. */
-    private static final class Status {
-        private static final int MOST_NUMBERS = 200;
-        private static final int LONGEST_COUNTED = 12;
-        private static final int LONGEST_BEFORE = 140;
-        /** A number by itself: neither a price, a share, a duration nor a size. */
-        private static final Pattern NUMBER = anyCase("(?<![^ \\t\"'`(\\[=:>,\\\\|\\x92])[1-5]\\d\\d"
-                + "(?![\\w%$@\\xa4\\xe2]|[.,:/-]\\d|\\s?(?:m?s|msec|secs?|seconds?|mins?|minutes?|hours?|days?|"
-                + "us|ns|[kmg]i?b|bytes?|eur|usd|gbp|dollars?|euros?)(?![\\w=:]))");
-        // What is counted or numbered: the number after it is no status.
-        private static final Pattern COUNTED = anyCase("(?:#|\\b(?:port|order|id|user|customer|product|item|profile|"
-                + "sku|line|page|row|step|batch|job|took|after|every|timeout|size|length|count|total|price|amount|"
-                + "duration|elapsed|limit|depth|no)[ \"'`(\\[=:>,-]{1,3})$");
-        // What may stand between a word and the status that it announces; a right arrow is three of these characters.
-        private static final String SIGN = "[ \\t\"'`\\\\(\\[=:>,\\x2d\\xe2\\x86\\x92]";
-        private static final String LINKED = "(?: (?:with|by|an?|is|was|of|as))?" + SIGN + "{1,9}+$";
-        private static final Pattern NAMED = anyCase("(?:(?<![\\w-])(?:http|sc)|http[_-]?(?:code|error)|"
-                + "status(?:[_-]?code)?|(?:status|http)[ \"'`:=]+(?:code|error)|HTTP/[\\d.]+)" + LINKED);
-        /** Those that Klaviyo and what stands before it answer with: others need their name. */
-        private static final Pattern KNOWN = Pattern.compile("20[0124]|30[123478]|40[01345689]|41[0345]|42[29]|431|"
-                + "499|50[0-4]|52[0-7]|530");
-        private static final Pattern CODE = anyCase("(?<!(?:exit|zip|post|postal|country|area|promo|coupon|product|"
-                + "sort)[ \"'`:=])\\bcode" + SIGN + "{1,9}+$");
-        // A word that tells of an answer, an arrow or a route, where the number ends what is said: "returned 200 rows"
-        // tells of rows.
-        private static final Pattern ANSWERED = anyCase("(?:\\b(?:respond(?:s|ed)|response|return(?:s|ed|ing)|"
-                + "answer(?:ed)?|reply|replied|gets?|got|received?|failed|failure|rejected|refused|throttled|result|"
-                + "reason|unauthorized|forbidden|conflict|gone|not found|(?:too )?many requests|bad request|"
-                + "bad gateway|service unavailable|gateway time-?out)|exception|error)" + LINKED
-                + "|[>\\x92]" + SIGN + "{0,9}+$|" + Call.ROUTE + "[\\w/%~.?&=-]{0,100}+" + SIGN + "{1,9}+$");
-        private static final Pattern ENDS = anyCase("[\"'`)\\]]*(?:$|[.,;:!?|{(\\[-]|\\s+(?:$|[-({\\[,;:|]|"
-                + "(?:from|for|on|after|in|at|to|with|when|while|took|elapsed|calling|response|error|status|http|and|"
-                + "because|body|by)\\b|retry|\\d+(?:\\.\\d+)? ?m?s\\b|\\w+[=:]))");
-        private static final String THEN = "[\"'`)\\]:,;-]*\\s*";
-        /** The status with what only a status is followed by: its reason, or whose answer it is. */
-        private static final Pattern EXPLAINED = anyCase("20\\d[^\\w]+(?:ok|created|accepted|no content)\\b"
-                + "|\\d+" + THEN + "(?:from (?:https?://)?[\\w.-]*klaviyo|\\(?reason\\b|\\{\"errors|(?:" + Call.METHODS
-                + " )?(?:https?://[\\w.:-]+)?" + Call.ROUTE + ")|[45]\\d+" + THEN + "(?:client error|bad request|"
-                + "invalid|unauthori[sz]ed|authentication_failed|not_authenticated|forbidden|permission_denied|"
-                + "not.found|method not|conflict|duplicate_profile|gone|payload|request entity|content too|"
-                + "unprocessable|too many|throttled|server error|\\w*\\s?unavailable|internal|bad gateway|"
-                + "gateway time|origin|a timeout|web server)");
-
-        static int find(String line) {
-            return NUMBER.matcher(line).results().limit(MOST_NUMBERS).mapToInt(MatchResult::start)
-                    .filter(at -> is(line, at)).findFirst().orElse(NO_WORD);
-        }
-
-        private static boolean is(String line, int at) {
-            int end = at + 3;
-            if (before(COUNTED, line, at, LONGEST_COUNTED)) {
-                return false;
-            } else if (!KNOWN.matcher(line).region(at, end).matches()) {
-                return before(NAMED, line, at, LONGEST_BEFORE);
-            }
-            boolean answered = ENDS.matcher(line).region(end, line.length()).lookingAt()
-                    && before(ANSWERED, line, at, LONGEST_BEFORE);
-            return answered || EXPLAINED.matcher(line).region(at, line.length()).lookingAt()
-                    || before(NAMED, line, at, LONGEST_BEFORE) || before(CODE, line, at, LONGEST_BEFORE);
-        }
-
-        private static boolean before(Pattern words, String line, int at, int longest) {
-            return words.matcher(line).region(Math.max(0, at - longest), at).find();
-        }
-    }
-
-    private static Pattern anyCase(String pattern) {
+    static Pattern anyCase(String pattern) {
         return Pattern.compile(pattern, Pattern.CASE_INSENSITIVE);
     }
 
@@ -517,7 +364,7 @@ public final class LogReader {
     public static final class Stamps {
         private static final int LOOK = 200;
         private static final int MOST_MINUTES = 2_000;
-        private static final long NEAR = 60 * 24 * 60 * MINUTE;
+        private static final long NEAR = Duration.ofDays(60).toMillis();
         private static final String FORMS =
                 "[uuuu-MM-dd'T'][uuuu-MM-dd' '][uuuu/MM/dd' '][dd/MMM/uuuu:][MMM ppd' ']HH:mm";
         private static final Pattern WRITTEN = Pattern.compile("(?:\\d{4}[-/]\\d\\d[-/]\\d\\d[Tt ]|"
