@@ -96,7 +96,6 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
         private static final Duration OVER = Duration.ofMinutes(5);
         /** and so is one of which, by its share, so many would have come since. */
         private static final int MISSED = 5;
-        private static final Duration ONE_EPISODE = Duration.ofMinutes(30);
         private static final double NEARLY_ALL = 0.75;
         private static final double MOST = 0.5;
         private static final String ZONE = "run this with TZ=UTC or TZ=ZONE before it";
@@ -216,18 +215,14 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
                     && (last.isBefore(now.minus(OVER)) || since * count >= MISSED * (calls(recent) - since));
         }
 
-        // In what is one trouble no half hour passes without it, and a stray one begins none.
+        // A stray one begins nothing. To the second where that is known.
         private Optional<Instant> since(int status) {
-            Instant began = null;
-            for (Minute minute : minutes) {
-                long count = minute.statuses().getOrDefault(status, 0L);
-                boolean near = began == null || !minute.at().isBefore(began.minus(ONE_EPISODE));
-                began = near && (count >= 3 || count > 0 && count * 5 >= minute.calls()) ? minute.at() : began;
-            }
             Failure first = facts.first();
-            boolean exact = began != null && first.status() == status && first.at() != null
-                    && first.at().truncatedTo(ChronoUnit.MINUTES).equals(began);
-            return Optional.ofNullable(exact ? first.at() : began);
+            return Facts.began(minutes.stream().filter(minute -> {
+                long count = minute.statuses().getOrDefault(status, 0L);
+                return count >= 3 || count > 0 && count * 5 >= minute.calls();
+            }).map(Minute::at)).map(minute -> first.status() == status && first.at() != null
+                    && first.at().truncatedTo(ChronoUnit.MINUTES).equals(minute) ? first.at() : minute);
         }
 
         private long perMinute(Rate rate) {
@@ -327,11 +322,11 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
         private static final int LONGEST_COUNTED = 12;
         private static final int LONGEST_BEFORE = 140;
         /** A number by itself: neither a price, a share, a duration nor a size. */
-        private static final Pattern NUMBER = LogReader.anyCase("(?<![^ \\t\"'`(\\[=:>,\\\\|\\x92])[1-5]\\d\\d"
+        private static final Pattern NUMBER = Pattern.compile("(?i)(?<![^ \\t\"'`(\\[=:>,\\\\|\\x92])[1-5]\\d\\d"
                 + "(?![\\w%$@\\xa4\\xe2]|[.,:/-]\\d|\\s?(?:m?s|msec|secs?|seconds?|mins?|minutes?|hours?|days?|"
                 + "us|ns|[kmg]i?b|bytes?|eur|usd|gbp|dollars?|euros?)(?![\\w=:]))");
         /** What is counted or numbered: the number after it is no status. */
-        private static final Pattern COUNTED = LogReader.anyCase("(?:#|\\b(?:port|order|id|user|customer|product|"
+        private static final Pattern COUNTED = Pattern.compile("(?i)(?:#|\\b(?:port|order|id|user|customer|product|"
                 + "item|profile|sku|line|page|row|step|batch|job|took|after|every|timeout|size|length|count|total|"
                 + "price|amount|duration|elapsed|limit|depth|no)[ \"'`(\\[=:>,-]{1,3})$");
         /** Those that Klaviyo and what stands before it answer with: others need their name. */
@@ -370,7 +365,8 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
                         + "a timeout|web server)"));
 
         private static Sign of(String number, String before, String behind) {
-            return new Sign(LogReader.anyCase(number), LogReader.anyCase(before), LogReader.anyCase(behind));
+            return new Sign(Pattern.compile(number), Pattern.compile("(?i)" + before),
+                    Pattern.compile("(?i)" + behind));
         }
 
         /** Where the line has its status: at the first number with such a sign; -1 without one. */

@@ -33,6 +33,8 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
     public static final int SCHEMA = 1;
     /** The status of a call that was not answered: a timeout, a refused connection. */
     public static final int NO_ANSWER = 0;
+    /** Two failures further apart are of two troubles. */
+    public static final Duration ONE_TROUBLE = Duration.ofMinutes(30);
 
     public Facts {
         customers = customers == null ? new Customers(0, false, Map.of()) : customers;
@@ -48,6 +50,13 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
         SortedMap<Integer, Long> all = new TreeMap<>();
         minutes.forEach(minute -> minute.statuses.forEach((status, calls) -> all.merge(status, calls, Long::sum)));
         return all;
+    }
+
+    /**
+     * When the trouble began that these times of failures end with, the newest first; empty without any.
+     */
+    public static Optional<Instant> began(Stream<Instant> failing) {
+        return failing.reduce((began, at) -> at.isBefore(began.minus(ONE_TROUBLE)) ? began : at);
     }
 
     /** Endpoints, the loudest first. */

@@ -289,29 +289,30 @@ public final class LogReader {
         private static final Pattern SERVED = Pattern.compile("\\] \"" + METHODS + " /|\"" + METHODS
                 + " /[^\\s\"]{0,1000} HTTP/[12]|\\bCompleted [1-5]\\d\\d |\\bcontroller=");
         /** A request for something that is no route of Klaviyo's, even where its path says klaviyo. */
-        private static final Pattern REQUEST = anyCase("\\b(?:" + METHODS + "|url|uri|path|route)[\"' ,:=\\w]{1,20}?"
-                + "(?:https?://[^/\\s\"']{1,100})?/(?!/)(?:(?!(?:api|client)/)|[^\\s\"'?]{0,100}klaviyo)");
-        private static final Pattern TO_KLAVIYO = anyCase("://[^/\\s\"']{0,60}klaviyo");
+        private static final Pattern REQUEST = Pattern.compile("(?i)\\b(?:" + METHODS + "|url|uri|path|route)"
+                + "[\"' ,:=\\w]{1,20}?(?:https?://[^/\\s\"']{1,100})?/(?!/)"
+                + "(?:(?!(?:api|client)/)|[^\\s\"'?]{0,100}klaviyo)");
+        private static final Pattern TO_KLAVIYO = Pattern.compile("(?i)://[^/\\s\"']{0,60}klaviyo");
         private static final String LEVEL = "\\b(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL|SEVERE)\\b"
                 + "[\\]:]?[\\s-]{1,4}(?:\\d+ --- )?";
         /** A job or service that the line names, or its logger: the first that is there. */
         private static final List<Pattern> CALLERS = List.of(
                 // job=resync_all, "caller":"resyncAll"
-                anyCase("\\b(?:caller|job|task|worker|component|service|logger|source|module|app|script)(?:=|\":)"
-                        + "[\" ]{0,2}([a-z][\\w.:@$-]{1,59})"),
+                Pattern.compile("(?i)\\b(?:caller|job|task|worker|component|service|logger|source|module|app|"
+                        + "script)(?:=|\":)[\" ]{0,2}([a-z][\\w.:@$-]{1,59})"),
                 // [ActiveJob] [ResyncAllJob]
                 Pattern.compile("(?<![\\w.])(?!ActiveJob\\b)([A-Z][\\w:]{1,59}(?:Job|Worker|Task))\\b"),
                 // ERROR [main] shop.sync.Worker - …
                 Pattern.compile(LEVEL + "(?:\\[[^\\]]{1,60}\\]\\s{1,4})?([A-Za-z_][\\w.$-]{1,79}) ?(?::|-\\s|\\()"),
                 // WARNING shop.jobs.resync_all …
                 Pattern.compile(LEVEL + "(?!a\\.klaviyo)([A-Za-z_]\\w*(?:\\.\\w+)+)\\s"));
-        private static final Pattern UNANSWERED = anyCase("time(?:d )?out|connection (?:re|aborted)|no route to host|"
-                + "unknown ?host|name or service not known|getaddrinfo|enotfound|econn|unreachable|handshake|"
-                + "broken pipe");
+        private static final Pattern UNANSWERED = Pattern.compile("(?i)time(?:d )?out|connection (?:re|aborted)|"
+                + "no route to host|unknown ?host|name or service not known|getaddrinfo|enotfound|econn|unreachable|"
+                + "handshake|broken pipe");
         private static final Pattern CUSTOMER =
                 Pattern.compile("\\b(?:email|phone|profile|external-id|customer)-[0-9a-f]{6,16}\\b");
-        private static final Pattern WAIT = anyCase("(?:retry[-_ ]?after|expected available in|retry(?:ing)? in|"
-                + "wait(?:ing)?)[\"' =:]{1,4}(\\d{1,6})(?!\\d|\\.\\d|ms| ms)");
+        private static final Pattern WAIT = Pattern.compile("(?i)(?:retry[-_ ]?after|expected available in|"
+                + "retry(?:ing)? in|wait(?:ing)?)[\"' =:]{1,4}(\\d{1,6})(?!\\d|\\.\\d|ms| ms)");
         private static final Pattern WORD = Pattern.compile("[A-Za-z0-9]+");
 
         static Kind of(String line) {
@@ -352,10 +353,6 @@ public final class LogReader {
         }
     }
 
-    static Pattern anyCase(String pattern) {
-        return Pattern.compile(pattern, Pattern.CASE_INSENSITIVE);
-    }
-
     /**
      * The times that the lines of one log carry: ISO 8601 and {@code 2026/11/23 03:04:05} with or without a zone, the
      * web servers' {@code 23/Nov/2026:03:04:05 +0000}, syslog's {@code Nov 23 03:04:05}, and seconds, milliseconds or
@@ -371,8 +368,7 @@ public final class LogReader {
                 + "\\d\\d/[A-Za-z]{3}/\\d{4}:|[A-Za-z]{3} [ \\d]\\d )\\d\\d:\\d\\d$");
         /** Seconds, milliseconds or microseconds since 1970. */
         private static final Pattern EPOCH = Pattern.compile("1\\d{9}(?:\\d{3}){0,2}(?![0-9A-Za-z])");
-        private static final Pattern ZONE =
-                Pattern.compile(" ?(?:[zZ]\\b|UTC\\b|GMT\\b|([+-](?:0\\d|1[0-7])):?([0-5]\\d))");
+        private static final Pattern ZONE = Pattern.compile(" ?(?:(?i:z|utc|gmt)\\b|([+-](?:0\\d|1[0-7]):?[0-5]\\d))");
 
         private final ZoneId zone;
         private final Instant end;
@@ -412,9 +408,13 @@ public final class LogReader {
                     minutes.computeIfAbsent(text(data, Math.max(from, colon - 14), colon + 3), this::minute);
             int i = colon + 4;
             long millis = 0;
-            for (long unit = 10_000; i < last && (digit(data[i]) || unit == 100 && ".,".indexOf(data[i]) >= 0); i++) {
-                millis += digit(data[i]) ? (data[i] - '0') * unit : 0;
-                unit = digit(data[i]) ? unit / 10 : unit;
+            for (long unit = 10_000; i < last; i++) {
+                if (CLASS[data[i] & 0xff] == DIGIT) {
+                    millis += (data[i] - '0') * unit;
+                    unit /= 10;
+                } else if (unit != 100 || data[i] != '.' && data[i] != ',') {
+                    break;
+                }
             }
             if (minute.isEmpty() || i < colon + 6) {
                 return NO_TIME;
@@ -428,11 +428,7 @@ public final class LogReader {
 
         private static ZoneOffset offset(String text) {
             Matcher written = ZONE.matcher(text);
-            if (!written.lookingAt()) {
-                return null;
-            }
-            String hours = written.group(1);
-            return hours == null ? ZoneOffset.UTC : ZoneOffset.of(hours + ":" + written.group(2));
+            return written.lookingAt() ? ZoneOffset.of(Objects.requireNonNullElse(written.group(1), "Z")) : null;
         }
 
         private Optional<LocalDateTime> minute(String text) {
@@ -449,10 +445,6 @@ public final class LogReader {
             Matcher number = EPOCH.matcher(text(data, at, Math.min(last, at + 17)));
             long millis = number.lookingAt() ? Long.parseLong((number.group() + "000").substring(0, 13)) : 0;
             return Math.abs(end.toEpochMilli() - millis) < NEAR ? millis : NO_TIME;
-        }
-
-        private static boolean digit(byte b) {
-            return b >= '0' && b <= '9';
         }
     }
 }

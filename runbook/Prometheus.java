@@ -7,6 +7,7 @@ import java.nio.charset.*;
 import java.time.*;
 import java.util.*;
 import java.util.concurrent.*;
+import java.util.function.*;
 import java.util.regex.*;
 import java.util.stream.*;
 import runbook.Http.Answer;
@@ -199,11 +200,9 @@ public record Prometheus(Http http) {
 
         /** What somebody told, without asking Prometheus. */
         static AppErrors told(Settings settings) {
-            Map<String, Long> told = new TreeMap<>();
-            settings.app().observed().forEach(status -> told.put(status.toString(), 0L));
-            return !told.isEmpty() ? known("told", told, Map.of(), "", "", null)
+            return !settings.app().observed().isEmpty() ? of(settings, Map.of(), any -> 0, "", "", null)
                     : new AppErrors(Check.skipped("app-errors", "unknown: give --prometheus, --log FILE, or --observed"
-                            + " with the statuses in the application's log"), told, "");
+                            + " with the statuses in the application's log"), Map.of(), "");
         }
 
         static AppErrors look(Http http) {
@@ -213,9 +212,7 @@ public record Prometheus(Http http) {
             }
             String query = http.settings.app().query();
             Prometheus metrics = new Prometheus(http);
-            // A status missing in the last minutes proves nothing, for a scrape a minute gives no increase; one that
-            // stands at 0 is over.
-            CompletableFuture<Map<String, Long>> lately = CompletableFuture.supplyAsync(() ->
+            CompletableFuture<Map<String, Long>> asked = CompletableFuture.supplyAsync(() ->
                     query.contains(WINDOW) ? count(metrics.instant(query.replace(WINDOW, LATELY)), query) : Map.of());
             Result result = metrics.instant(query);
             Map<String, Long> counted = count(result, query);
@@ -229,15 +226,13 @@ public record Prometheus(Http http) {
                         + (there.isEmpty() ? "none at all" : Text.safe(String.join(", ", there), 80))
                         + ": write sum by (LABEL) (…) in --errors-query");
             }
-            Map<String, Long> still = new TreeMap<>(told.byStatus);
-            Map<String, Long> over = new TreeMap<>();
-            counted.entrySet().stream().filter(one -> one.getValue() > 0).forEach(one ->
-                    (lately.join().getOrDefault(one.getKey(), 1L) == 0 ? over : still)
-                            .put(one.getKey(), one.getValue()));
+            Map<String, Long> lately = asked.join();
             Matcher range = RANGE.matcher(query);
             String window = range.find() ? " in " + Durations.words(Durations.parse(range.group(1))) : "";
-            return known(counted.isEmpty() ? "told" : "counted", still, over, window, " in the last 2 minutes",
-                    result.answer());
+            // A status missing in the last minutes proves nothing, for a scrape a minute gives no increase; one that
+            // stands at 0 is over.
+            ToLongFunction<String> still = status -> lately.getOrDefault(status, 1L) == 0 ? 0 : counted.get(status);
+            return of(http.settings(), counted, still, window, " in the last 2 minutes", result.answer());
         }
 
         /** The same counted from a time on: what came before is over, and said to be. */
@@ -250,15 +245,10 @@ public record Prometheus(Http http) {
             }
             Result result = new Prometheus(http)
                     .instant(query.replace(WINDOW, "[" + Math.max(1, passed.toSeconds()) + "s]"));
-            Map<String, Long> counted = count(result, query);
-            Map<String, Long> still = new TreeMap<>();
-            Map<String, Long> over = new TreeMap<>();
-            byStatus.forEach((status, count) -> {
-                long later = counted.getOrDefault(status, 0L);
-                (count > 0 && later == 0 ? over : still).put(status, later == 0 ? count : later);
-            });
+            Map<String, Long> later = count(result, query);
             String since = " since " + Text.minute(at).substring(11);
-            return result.ok() ? known("counted", still, over, since, since, result.answer()) : this;
+            return !result.ok() ? this : of(http.settings(), byStatus, status -> later.getOrDefault(status, 0L), since,
+                    since, result.answer());
         }
 
         // By what the query groups by, else by what exporters commonly call a status.
@@ -275,12 +265,21 @@ public record Prometheus(Http http) {
             return counts;
         }
 
-        private static AppErrors known(String state, Map<String, Long> still, Map<String, Long> over, String window,
-                String lately, Answer answer) {
+        // What was told and counted, and how much of each status came lately: none of what is over.
+        private static AppErrors of(Settings settings, Map<String, Long> counted, ToLongFunction<String> lately,
+                String window, String later, Answer answer) {
+            Map<String, Long> still = new TreeMap<>();
+            settings.app().observed().forEach(status -> still.put(status.toString(), 0L));
+            Map<String, Long> over = new TreeMap<>();
+            counted.keySet().stream().filter(status -> counted.get(status) > 0).forEach(status -> {
+                long now = lately.applyAsLong(status);
+                (now == 0 ? over : still).put(status, now == 0 ? counted.get(status) : now);
+            });
+            String state = counted.isEmpty() ? "told" : "counted";
             // What somebody told was counted over no time.
             String within = still.values().stream().anyMatch(count -> count > 0) ? window : "";
             String words = still.isEmpty() ? "" : "the application gets " + words(still) + within;
-            String none = "the application counts no errors from Klaviyo" + (over.isEmpty() ? window : lately);
+            String none = "the application counts no errors from Klaviyo" + (over.isEmpty() ? window : later);
             String past = over.isEmpty() ? "" : "; over, in 15 min: " + words(over);
             Outcome fine = over.isEmpty() ? Outcome.OK : Outcome.WARN;
             Check check = new Check("app-errors", harmless(still) ? fine : Outcome.FAIL,

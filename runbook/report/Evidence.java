@@ -23,7 +23,6 @@ import runbook.report.Timeline.Row;
 final class Evidence {
     private static final Duration BEFORE = Duration.ofHours(1);
     private static final Duration AFTER = Duration.ofMinutes(15);
-    private static final Duration ONE_EPISODE = Duration.ofMinutes(30);
     private static final Duration CLOCKS_DIFFER = Duration.ofMinutes(2);
     private static final Instant EARLIEST = Instant.parse("2012-01-01T00:00:00Z");
     private static final int MOST_ODD = 12;
@@ -160,27 +159,22 @@ final class Evidence {
     // ---- when it began
 
     // When the failures began that led up to what was noticed: of the kind that most calls then had, for another kind's
-    // is no sign of it; and with no half hour between two times of a tenth of the worst or more, for what failed now
-    // and then before is not the beginning.
+    // is no sign of it; and of times with a tenth of the worst or more, for what failed now and then before is not the
+    // beginning.
     private static Optional<Calls> onset(List<Calls> every, Instant noticed) {
         List<Calls> before = every.stream().filter(calls -> !calls.at.isAfter(noticed.plus(AFTER))).toList();
         Map<String, Double> kinds = before.stream()
-                .filter(calls -> calls.failed > 0 && !calls.at.isBefore(noticed.minus(ONE_EPISODE)))
+                .filter(calls -> calls.failed > 0 && !calls.at.isBefore(noticed.minus(Facts.ONE_TROUBLE)))
                 .collect(Collectors.groupingBy(Calls::kind, Collectors.summingDouble(Calls::failed)));
         String kind = kinds.entrySet().stream().max(Map.Entry.comparingByValue()).map(Map.Entry::getKey).orElse("");
         Predicate<Calls> ours = calls -> kind.isEmpty() || calls.kind().equals(kind);
         TreeMap<Instant, Double> curve = new TreeMap<>();
         before.forEach(calls -> curve.merge(calls.at, ours.test(calls) ? calls.failed : 0, Double::sum));
         DoubleSummaryStatistics all = curve.values().stream().mapToDouble(calls -> calls).summaryStatistics();
-        double counts = Math.min(all.getMin() + (all.getMax() - all.getMin()) / 10, all.getMax());
-        Instant began = null;
-        for (Map.Entry<Instant, Double> point : curve.descendingMap().entrySet()) {
-            Instant at = point.getKey();
-            boolean joins = began == null || !at.plus(ONE_EPISODE).isBefore(began);
-            began = joins && point.getValue() > 0 && point.getValue() >= counts ? at : began;
-        }
-        Instant first = began;
-        return before.stream().filter(calls -> calls.at.equals(first)).filter(ours)
+        double counts = all.getMin() + (all.getMax() - all.getMin()) / 10;
+        Optional<Instant> began = Facts.began(curve.descendingMap().entrySet().stream()
+                .filter(point -> point.getValue() > 0 && point.getValue() >= counts).map(Map.Entry::getKey));
+        return before.stream().filter(calls -> began.filter(calls.at::equals).isPresent()).filter(ours)
                 .max(Comparator.comparing(Calls::failed));
     }
 
