@@ -22,7 +22,7 @@
 //SOURCES runbook/report/Document.java
 //SOURCES runbook/report/Evidence.java
 //SOURCES runbook/report/Notebook.java
-//SOURCES runbook/report/Postmortem.java
+//SOURCES runbook/report/Report.java
 //SOURCES runbook/report/Timeline.java
 //SOURCES runbook/sandbox/FakeKlaviyo.java
 //SOURCES runbook/sandbox/Sandbox.java
@@ -66,8 +66,6 @@ import runbook.Settings.Problem;
 import runbook.Text.Json;
 import runbook.Text.Moment;
 import runbook.report.*;
-import runbook.report.Postmortem.Next;
-import runbook.report.Postmortem.Sources;
 
 @Command(name = "postmortem",
         description = "Writes the postmortem of an incident from what was recorded; people add only what people know.",
@@ -106,6 +104,7 @@ class Postmortem extends PostmortemCommand {
         }
         Notebook notebook = Notebook.of(incident, shared.drill());
         Document document = out == null ? Document.of(incident) : new Document(out);
+        Document.tryOut(shared.templates());
         Optional<String> existing = document.existing();
         writeWhoLeads(notebook);
         return write(notebook, document, existing);
@@ -124,7 +123,7 @@ class Postmortem extends PostmortemCommand {
     }
 
     private int write(Notebook notebook, Document document, Optional<String> existing) {
-        var report = report(notebook, Optional.ofNullable(bundle), Optional.of(shared.settings()), query);
+        Report report = report(notebook, Optional.ofNullable(bundle), Optional.of(shared.settings()), query);
         Document.Written written = report.markdown(shared.templates().template(Document.NAME), existing);
         List<Path> files = List.of(Document.save(document.markdown(), written.text()),
                 Document.save(document.page(), report.html(written.text())));
@@ -148,14 +147,14 @@ class Postmortem extends PostmortemCommand {
     }
 
     private int check(Document document, Incident here) {
-        Judged judged = judged(document, document.incident(here));
-        if (judged.incident().isEmpty()) {
+        Judged judged = judged(document, document.incident(here).map(one -> Notebook.of(one, shared.drill())));
+        if (judged.notebook().isEmpty()) {
             say(Mark.WARN, "note", "newer events were not looked for: the journal that it is from is not here");
         }
         shared.screen().verdict(judged.finished() ? Mark.OK : Mark.FAIL, judged.verdict());
         String command = mends(judged);
         done(judged.json().put("file", document.markdown().toString()).put("finished", judged.finished())
-                .put("journal", judged.incident().map(Incident::toString).orElse(null)),
+                .put("journal", judged.notebook().map(one -> one.incident().toString()).orElse(null)),
                 judged.verdict() + (command == null ? ", and the incident is closed" : ""), command);
         return judged.finished() ? 0 : UNFINISHED;
     }
@@ -178,7 +177,7 @@ class Postmortem extends PostmortemCommand {
         @Option(names = "--by", paramLabel = "NAME", description = "who did it or saw it")
         String by;
         @Option(names = "--kind", paramLabel = "KIND", defaultValue = Event.NOTE,
-                description = "note, detected, acknowledged, diagnosed, mitigated, degraded, recovered, announced")
+                description = "${COMPLETION-CANDIDATES}")
         Kind kind;
 
         @Override
@@ -258,11 +257,12 @@ class Postmortem extends PostmortemCommand {
         @Override
         public Integer call() throws IOException {
             Notebook notebook = Notebook.of(incident(), shared.drill());
-            var report = report(notebook, Optional.empty(), Optional.empty(), "");
+            Report report = report(notebook, Optional.empty(), Optional.empty(), "");
             String text = report.handover();
             shared.screen().verbatim(text);
             ObjectNode known = report.json().put("incident", notebook.incident().toString());
-            var next = report.next().isEmpty() ? new Next("it is closed", null) : report.next().get(0);
+            Report.Next next = report.next().stream().filter(one -> !one.command().isEmpty()).findFirst()
+                    .orElse(new Report.Next("it is closed", null));
             return done(known.set("lines", Json.of(text.lines().toList())), next.text(), next.command());
         }
     }
@@ -284,11 +284,11 @@ class Postmortem extends PostmortemCommand {
         @Override
         public Integer call() throws IOException {
             Notebook notebook = notebook();
-            Optional<Incident> incident = Optional.of(notebook.incident());
             Document document = file == null ? Document.of(notebook.incident()) : new Document(file);
             boolean there = Files.exists(document.markdown());
             boolean closed = notebook.closed().isPresent();
-            Judged judged = there && !closed ? judged(document, incident) : new Judged(document, incident, List.of());
+            Optional<Notebook> here = Optional.of(notebook);
+            Judged judged = there && !closed ? judged(document, here) : new Judged(document, here, List.of());
             ObjectNode known = judged.json().put("incident", notebook.incident().toString());
             if (!closed && !anyway && !(there && judged.finished())) {
                 String why = "not closed: " + (there ? judged.verdict()
@@ -341,10 +341,9 @@ abstract class PostmortemCommand implements Callable<Integer> {
     }
 
     /** What was recorded of it, in the folder and, where there are settings, elsewhere. */
-    runbook.report.Postmortem report(Notebook notebook, Optional<Path> bundle, Optional<Settings> settings,
-                                     String query) {
-        return new runbook.report.Postmortem(new Sources(notebook, bundle, settings, query, now,
-                launcher(notebook)::line, shared.templates()));
+    Report report(Notebook notebook, Optional<Path> bundle, Optional<Settings> settings, String query) {
+        return new Report(new Report.Sources(notebook, bundle, settings, query, now, launcher(notebook)::line,
+                shared.templates()));
     }
 
     /** What starts the next step; a drill's goes on as that drill, also where only the folder says that it is one. */
@@ -377,8 +376,8 @@ abstract class PostmortemCommand implements Callable<Integer> {
 
     // ---- what is unfinished
 
-    /** A document, the incident whose journal it was compared with, and what is unfinished in it. */
-    record Judged(Document document, Optional<Incident> incident, List<Document.Place> places) {
+    /** A document, the journal that it was compared with, and what is unfinished in it. */
+    record Judged(Document document, Optional<Notebook> notebook, List<Document.Place> places) {
         boolean finished() {
             return places.isEmpty();
         }
@@ -399,8 +398,8 @@ abstract class PostmortemCommand implements Callable<Integer> {
     }
 
     /** Tells each unfinished place, and what writes the journal's newest events into that very file. */
-    Judged judged(Document document, Optional<Incident> incident) {
-        Judged judged = new Judged(document, incident, document.unfinished(shared.templates(), incident));
+    Judged judged(Document document, Optional<Notebook> notebook) {
+        Judged judged = new Judged(document, notebook, document.unfinished(shared.templates(), notebook));
         judged.places().forEach(place -> shared.screen().verbatim(
                 document.markdown() + ":" + place.line() + ": " + place.message()));
         if (judged.older()) {
@@ -412,12 +411,12 @@ abstract class PostmortemCommand implements Callable<Integer> {
     /** What writes the newest events in; else what looks again once people have filled it in; at the end null. */
     String mends(Judged judged) {
         String file = Text.word(judged.document().markdown().toString());
-        Optional<Notebook> notebook = judged.incident().map(one -> Notebook.of(one, shared.drill()));
         if (judged.older()) {
-            return launcher(notebook.get()).with("incident", notebook.get().incident().toString())
+            Notebook notebook = judged.notebook().get();
+            return launcher(notebook).with("incident", notebook.incident().toString())
                     .line("postmortem", "--out " + file);
         }
-        boolean over = judged.finished() && notebook.flatMap(Notebook::closed).isPresent();
+        boolean over = judged.finished() && judged.notebook().flatMap(Notebook::closed).isPresent();
         return over ? null : shared.launcher().line("postmortem", (judged.finished() ? "close " : "--check ") + file);
     }
 

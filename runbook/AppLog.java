@@ -155,7 +155,7 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
             Optional<Instant> since = byStatus.keySet().stream().max(Comparator.comparing(byStatus::get))
                     .flatMap(loudest -> since(Integer.parseInt(loudest)));
             Optional<String> loop = facts.endpoints().stream().findFirst().filter(rate -> !stale
-                    && rate.share() >= NEARLY_ALL && perMinute(rate) > limit(rate)
+                    && rate.share() >= NEARLY_ALL && rate.perMinute() > limit(rate)
                     && !rate.busyAt().isBefore(end.minus(LATELY))).map(rate -> words(rate) + caller(", by "));
             String words = byStatus.isEmpty() ? "" : words(byStatus)
                     + allSince(nearlyAll).or(() -> since.map(at -> ", since " + clock(at))).orElse("");
@@ -225,10 +225,6 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
                     && first.at().truncatedTo(ChronoUnit.MINUTES).equals(minute) ? first.at() : minute);
         }
 
-        private long perMinute(Rate rate) {
-            return Math.max(rate.perMinute(), reader.busiest(rate.endpoint()));
-        }
-
         // Reading and writing of one resource have the same limit where we know one.
         private static long limit(Rate rate) {
             return Endpoint.KNOWN.stream().filter(endpoint -> rate.endpoint().endsWith(" " + endpoint.path()))
@@ -270,8 +266,8 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
                 said.add("too few, or over by now");
             }
             ahead().ifPresent(said::add);
-            loop.or(() -> facts.endpoints().stream().filter(rate -> perMinute(rate) > limit(rate) / 2)
-                    .findFirst().map(this::words)).ifPresent(said::add);
+            loop.or(() -> facts.endpoints().stream().filter(rate -> rate.perMinute() > limit(rate) / 2)
+                    .findFirst().map(Judge::words)).ifPresent(said::add);
             facts.notRead().stream().limit(2).forEach(said::add);
             return String.join("; ", said);
         }
@@ -292,9 +288,9 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
                             + Text.safe(caller.name(), 60)).orElse("");
         }
 
-        private String words(Rate rate) {
-            boolean above = perMinute(rate) > limit(rate);
-            return String.format(Locale.ROOT, "%s %,d a minute", rate.endpoint(), perMinute(rate))
+        private static String words(Rate rate) {
+            boolean above = rate.perMinute() > limit(rate);
+            return String.format(Locale.ROOT, "%s %,d a minute", rate.endpoint(), rate.perMinute())
                     + (above ? String.format(Locale.ROOT, " (limit %,d)", limit(rate)) : "") + ", "
                     + Math.round(rate.share() * 100) + " % of calls"
                     + (rate.since() == null ? "" : ", since " + clock(rate.since()));

@@ -71,9 +71,9 @@ public record Chart(String id, String title, Instant from, Instant to, List<Mark
         /** The outline for a kind of event, by the names in journals. */
         public static Shape of(String kind) {
             return switch (kind) {
-                case "status-page" -> VENDOR;
-                case "detected", "degraded", "flapping", "blip", "gap" -> WORSE;
-                case "recovering", "recovered", "mitigated", "rotated" -> BETTER;
+                case "status-page", "vendor" -> VENDOR;
+                case "symptom", "detected", "degraded", "flapping", "blip", "gap" -> WORSE;
+                case "recovering", "recovered", "stable", "mitigated", "rotated" -> BETTER;
                 default -> OTHER;
             };
         }

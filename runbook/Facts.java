@@ -20,13 +20,13 @@ import runbook.Prometheus.Point;
  * What logs and measurements tell of calls to Klaviyo: the schema of a bundle's {@code facts.json}, and what {@code
  * triage --log} goes by. In their order: the time looked at ({@code from} is null for all of the log); the zone in
  * which times were read, and whether the log names it; lines and bytes read; calls by minute and endpoint, by time;
- * the 20 loudest callers; the first and the last failed call, or null; 429s and the waits that they asked for, by
+ * each endpoint's calls in its busiest sixty seconds, wherever the clock's minutes begin; the 20 loudest callers; the first and the last failed call, or null; 429s and the waits that they asked for, by
  * minute; whom failed calls were about, by the pseudonyms of a redacted log; retry queues by instance; curves from
  * Prometheus; incidents of the vendor's that touch the time, oldest first; and what was not read or counted, a
  * sentence each. All times are UTC, and null where the log names none.
  */
 public record Facts(int schema, Instant from, Instant to, String zone, boolean zoneNamed, long lines, long bytes,
-        List<Minute> minutes, List<Caller> callers, Failure first, Failure last, List<Wait> waits,
+        List<Minute> minutes, Map<String, Long> busiest, List<Caller> callers, Failure first, Failure last, List<Wait> waits,
         Customers customers, List<Queue> queue, List<Curve> metrics, List<StatusPage.Incident> vendor,
         List<String> notRead) {
     /** What this build reads and writes. */
@@ -63,15 +63,15 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
     public List<Rate> endpoints() {
         long all = Math.max(1, minutes.stream().mapToLong(Minute::calls).sum());
         return minutes.stream().collect(Collectors.groupingBy(Minute::endpoint, TreeMap::new, Collectors.toList()))
-                .values().stream().map(some -> Rate.of(some, all)).sorted(Comparator.comparing(rate -> -rate.calls))
+                .values().stream().map(some -> Rate.of(some, busiest, all)).sorted(Comparator.comparing(rate -> -rate.calls))
                 .toList();
     }
 
     /** The same with what was found elsewhere: queues, curves, the vendor's incidents, what is missing. */
     public Facts with(List<Queue> queues, List<Curve> curves, List<StatusPage.Incident> incidents,
             List<String> missing) {
-        return new Facts(schema, from, to, zone, zoneNamed, lines, bytes, minutes, callers, first, last, waits,
-                customers, queues, curves, incidents, Stream.concat(notRead.stream(), missing.stream()).toList());
+        return new Facts(schema, from, to, zone, zoneNamed, lines, bytes, minutes, busiest, callers, first,
+                last, waits, customers, queues, curves, incidents, Stream.concat(notRead.stream(), missing.stream()).toList());
     }
 
     /** As JSON. */
@@ -180,10 +180,10 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
      */
     public record Curve(String query, String name, String unit, double grown, List<Point> points) { }
 
-    /** Calls to one endpoint, its busiest minute in calls, the last one near that, and since when half of it came. */
+    /** Calls to one endpoint, those in its busiest minute, the last one near that, and since when half of it came. */
     public record Rate(String endpoint, long calls, long failed, double share, long perMinute, Instant busyAt,
             Instant since) {
-        private static Rate of(List<Minute> minutes, long all) {
+        private static Rate of(List<Minute> minutes, Map<String, Long> busiest, long all) {
             long calls = minutes.stream().mapToLong(Minute::calls).sum();
             long failed = minutes.stream().mapToLong(Minute::failed).sum();
             double share = calls / (double) all;
@@ -199,7 +199,9 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
             }
             Minute busy = timed.stream().filter(minute -> minute.calls() * 4 >= peak.calls() * 3)
                     .reduce(peak, (earlier, later) -> later);
-            return new Rate(endpoint, calls, failed, share, peak.calls(), busy.at, timed.get(since).at);
+            // Of logs read one after the other only the first is in the sixty seconds; the clock's minutes have all.
+            long most = Math.max(peak.calls(), busiest.getOrDefault(endpoint, 0L));
+            return new Rate(endpoint, calls, failed, share, most, busy.at, timed.get(since).at);
         }
     }
 
@@ -271,9 +273,8 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
             counts.merge(known(counts, name, most), 1L, Long::sum);
         }
 
-        /** The most calls to an endpoint in sixty seconds in a row; 0 where no line has a time. */
-        long busiest(String endpoint) {
-            return busy.containsKey(endpoint) ? busy.get(endpoint).most : 0;
+        Map<String, Long> busiest() {
+            return busy.entrySet().stream().collect(Collectors.toMap(Map.Entry::getKey, one -> one.getValue().most));
         }
 
         List<Minute> minutes() {
@@ -309,7 +310,7 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
         }
     }
 
-    /** Calls in the busiest sixty seconds in a row, wherever they begin. */
+    /** Calls in the busiest sixty seconds in a row. */
     private static final class Busy {
         private final TreeMap<Long, Long> bySecond = new TreeMap<>();
         private long sum;

@@ -82,11 +82,6 @@ public final class LogReader {
         return outsideUpTo;
     }
 
-    /** The most calls to an endpoint in sixty seconds in a row, wherever the clock's minutes begin. */
-    public synchronized long busiest(String endpoint) {
-        return counter.busiest(endpoint);
-    }
-
     /** Everything counted so far. */
     public synchronized Facts facts() {
         Set<String> left = new TreeSet<>(notRead);
@@ -98,8 +93,8 @@ public final class LogReader {
         boolean named = !zones.isEmpty() && !zones.contains(null);
         ZoneId read = named && zones.size() == 1 ? zones.iterator().next() : zone;
         return new Facts(Facts.SCHEMA, from, to, read.equals(ZoneOffset.UTC) ? "UTC" : read.getId(), named, lines,
-                bytes, counter.minutes(), counter.callers(), counter.first, counter.last, counter.waits(),
-                counter.customers(), List.of(), List.of(), List.of(), List.copyOf(left));
+                bytes, counter.minutes(), counter.busiest(), counter.callers(), counter.first, counter.last,
+                counter.waits(), counter.customers(), List.of(), List.of(), List.of(), List.copyOf(left));
     }
 
     /** One log while it is read. For one thread. */

@@ -232,7 +232,7 @@ public record Prometheus(Http http) {
             // A status missing in the last minutes proves nothing, for a scrape a minute gives no increase; one that
             // stands at 0 is over.
             ToLongFunction<String> still = status -> lately.getOrDefault(status, 1L) == 0 ? 0 : counted.get(status);
-            return of(http.settings(), counted, still, window, " in the last 2 minutes", result.answer());
+            return of(http.settings, counted, still, window, " in the last 2 minutes", result.answer());
         }
 
         /** The same counted from a time on: what came before is over, and said to be. */
@@ -247,7 +247,7 @@ public record Prometheus(Http http) {
                     .instant(query.replace(WINDOW, "[" + Math.max(1, passed.toSeconds()) + "s]"));
             Map<String, Long> later = count(result, query);
             String since = " since " + Text.minute(at).substring(11);
-            return !result.ok() ? this : of(http.settings(), byStatus, status -> later.getOrDefault(status, 0L), since,
+            return !result.ok() ? this : of(http.settings, byStatus, status -> later.getOrDefault(status, 0L), since,
                     since, result.answer());
         }
 

@@ -20,7 +20,6 @@ import runbook.Settings.Problem;
 import runbook.Settings.Templates;
 import runbook.Text.Json;
 import runbook.report.*;
-import runbook.report.Postmortem;
 
 /** What a postmortem takes from Prometheus, the status page, a bundle and watch; what it says where there is none. */
 class PostmortemEvidenceTest extends PostmortemJournals {
@@ -61,17 +60,17 @@ class PostmortemEvidenceTest extends PostmortemJournals {
                 Map.of("metric", Map.of("status", "503"), "value", List.of(0, "12.4")))));
     }
 
-    private Postmortem of(Incident incident, Path bundle, URI status, URI prometheus) {
+    private Report of(Incident incident, Path bundle, URI status, URI prometheus) {
         Settings settings = new Settings(new Settings.Target(site, status, null, null, prometheus), Optional.empty(),
                 "2026-07-15", new Settings.Probing(Duration.ofSeconds(5), 1, List.of()),
                 new Settings.AppErrors(List.of(), ""), Optional.empty(), Map.of(), Templates.builtIn());
-        return new Postmortem(new Postmortem.Sources(Notebook.of(incident, Optional.empty()),
+        return new Report(new Report.Sources(Notebook.of(incident, Optional.empty()),
                 Optional.ofNullable(bundle), Optional.of(settings),
                 "sum by (status) (increase(klaviyo_api_errors_total[$window]))", WRITTEN, COMMAND,
                 Templates.builtIn()));
     }
 
-    private static String notes(Postmortem report) {
+    private static String notes(Report report) {
         return report.json().path("notes").toString();
     }
 
@@ -124,7 +123,7 @@ class PostmortemEvidenceTest extends PostmortemJournals {
         String facts = facts(zone, log.toString()).with(queues, List.of(), vendor, List.of("a log torn")).json();
         boolean bundled = !log.isEmpty() || !queues.isEmpty();
         URI page = answers.containsKey("/api/v2/incidents.json") ? site : null;
-        Postmortem report = of(incident, bundled ? bundle(facts.replace(replaced[0], replaced[1])) : null, page,
+        Report report = of(incident, bundled ? bundle(facts.replace(replaced[0], replaced[1])) : null, page,
                 answers.containsKey("errors_total") ? site : null);
         String written = markdown(report);
         assertEquals(bundled, written.contains("debug bundle: a log torn"));
@@ -149,7 +148,7 @@ class PostmortemEvidenceTest extends PostmortemJournals {
     void aDrillSaysSoAndAsksNoRealStatusPage() {
         Incident incident = recorded("revoked-key");
         add(incident, "02:55", "triage", Event.NOTE, "in a drill", Map.of("drill", "revoked-key"));
-        Postmortem report = of(incident, null, URI.create("https://status.klaviyo.com"), null);
+        Report report = of(incident, null, URI.create("https://status.klaviyo.com"), null);
         assertEquals("[]", notes(report));
         assertTrue(markdown(report).startsWith("> **DRILL (revoked-key)**"));
         assertTrue(Jsoup.parse(report.html(markdown(report))).title().startsWith("DRILL: "));

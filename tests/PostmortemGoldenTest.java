@@ -9,7 +9,6 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import runbook.Settings.Templates;
 import runbook.report.*;
-import runbook.report.Postmortem;
 import runbook.sandbox.Sandbox.Scenario;
 
 /**
@@ -34,7 +33,7 @@ class PostmortemGoldenTest extends PostmortemJournals {
 
     @Test
     void aPageAndAnEmptyOne() throws IOException {
-        Postmortem report = report(recorded("revoked-key"));
+        Report report = report(recorded("revoked-key"));
         compare("revoked-key.html", report.html(markdown(report)));
         compare("empty.md", markdown(empty()));
     }

@@ -13,7 +13,6 @@ import runbook.*;
 import runbook.Incident.Event;
 import runbook.Settings.Templates;
 import runbook.report.*;
-import runbook.report.Postmortem;
 
 /** Nothing that came from a log, a status page or the network may run in the document, or break it. */
 class PostmortemHostileTest extends PostmortemJournals {
@@ -44,7 +43,7 @@ class PostmortemHostileTest extends PostmortemJournals {
         "@channel #1 !2 @octocat", "&lt;script&gt; &#60;script&#62; &amp;", "{{summary}} {{{rows}}}",
         "\u001b]0;title\u0007\u001b[2J \u202egnp.exe \u0000 \r\n\t", "$\\unicode{x}$ $$x$$", KEY})
     void nothingRunsAndNothingBreaks(String hostile) {
-        Postmortem report = report(with(hostile));
+        Report report = report(with(hostile));
         String markdown = markdown(report);
         Document page = Jsoup.parse(report.html(markdown));
         assertInert(page);

@@ -10,7 +10,6 @@ import runbook.Incident.Event;
 import runbook.Settings.Templates;
 import runbook.Text.Json;
 import runbook.report.*;
-import runbook.report.Postmortem;
 
 /** Journals as the steps left them in drills, and the reports of them: what the tests of it stand on. */
 abstract class PostmortemJournals {
@@ -47,9 +46,9 @@ abstract class PostmortemJournals {
     }
 
     /** What the incident's folder alone tells. */
-    static Postmortem report(Incident incident) {
+    static Report report(Incident incident) {
         Notebook notebook = Notebook.of(incident, Optional.empty());
-        return new Postmortem(new Postmortem.Sources(notebook, Optional.empty(), Optional.empty(), "", WRITTEN,
+        return new Report(new Report.Sources(notebook, Optional.empty(), Optional.empty(), "", WRITTEN,
                 COMMAND, Templates.builtIn()));
     }
 
@@ -58,7 +57,7 @@ abstract class PostmortemJournals {
     }
 
     /** The report's Markdown by the built-in template, written for the first time. */
-    static String markdown(Postmortem report) {
+    static String markdown(Report report) {
         return report.markdown(Templates.builtIn().template("postmortem.md"), Optional.empty()).text();
     }
 

@@ -189,11 +189,11 @@ public record Document(Path markdown) {
     }
 
     /** What is unfinished in it, and that it does not know what the incident's journal has by now. */
-    public List<Place> unfinished(Templates templates, Optional<Incident> incident) {
+    public List<Place> unfinished(Templates templates, Optional<Notebook> notebook) {
         String text = read("--check");
         List<Place> places = unfinished(templates, text);
         Matcher knows = KNOWS.matcher(text);
-        long journal = incident.map(one -> one.journal().file().toFile().length()).orElse(0L);
+        long journal = notebook.map(one -> one.incident().journal().file().toFile().length()).orElse(0L);
         if (knows.find() && Long.parseLong(knows.group(2)) < journal) {
             places.add(new Place((int) text.substring(0, knows.end()).lines().count(), OLDER,
                     "it is older than the newest events in the journal: postmortem writes them in"));
@@ -215,6 +215,12 @@ public record Document(Path markdown) {
             }
         }
         return places;
+    }
+
+    /** A {@link Problem} where the team's own rules or frame are broken: before anything is written. */
+    public static void tryOut(Templates templates) {
+        unfinished(templates, "");
+        Chart.page(templates, "", "");
     }
 
     // ---- its page

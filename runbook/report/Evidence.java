@@ -77,7 +77,7 @@ final class Evidence {
         }
     }
 
-    private final Postmortem.Sources from;
+    private final Report.Sources from;
     /** The journal's events, what the vendor wrote, and the first symptom where one was found. */
     final List<Event> events = new ArrayList<>();
     /** How many events more there are, and the journal's length in bytes. */
@@ -95,7 +95,7 @@ final class Evidence {
     private final List<Event> symptoms = new ArrayList<>();
 
     /** Gathers it; a {@link Problem} when the bundle that somebody named is none. */
-    Evidence(Postmortem.Sources from) {
+    Evidence(Report.Sources from) {
         this.from = from;
         readJournal();
         facts = bundle();

@@ -22,12 +22,12 @@ final class Timeline {
     private static final Duration AFTERMATH = Duration.ofMinutes(30);
 
     /**
-     * What a kind of event stands for, a row of {@code timeline.json}: its label in the runbook's words, left out where
-     * it says so itself; the moment that it tells; and its mark in the picture, which milestones have.
+     * What a milestone is called, a row of {@code timeline.json} by the kind of event: its label in the runbook's words,
+     * left out where it says so itself; and the moment that it tells.
      */
-    record Kind(Optional<Template> label, Optional<Moment> moment, Optional<Shape> shape) { }
+    record Kind(Optional<Template> label, Optional<Moment> moment) { }
 
-    private static final Kind NOTE = new Kind(Optional.empty(), Optional.empty(), Optional.empty());
+    private static final Kind NOTE = new Kind(Optional.empty(), Optional.empty());
 
     /** An event with what templates name of it; its time is told with the date where the incident has several. */
     record Row(Event event, Kind kind, String label, String date, String clock, String time, String text,
@@ -43,6 +43,10 @@ final class Timeline {
 
         Instant at() {
             return event.at();
+        }
+
+        boolean milestone() {
+            return kind != NOTE;
         }
 
         boolean is(String kind) {
@@ -128,7 +132,7 @@ final class Timeline {
     List<Row> rows() {
         return all.stream().filter(row -> !row.is(Event.ROTATION_STEP)
                 || row.event.data().path("outcome").asText().equals("failed"))
-                .sorted(Comparator.comparing(row -> row.kind.shape.isEmpty())).limit(MOST_ROWS)
+                .sorted(Comparator.comparing(Row::milestone).reversed()).limit(MOST_ROWS)
                 .sorted(Comparator.comparing(Row::at)).toList();
     }
 
@@ -188,14 +192,14 @@ final class Timeline {
         Instant begin = all.get(0).at();
         Instant last = all.get(all.size() - 1).at();
         Instant end = moment(Moment.RESTORED).map(row -> row.at().plus(AFTERMATH)).filter(last::isAfter).orElse(last);
-        List<Row> seen = all.stream().filter(row -> row.kind.shape.isPresent() && !row.at().isAfter(end)).toList();
+        List<Row> seen = all.stream().filter(row -> row.milestone() && !row.at().isAfter(end)).toList();
         return Optional.of(new Chart("event", "Timeline", begin, end, seen.stream().map(Timeline::mark).toList(),
                 List.of()));
     }
 
     private static Chart.Mark mark(Row row) {
         String colon = row.label.isEmpty() || row.text.isEmpty() ? "" : ": ";
-        Shape shape = row.event.failing() ? Shape.WORSE : row.kind.shape.orElse(Shape.OTHER);
+        Shape shape = row.event.failing() ? Shape.WORSE : Shape.of(row.event.event());
         return new Chart.Mark(row.at(), shape, row.event.event(), row.label + colon + row.text, row.source);
     }
 }

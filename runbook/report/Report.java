@@ -23,7 +23,7 @@ import runbook.report.Timeline.Row;
  * A postmortem made from what was recorded: the fields of {@code templates/postmortem.md}. Wording is the template's
  * and {@code diagnoses.json}'s; here are values. What nothing recorded is an empty field.
  */
-public final class Postmortem {
+public final class Report {
     private static final int MOST_LINES = 50;
     private static final int MOST_HANDED = 10;
 
@@ -35,7 +35,7 @@ public final class Postmortem {
     public record Sources(Notebook notebook, Optional<Path> bundle, Optional<Settings> settings, String query,
             Instant now, BinaryOperator<String> command, Templates templates) { }
 
-    /** What to do, why, and by which command. */
+    /** What to do, or why, and by which command; empty where a person has to do it. */
     public record Next(String text, String command) { }
 
     private final Sources sources;
@@ -50,7 +50,7 @@ public final class Postmortem {
     private final String title;
 
     /** Gathers the evidence, and tells what is missing; a {@link Settings.Problem} when the bundle named is none. */
-    public Postmortem(Sources sources) {
+    public Report(Sources sources) {
         this.sources = sources;
         this.drill = sources.notebook().drill();
         this.evidence = new Evidence(sources);
@@ -69,7 +69,7 @@ public final class Postmortem {
      * Settings.Problem} when the template uses a field that does not exist.
      */
     public Document.Written markdown(Template template, Optional<String> existing) {
-        return Document.merge(existing, template.fill(values(), Postmortem::form, Document::escaped));
+        return Document.merge(existing, template.fill(values(), Report::form, Document::escaped));
     }
 
     /** The page for that Markdown, with the timeline drawn to scale. */
@@ -120,7 +120,7 @@ public final class Postmortem {
         values.put("next", next());
         values.put("event", command("postmortem", "event 'what happened' --by NAME"));
         return sources.templates().template("handover.md")
-                .fill(values, Postmortem::form, text -> Text.safe(text, 160)).stripTrailing();
+                .fill(values, Report::form, text -> Text.safe(text, 160)).stripTrailing();
     }
 
     private String command(String script, String options) {
@@ -136,13 +136,12 @@ public final class Postmortem {
         }
         boolean helped = timeline.moment(Moment.MITIGATED).isPresent() || timeline.seenWell().isPresent();
         JsonNode triage = helped ? Json.object() : Evidence.json(sources.notebook().incident(), "triage-.*\\.json");
-        List<Next> advised = each(triage.path("actions")).filter(action -> action.path("command").isTextual()).limit(3)
-                .map(action -> new Next(action.path("text").asText(), Text.safe(action.path("command").asText(), 400)))
-                .toList();
+        List<Next> advised = each(triage.path("actions")).limit(3).map(action -> new Next(action.path("text").asText(),
+                Text.safe(action.path("command").textValue(), 400))).toList();
         Next watch = new Next("whether it works again", command("watch", ""));
         Next tell = new Next("what to tell people: nobody was told on record", command("triage", "--announce both"));
         List<Next> usual = timeline.moment(Moment.TOLD).isPresent() ? List.of(watch) : List.of(watch, tell);
-        return advised.isEmpty() ? usual : advised;
+        return advised.stream().allMatch(next -> next.command.isEmpty()) ? usual : advised;
     }
 
     /** When the next message is due, as the last one said; the first is due with what failed first. */
@@ -163,7 +162,7 @@ public final class Postmortem {
 
     private static String form(Object value) {
         if (value instanceof Optional<?> perhaps) {
-            return perhaps.map(Postmortem::form).orElse("");
+            return perhaps.map(Report::form).orElse("");
         } else if (value instanceof Number number) {
             return String.format(Locale.ROOT, "%,d", Math.round(number.doubleValue()));
         } else if (value instanceof Duration took) {
