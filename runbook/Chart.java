@@ -36,14 +36,17 @@ public record Chart(String id, String title, Instant from, Instant to, List<Mark
     private static final long[] STEPS = {1, 5, 10, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600,
         43_200, 86_400, 172_800, 604_800, 2_592_000, 31_536_000};
 
-    /** What a stretch stands for: broken, in part, well. */
+    /** What a stretch stands for: well, in part, broken. */
     public enum Tone {
-        BAD("M-2,2l4,-4M-2,10l12,-12M6,10l4,-4"), ACTING("M-2,-2l12,12M6,-2l4,4M-2,6l4,4"), GOOD("");
+        GOOD("good", ""), ACTING("failed in part", "M-2,-2l12,12M6,-2l4,4M-2,6l4,4"),
+        BAD("failed", "M-2,2l4,-4M-2,10l12,-12M6,10l4,-4");
 
+        private final String words;
         // Over the band's colour, on a tile of 8 by 8 pixels: what it says in print and without colour.
         private final String pattern;
 
-        Tone(String path) {
+        Tone(String words, String path) {
+            this.words = words;
             pattern = path;
         }
 
@@ -79,8 +82,8 @@ public record Chart(String id, String title, Instant from, Instant to, List<Mark
         }
     }
 
-    /** A state from one moment to another, in one word. */
-    public record Band(Instant from, Instant to, String word, Tone tone) { }
+    /** A state from one moment to another. */
+    public record Band(Instant from, Instant to, Tone tone) { }
 
     /** A numbered event: its kind, one line for the list, and who says so (may be empty). */
     public record Mark(Instant at, Shape shape, String kind, String words, String source) { }
@@ -273,7 +276,7 @@ public record Chart(String id, String title, Instant from, Instant to, List<Mark
             // Good is a thin line, failed a tall hatched block: told apart in black and white too.
             joined(lane.strip).forEach(band -> pattern(band.tone, x(band.from), floor + 3,
                     Math.max(2, x(band.to) - x(band.from)), band.tone == Tone.GOOD ? 4 : 13,
-                    band.word + " " + DAY.format(band.from) + " to " + DAY.format(band.to)));
+                    band.tone.words + " " + DAY.format(band.from) + " to " + DAY.format(band.to)));
             y += lane.whole();
         }
 
@@ -286,8 +289,8 @@ public record Chart(String id, String title, Instant from, Instant to, List<Mark
             LinkedList<Band> joined = new LinkedList<>();
             for (Band band : bands) {
                 Band last = joined.peekLast();
-                boolean goesOn = last != null && last.to.equals(band.from) && last.word.equals(band.word);
-                joined.add(goesOn ? new Band(joined.removeLast().from, band.to, band.word, band.tone) : band);
+                boolean goesOn = last != null && last.to.equals(band.from) && last.tone == band.tone;
+                joined.add(goesOn ? new Band(joined.removeLast().from, band.to, band.tone) : band);
             }
             return joined;
         }
@@ -318,9 +321,8 @@ public record Chart(String id, String title, Instant from, Instant to, List<Mark
 
         /** What forms and lines mean: entries beside each other, in as many rows as the width needs. */
         private void legend() {
-            Map<String, Tone> tones = new LinkedHashMap<>();
-            lanes.stream().flatMap(lane -> lane.strip.stream()).forEach(band -> tones.put(band.word, band.tone));
-            tones.forEach((word, tone) -> key(word, () -> pattern(tone, x, y - 11, 22, 14, word)));
+            lanes.stream().flatMap(lane -> lane.strip.stream()).map(Band::tone).distinct()
+                    .forEach(tone -> key(tone.words, () -> pattern(tone, x, y - 11, 22, 14, tone.words)));
             shown.stream().map(Mark::shape).distinct().sorted()
                     .forEach(shape -> key(shape.words, () -> shape(shape, x + 11, y - 4, "")));
             for (Lane lane : lanes) {

@@ -20,15 +20,16 @@ import runbook.Prometheus.Point;
  * What logs and measurements tell of calls to Klaviyo: the schema of a bundle's {@code facts.json}, and what {@code
  * triage --log} goes by. In their order: the time looked at ({@code from} is null for all of the log); the zone in
  * which times were read, and whether the log names it; lines and bytes read; calls by minute and endpoint, by time;
- * each endpoint's calls in its busiest sixty seconds, wherever the clock's minutes begin; the 20 loudest callers; the first and the last failed call, or null; 429s and the waits that they asked for, by
- * minute; whom failed calls were about, by the pseudonyms of a redacted log; retry queues by instance; curves from
- * Prometheus; incidents of the vendor's that touch the time, oldest first; and what was not read or counted, a
- * sentence each. All times are UTC, and null where the log names none.
+ * each endpoint's calls in its busiest sixty seconds, wherever the clock's minutes begin; the 20 loudest callers; the
+ * first and the last failed call, or null; 429s and the waits that they asked for, by minute; whom failed calls were
+ * about, by the pseudonyms of a redacted log; retry queues by instance; curves from Prometheus; incidents of the
+ * vendor's that touch the time, oldest first; and what was not read or counted, a sentence each. All times are UTC,
+ * and null where the log names none.
  */
 public record Facts(int schema, Instant from, Instant to, String zone, boolean zoneNamed, long lines, long bytes,
-        List<Minute> minutes, Map<String, Long> busiest, List<Caller> callers, Failure first, Failure last, List<Wait> waits,
-        Customers customers, List<Queue> queue, List<Curve> metrics, List<StatusPage.Incident> vendor,
-        List<String> notRead) {
+        List<Minute> minutes, Map<String, Long> busiest, List<Caller> callers, Failure first, Failure last,
+        List<Wait> waits, Customers customers, List<Queue> queue, List<Curve> metrics,
+        List<StatusPage.Incident> vendor, List<String> notRead) {
     /** What this build reads and writes. */
     public static final int SCHEMA = 1;
     /** The status of a call that was not answered: a timeout, a refused connection. */
@@ -63,15 +64,16 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
     public List<Rate> endpoints() {
         long all = Math.max(1, minutes.stream().mapToLong(Minute::calls).sum());
         return minutes.stream().collect(Collectors.groupingBy(Minute::endpoint, TreeMap::new, Collectors.toList()))
-                .values().stream().map(some -> Rate.of(some, busiest, all)).sorted(Comparator.comparing(rate -> -rate.calls))
-                .toList();
+                .values().stream().map(some -> Rate.of(some, busiest, all))
+                .sorted(Comparator.comparing(rate -> -rate.calls)).toList();
     }
 
     /** The same with what was found elsewhere: queues, curves, the vendor's incidents, what is missing. */
     public Facts with(List<Queue> queues, List<Curve> curves, List<StatusPage.Incident> incidents,
             List<String> missing) {
-        return new Facts(schema, from, to, zone, zoneNamed, lines, bytes, minutes, busiest, callers, first,
-                last, waits, customers, queues, curves, incidents, Stream.concat(notRead.stream(), missing.stream()).toList());
+        return new Facts(schema, from, to, zone, zoneNamed, lines, bytes, minutes, busiest, callers, first, last,
+                waits, customers, queues, curves, incidents,
+                Stream.concat(notRead.stream(), missing.stream()).toList());
     }
 
     /** As JSON. */
@@ -213,7 +215,7 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
 
     /** Counts calls, in bounded memory. For one thread at a time. */
     static final class Counter {
-        private static final int MOST_CELLS = 60_000;
+        static final int MOST_CELLS = 60_000;
         private static final int MOST_CUSTOMERS = 50_000;
         private static final int MOST_NAMES = 200;
         private static final int MOST_TOLD = 20;
@@ -222,14 +224,15 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
 
         private final UnaryOperator<String> clean;
         private final Map<Cell, SortedMap<Integer, Long>> cells = new HashMap<>();
-        private final Map<Instant, Wait> waits = new TreeMap<>(Comparator.nullsFirst(Instant::compareTo));
+        final Map<Instant, Wait> waits = new TreeMap<>(Comparator.nullsFirst(Instant::compareTo));
         // As they stand in the log, to what may be shown.
         private final Map<String, String> endpoints = new HashMap<>();
-        private final Map<String, Busy> busy = new HashMap<>();
+        private final Map<String, Latest> latest = new HashMap<>();
+        final Map<String, Long> busiest = new HashMap<>();
         private final Map<String, Long> callers = new HashMap<>();
         private final Map<String, Long> customers = new HashMap<>();
         private long calls;
-        private long dropped;
+        long dropped;
         Failure first;
         Failure last;
 
@@ -250,7 +253,8 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
                 dropped++;
             }
             if (call.at != null) {
-                busy.computeIfAbsent(endpoint, any -> new Busy()).add(call.at.getEpochSecond());
+                long sum = latest.computeIfAbsent(endpoint, any -> new Latest()).add(call.at.getEpochSecond());
+                busiest.merge(endpoint, sum, Math::max);
             }
             if (call.status == 429) {
                 waits.merge(minute, new Wait(minute, 1, call.pause), Wait::and);
@@ -273,18 +277,10 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
             counts.merge(known(counts, name, most), 1L, Long::sum);
         }
 
-        Map<String, Long> busiest() {
-            return busy.entrySet().stream().collect(Collectors.toMap(Map.Entry::getKey, one -> one.getValue().most));
-        }
-
         List<Minute> minutes() {
             return cells.entrySet().stream().map(one -> new Minute(one.getKey().minute, one.getKey().endpoint,
                     one.getValue())).sorted(Comparator.comparing(Minute::at, Comparator.nullsFirst(Instant::compareTo))
                     .thenComparing(Minute::endpoint)).toList();
-        }
-
-        List<Wait> waits() {
-            return List.copyOf(waits.values());
         }
 
         List<Caller> callers() {
@@ -302,27 +298,20 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
             return counts.entrySet().stream().sorted(Map.Entry.<String, Long>comparingByValue().reversed()
                     .thenComparing(Map.Entry.comparingByKey()));
         }
-
-        /** What was too much to be counted in full, a sentence each. */
-        List<String> notCounted() {
-            return dropped == 0 ? List.of() : List.of(Text.count(dropped, "call") + " beyond " + MOST_CELLS
-                    + " minutes and endpoints not counted by minute");
-        }
     }
 
-    /** Calls in the busiest sixty seconds in a row. */
-    private static final class Busy {
+    /** Calls in the last sixty seconds in a row. */
+    private static final class Latest {
         private final TreeMap<Long, Long> bySecond = new TreeMap<>();
         private long sum;
-        private long most;
 
-        void add(long second) {
+        long add(long second) {
             bySecond.merge(second, 1L, Long::sum);
             sum++;
             while (bySecond.firstKey() <= bySecond.lastKey() - 60) {
                 sum -= bySecond.pollFirstEntry().getValue();
             }
-            most = Math.max(most, sum);
+            return sum;
         }
     }
 }

@@ -85,7 +85,10 @@ public final class LogReader {
     /** Everything counted so far. */
     public synchronized Facts facts() {
         Set<String> left = new TreeSet<>(notRead);
-        left.addAll(counter.notCounted());
+        if (counter.dropped > 0) {
+            left.add(Text.count(counter.dropped, "call") + " beyond " + Facts.Counter.MOST_CELLS
+                    + " minutes and endpoints not counted by minute");
+        }
         if (outside > 0) {
             String begin = from == null ? "" : from + " to ";
             left.add(Text.count(outside, "call") + " outside " + begin + to + " not counted");
@@ -93,8 +96,9 @@ public final class LogReader {
         boolean named = !zones.isEmpty() && !zones.contains(null);
         ZoneId read = named && zones.size() == 1 ? zones.iterator().next() : zone;
         return new Facts(Facts.SCHEMA, from, to, read.equals(ZoneOffset.UTC) ? "UTC" : read.getId(), named, lines,
-                bytes, counter.minutes(), counter.busiest(), counter.callers(), counter.first, counter.last,
-                counter.waits(), counter.customers(), List.of(), List.of(), List.of(), List.copyOf(left));
+                bytes, counter.minutes(), counter.busiest, counter.callers(), counter.first, counter.last,
+                List.copyOf(counter.waits.values()), counter.customers(), List.of(), List.of(), List.of(),
+                List.copyOf(left));
     }
 
     /** One log while it is read. For one thread. */

@@ -22,8 +22,8 @@ final class Timeline {
     private static final Duration AFTERMATH = Duration.ofMinutes(30);
 
     /**
-     * What a milestone is called, a row of {@code timeline.json} by the kind of event: its label in the runbook's words,
-     * left out where it says so itself; and the moment that it tells.
+     * What a milestone is called, a row of {@code timeline.json} by the kind of event: its label in the runbook's
+     * words, left out where it says so itself; and the moment that it tells.
      */
     record Kind(Optional<Template> label, Optional<Moment> moment) { }
 
@@ -43,10 +43,6 @@ final class Timeline {
 
         Instant at() {
             return event.at();
-        }
-
-        boolean milestone() {
-            return kind != NOTE;
         }
 
         boolean is(String kind) {
@@ -132,7 +128,7 @@ final class Timeline {
     List<Row> rows() {
         return all.stream().filter(row -> !row.is(Event.ROTATION_STEP)
                 || row.event.data().path("outcome").asText().equals("failed"))
-                .sorted(Comparator.comparing(Row::milestone).reversed()).limit(MOST_ROWS)
+                .sorted(Comparator.comparing(row -> row.kind == NOTE)).limit(MOST_ROWS)
                 .sorted(Comparator.comparing(Row::at)).toList();
     }
 
@@ -192,7 +188,7 @@ final class Timeline {
         Instant begin = all.get(0).at();
         Instant last = all.get(all.size() - 1).at();
         Instant end = moment(Moment.RESTORED).map(row -> row.at().plus(AFTERMATH)).filter(last::isAfter).orElse(last);
-        List<Row> seen = all.stream().filter(row -> row.milestone() && !row.at().isAfter(end)).toList();
+        List<Row> seen = all.stream().filter(row -> row.kind != NOTE && !row.at().isAfter(end)).toList();
         return Optional.of(new Chart("event", "Timeline", begin, end, seen.stream().map(Timeline::mark).toList(),
                 List.of()));
     }

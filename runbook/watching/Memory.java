@@ -316,10 +316,8 @@ public final class Memory implements AutoCloseable {
 
         Chart.Band band(long until) {
             Chart.Tone some = failures == 0 ? Chart.Tone.GOOD : Chart.Tone.ACTING;
-            Chart.Tone tone = failures == count ? Chart.Tone.BAD : some;
-            String word = Map.of(Chart.Tone.GOOD, "good", Chart.Tone.ACTING, "failed in part", Chart.Tone.BAD, "failed")
-                    .get(tone);
-            return new Chart.Band(Instant.ofEpochMilli(from), Instant.ofEpochMilli(until), word, tone);
+            return new Chart.Band(Instant.ofEpochMilli(from), Instant.ofEpochMilli(until),
+                    failures == count ? Chart.Tone.BAD : some);
         }
     }
 }
