@@ -278,7 +278,8 @@ class Watch implements Callable<Integer> {
         Screen.Launcher launcher = shared.launcher();
         List<String> commands = new ArrayList<>();
         if (over) {
-            screen.line("Next: tell people that it is over and put that on record, collect evidence, write it up");
+            String tell = end.record().isEmpty() ? "" : "tell people that it is over and put that on record, ";
+            screen.line("Next: " + tell + "collect evidence, write it up");
             end.record().ifPresent(record -> {
                 commands.add(launcher.line("triage", "--announce both"));
                 commands.add(record);

@@ -119,7 +119,7 @@ class WatchTest {
         }
         assertEquals("diagnosed degraded recovering recovered", Session.kinds(journal()).replace("note ", ""));
         assertEquals("Kim", Incident.lead(journal()), "on record");
-        Pattern next = Pattern.compile("Next: .*\\n  .*debug-bundle@CATALOG.*\\n  .*postmortem@CATALOG");
+        Pattern next = Pattern.compile("Next: collect evidence, write it up\\n  .*debug-bundle@CATALOG.*\\n  .*postmortem@CATALOG");
         assertTrue(next.matcher(result.out()).find(), "Slack was told: " + result.out());
         JsonNode recovered = journal().stream().filter(event -> event.event().equals(Event.RECOVERED)).findFirst().get()
                 .data();

@@ -60,8 +60,9 @@ public final class Telling implements AutoCloseable {
         return thread;
     }
 
+    /** Whether it posts: a second watch does not, whatever it was given. */
     boolean posts() {
-        return choice.webhook().isPresent();
+        return choice.webhook().isPresent() && memory.leading();
     }
 
     int pending() {
@@ -91,7 +92,7 @@ public final class Telling implements AutoCloseable {
         } else if (posts() && now >= due) {
             told(now);
             // Unless something is waiting to be accepted already.
-            if (pending() == 0 && memory.leading()) {
+            if (pending() == 0) {
                 post("", message(state, Instant.now()));
             }
         }
@@ -117,7 +118,7 @@ public final class Telling implements AutoCloseable {
 
     /** Posts what an earlier watch was to post and did not, in its order. */
     void catchUp(List<Event> unposted) {
-        if (posts() && memory.leading()) {
+        if (posts()) {
             unposted.forEach(one -> post(one.at().toString(), message(State.of(Memory.kind(one)), one.at())));
         }
     }
