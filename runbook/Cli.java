@@ -189,7 +189,8 @@ public final class Cli {
         return given.results().map(match -> match.group(1)).reduce((first, last) -> last);
     }
 
-    private static String name(OptionSpec option) {
+    /** A long name without its dashes. */
+    static String name(OptionSpec option) {
         return option.longestName().replaceFirst("^-+", "");
     }
 
@@ -199,14 +200,14 @@ public final class Cli {
                 .map(row -> List.of(row[1].split(" "))).orElseThrow();
     }
 
-    /** What was given or set for a shared option; null where nothing was, or this command has no use for it. */
-    private <T> T given(String name) {
-        OptionSpec option = spec.findOption("--" + name);
-        return option == null ? null : option.getValue();
+    /** What was given or set for a shared option, else that: also where this command has no use for the option. */
+    private <T> T given(String name, T otherwise) {
+        Optional<T> value = Optional.ofNullable(spec.findOption("--" + name)).map(OptionSpec::getValue);
+        return value.orElse(otherwise);
     }
 
-    private boolean isGiven(String name) {
-        return Boolean.TRUE.equals(given(name));
+    private <T> T given(String name) {
+        return given(name, null);
     }
 
     /** Writes the texts and tables that came with this script; what only other steps carry is written by those. */
@@ -262,6 +263,11 @@ public final class Cli {
         return SHARED.containsKey(name(option));
     }
 
+    /** Whether the next script is to have it too: what says where things are, and not how they are shown. */
+    static boolean carriesOver(OptionSpec option) {
+        return shared(option) && !heading(option).equals("Output:");
+    }
+
     private static String heading(OptionSpec option) {
         String above = shared(option) ? TABLE.substring(0, SHARED.get(name(option)).start()) : "";
         return above.lines().filter(line -> line.endsWith(":")).reduce("This step:", (first, last) -> last);
@@ -277,8 +283,12 @@ public final class Cli {
 
     private static int usage(ParameterException e, Host host, Values values, boolean asJson) {
         CommandLine line = e.getCommandLine();
-        String said = e.getMessage() + meant(e);
-        if (e.getArgSpec() instanceof OptionSpec option) {
+        String said = e.getMessage();
+        if (e instanceof CommandLine.UnmatchedArgumentException unknown) {
+            Set<String> known = new TreeSet<>(line.getCommandSpec().optionsMap().keySet());
+            known.addAll(line.getSubcommands().keySet());
+            said += Text.guess(unknown.getUnmatched().get(0).split("=")[0], known);
+        } else if (e.getArgSpec() instanceof OptionSpec option) {
             // A converter's own sentence is clearer than picocli's "Invalid value for option …: cannot convert".
             boolean ours = e.getCause() instanceof IllegalArgumentException;
             String why = ours ? option.longestName() + ": " + e.getCause().getMessage() : said;
@@ -291,14 +301,6 @@ public final class Cli {
         host.err().println("Usage: " + line.getHelp().synopsis(0).strip() + "   ("
                 + line.getCommandSpec().qualifiedName() + " --help lists the options)");
         return exit;
-    }
-
-    private static String meant(ParameterException e) {
-        CommandSpec command = e.getCommandLine().getCommandSpec();
-        Set<String> known = new TreeSet<>(command.optionsMap().keySet());
-        known.addAll(command.subcommands().keySet());
-        return e instanceof CommandLine.UnmatchedArgumentException unknown
-                ? Text.guess(unknown.getUnmatched().get(0).split("=")[0], known) : "";
     }
 
     private static int failure(Exception e, Host host, boolean asJson) {
@@ -338,7 +340,7 @@ public final class Cli {
 
     /** Whether machine-readable output was asked for. */
     public boolean json() {
-        return isGiven("json");
+        return given("json", false);
     }
 
     /** Prints a document on standard output: in UTF-8, as JSON has it, whatever the terminal's character set. */
@@ -359,14 +361,14 @@ public final class Cli {
 
     /** A screen on standard output, or on standard error under {@code --json}. */
     public Screen screen() {
-        boolean verbose = isGiven("verbose");
-        boolean quiet = isGiven("quiet");
+        boolean verbose = given("verbose", false);
+        boolean quiet = given("quiet", false);
         if (verbose && quiet) {
             throw new Problem("-v and -q exclude each other: give one");
         }
         if (screen == null) {
             Screen.Level level = quiet ? Screen.Level.ONE_LINE : Screen.Level.SHORT;
-            screen = new Screen(host, json() ? host.err() : host.out(), isGiven("no-color"),
+            screen = new Screen(host, json() ? host.err() : host.out(), given("no-color", false),
                     verbose ? Screen.Level.ALL : level);
             List<String> set = verbose ? elsewhere(spec, values) : List.of();
             set.forEach(origin -> screen.marked(Screen.Mark.NONE, "set", 0, origin));
@@ -391,7 +393,7 @@ public final class Cli {
 
     /** The time allowed for each check. */
     public Duration timeout() {
-        return Optional.<Duration>ofNullable(given("timeout")).orElse(Duration.ofSeconds(5));
+        return given("timeout", Duration.ofSeconds(5));
     }
 
     /** The sandbox behind {@code --drill}, started by who asks first, closed when the run ends; empty in earnest. */
@@ -420,19 +422,18 @@ public final class Cli {
         Optional<Key> key = drilled.isPresent() ? drilled.map(Sandbox::key).map(Key::of)
                 : Key.read(host, "--key", given("key-file"), given("key-command"), "KLAVIYO_PRIVATE_KEY",
                         "KLAVIYO_ACCESS_TOKEN");
-        if (key.isPresent() && !isGiven("insecure-http")) {
+        if (key.isPresent() && !given("insecure-http", false)) {
             Settings.refuseOpen(values.named("api-url", given.api().toString(), "--api-url"), target.api(), proxies);
         }
         String revision = Optional.<Revision>ofNullable(given("revision")).map(Revision::text)
                 .or(() -> drilled.map(Sandbox::revision)).orElse(Revision.NEWEST.text());
-        return new Settings(target, key, revision,
-                new Settings.Probing(timeout(), 3, Endpoint.KNOWN),
+        return new Settings(target, key, revision, new Settings.Probing(timeout(), 3, Endpoint.KNOWN),
                 new Settings.AppErrors(List.of(), "sum by (status) (increase(klaviyo_api_errors_total[15m]))"),
                 drill(), proxies, templates());
     }
 
     private URI klaviyo(String option, URI usual) {
-        URI address = Optional.<URI>ofNullable(given(option)).orElse(usual);
+        URI address = given(option, usual);
         if (address.getRawUserInfo() != null) {
             throw new Problem(values.named(option, address.toString(), "--" + option)
                     + " has a login in it, which Klaviyo does not ask for: leave out what stands before the @");
@@ -450,22 +451,7 @@ public final class Cli {
 
     /** How to paste the next script: started as this one was, with what was given here about where things are. */
     public Launcher launcher() {
-        Map<String, String> options = new LinkedHashMap<>();
-        List<String> left = new ArrayList<>();
-        for (OptionSpec option : spec.commandLine().getParseResult().matchedOptions()) {
-            String name = name(option);
-            String given = option.arity().max() == 0 ? "" : option.originalStringValues().get(0);
-            String open = Settings.open(given);
-            if (name.equals("key-command")) {
-                left.add("--" + name);
-            } else if (shared(option) && !heading(option).equals("Output:")) {
-                options.put(name, "--" + name + (given.isEmpty() ? "" : " " + Text.word(open)));
-                left.addAll(open.equals(given) ? List.of() : List.of("the login or token in --" + name));
-            }
-        }
-        List<String> notes = new ArrayList<>(left.isEmpty() ? List.of()
-                : List.of("Left out of these commands, add it again: " + String.join(", ", left)));
-        return Launcher.of(host, options, this::setting, notes);
+        return Launcher.of(host, spec.commandLine().getParseResult().matchedOptions(), this::setting);
     }
 
     /** What {@code --json} says comes next; {@code when} is now, later (ask again) or never (nothing to do). */

@@ -137,11 +137,9 @@ public final class Http {
 
         @Override
         public String words() {
-            String http = "HTTP " + status;
-            if (redirects() || json.isMissingNode()) {
-                return http + ", " + (redirects() ? "a redirect" : notJson());
-            }
-            return http + (status / 100 == 2 ? ", JSON without the data that belongs there" : "");
+            String lacking = status / 100 == 2 ? ", JSON without the data that belongs there" : "";
+            String said = json.isMissingNode() ? ", " + notJson() : lacking;
+            return "HTTP " + status + (redirects() ? ", a redirect" : said);
         }
 
         /** What is wrong with a body that should have been JSON, in words. */
@@ -314,15 +312,11 @@ public final class Http {
         }
 
         // What is thrown here ends the connection.
-        private synchronized void take(Optional<byte[]> part) {
+        private void take(Optional<byte[]> part) {
             if (bytes.size() + part.map(more -> more.length).orElse(0) > LARGEST_BODY) {
                 throw new UncheckedIOException(new IOException("too large"));
             }
             part.ifPresent(bytes::writeBytes);
-        }
-
-        private synchronized byte[] body() {
-            return bytes.toByteArray();
         }
 
         private long millis() {
@@ -335,7 +329,7 @@ public final class Http {
             }
             Map<String, List<String>> headers = new TreeMap<>();
             response.headers().map().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), values));
-            byte[] body = body();
+            byte[] body = bytes.toByteArray();
             Instant expires = response.sslSession().map(Http::expires).orElse(null);
             return new Reply(response.statusCode(), headers, body, json(body), expires, millis());
         }
@@ -367,7 +361,7 @@ public final class Http {
             // What was left of a timeout of 5 s when the request began, 4.987 s, is 5 s to the reader.
             String time = Durations.words(Duration.ofMillis((millis() + 50) / 100 * 100));
             String words = kind.says.replace("{who}", who).replace("{host}", host).replace("{status}", "" + status)
-                    .replace("{size}", "" + body().length).replace("{time}", time).replace("{said}", said);
+                    .replace("{size}", "" + bytes.size()).replace("{time}", time).replace("{said}", said);
             return new Fault(proxy.isPresent() && kind.unreached() ? Kind.PROXY : kind, words, millis());
         }
     }

@@ -14,6 +14,7 @@ import java.util.function.*;
 import java.util.regex.*;
 import java.util.stream.*;
 import picocli.CommandLine.Help.Ansi;
+import picocli.CommandLine.Model.OptionSpec;
 import runbook.Text.Json;
 
 /**
@@ -319,28 +320,47 @@ public final class Screen {
      */
     public record Launcher(UnaryOperator<String> script, Map<String, String> options,
             Function<String, Optional<String>> set, List<String> notes) {
+        /** As this script was started, with what was given to it about where things are; no login among it. */
+        static Launcher of(Host host, List<OptionSpec> given, Function<String, Optional<String>> set) {
+            Map<String, String> options = new LinkedHashMap<>();
+            List<String> left = new ArrayList<>();
+            for (OptionSpec option : given.stream().filter(Cli::carriesOver).toList()) {
+                String name = Cli.name(option);
+                String value = option.arity().max() == 0 ? "" : option.originalStringValues().get(0);
+                String open = Settings.open(value);
+                if (name.equals("key-command")) {
+                    left.add("--" + name);
+                } else {
+                    options.put(name, "--" + name + (value.isEmpty() ? "" : " " + Text.word(open)));
+                    left.addAll(open.equals(value) ? List.of() : List.of("the login or token in --" + name));
+                }
+            }
+            List<String> notes = new ArrayList<>();
+            if (!left.isEmpty()) {
+                notes.add("Left out of these commands, add it again: " + String.join(", ", left));
+            }
+            return new Launcher(script(host, set, notes), options, set, notes);
+        }
+
         /** A clone's wrapper, a catalog, a script in the current folder, an exported jar; or nothing of it is known. */
-        static Launcher of(Host host, Map<String, String> options, Function<String, Optional<String>> set,
+        private static UnaryOperator<String> script(Host host, Function<String, Optional<String>> set,
                 List<String> notes) {
             Optional<String> wrapper = host.env("KLAVIYO_RUNBOOK_COMMAND");
             Optional<String> catalog = Optional.ofNullable(System.getProperty("runbook.catalog"))
                     .filter(name -> !name.isBlank()).or(() -> set.apply("catalog"));
             Path jar = ownJar();
-            UnaryOperator<String> script;
             if (wrapper.isPresent()) {
-                script = name -> Text.word(wrapper.get()) + " " + name;
+                return name -> Text.word(wrapper.get()) + " " + name;
             } else if (catalog.isPresent()) {
-                script = name -> "jbang " + Text.word(name + "@" + catalog.get());
+                return name -> "jbang " + Text.word(name + "@" + catalog.get());
             } else if (Files.exists(host.path("triage.java")) && Files.exists(host.path("runbook"))) {
-                script = name -> "jbang " + name + ".java";
+                return name -> "jbang " + name + ".java";
             } else if (jar.toString().matches("(?!.*[/\\\\]cache[/\\\\]jars[/\\\\]).*\\.jar")) {
-                script = name -> "java -jar " + Text.word(jar.resolveSibling(name + ".jar").toString());
-            } else {
-                script = name -> "jbang " + name + "@CATALOG";
-                notes.add("CATALOG is where this script came from, which it cannot know. Commands name it after:"
-                        + " export KLAVIYO_RUNBOOK_CATALOG=…");
+                return name -> "java -jar " + Text.word(jar.resolveSibling(name + ".jar").toString());
             }
-            return new Launcher(script, options, set, notes);
+            notes.add("CATALOG is where this script came from, which it cannot know. Commands name it after:"
+                    + " export KLAVIYO_RUNBOOK_CATALOG=…");
+            return name -> "jbang " + name + "@CATALOG";
         }
 
         private static Path ownJar() {

@@ -13,17 +13,17 @@ import runbook.watching.Keeper.Result;
 import runbook.watching.Watching.Shot;
 
 /**
- * The live view: one picture on a screen of its own, painted again every second, after every event and soon
- * after the terminal changes its size. The terminal keeps its settings (Ctrl-C ends the watch), and gets its screen
+ * The live view: one picture on a screen of its own, painted again twice a second, and soon after
+ * the terminal changes its size. The terminal keeps its settings (Ctrl-C ends the watch), and gets its screen
  * and cursor back when this closes.
  */
 public final class LiveView implements Watching.Face {
     private static final String OPEN = "\033[?1049h\033[?25l";
     private static final String CLEAR = "\033[2J";
     private static final String GIVE_BACK = "\033[?7h\033[?25h\033[?1049l";
-    private static final long PAINT_EVERY = 1_000_000_000L;
+    private static final Duration PAINT_EVERY = Duration.ofMillis(500);
     // The terminal is asked for its size by a child process.
-    private static final long MEASURE_EVERY = 3 * PAINT_EVERY;
+    private static final Duration MEASURE_EVERY = Duration.ofSeconds(3);
     private static final int MOST_NOTES = 30;
     private static final int LONGEST_NAME = 20;
     // What a person need not act on gives way to what one has to.
@@ -36,7 +36,6 @@ public final class LiveView implements Watching.Face {
     private boolean closed;
     private long painted;
     private long measured;
-    private volatile boolean stale = true;
 
     private LiveView(Screen.Host host, Screen screen) {
         this.host = host;
@@ -68,33 +67,30 @@ public final class LiveView implements Watching.Face {
         if (newestFirst.size() > MOST_NOTES) {
             newestFirst.removeLast();
         }
-        stale = true;
-    }
-
-    @Override
-    public void round(Supplier<Shot> shot) {
-        stale = true;
     }
 
     @Override
     public void idle(Duration most, Supplier<Shot> shot) throws InterruptedException {
-        if (size == null || System.nanoTime() - measured > MEASURE_EVERY) {
+        if (size == null || over(MEASURE_EVERY, measured)) {
             measured = System.nanoTime();
             Screen.Size now = Screen.Size.of(host);
             if (!now.equals(size)) {
                 say((size == null ? OPEN : "") + CLEAR);
-                stale = true;
                 size = now;
+                painted = 0;
             }
         }
-        if (stale || System.nanoTime() - painted > PAINT_EVERY) {
-            stale = false;
+        if (painted == 0 || over(PAINT_EVERY, painted)) {
             painted = System.nanoTime();
             List<String> lines = lay(shot.get(), List.copyOf(newestFirst), Math.max(20, size.columns()),
                     Math.max(3, size.rows() - 1), screen);
             say("\033[?7l\033[H" + String.join("\033[K\r\n", lines) + "\033[K\033[J\033[?7h\033[H");
         }
         Thread.sleep(Math.min(250, most.toMillis()));
+    }
+
+    private static boolean over(Duration time, long since) {
+        return System.nanoTime() - since > time.toNanos();
     }
 
     // ---- the picture
