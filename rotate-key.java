@@ -40,6 +40,7 @@
 import static runbook.rotation.Rotation.REFUSED;
 
 import java.io.*;
+import java.nio.file.*;
 import java.time.*;
 import java.util.*;
 import java.util.concurrent.*;
@@ -230,8 +231,8 @@ class RotateKey implements Callable<Integer>, Listener {
         Hands hands = Hands.of(tool);
         if (drilled()) {
             Sandbox sandbox = shared.sandbox().get();
-            hands = hands.drilled(sandbox, new HashSet<>(shared.variant().stream().toList()));
-            to = List.of(Hands.drillStore(sandbox));
+            hands = drilled(sandbox, hands);
+            to = List.of(store(sandbox));
             restart = List.of("exec:curl -fsS -X POST " + sandbox.restartUrl());
         }
         table = new Stores(shared.templates(), tool, hands);
@@ -245,6 +246,35 @@ class RotateKey implements Callable<Integer>, Listener {
         return new Rotation.Wishes(shared.host(), shared.settings(), tool, stores,
                 table.places(shared.host(), "--restart", restart), Optional.ofNullable(account), new TreeSet<>(needs),
                 restartWithin, verify, wait, disableOld, kept, () -> again(agreed()));
+    }
+
+    // ---- in a drill: the sandbox's store and application alone
+
+    // What the variant names goes wrong once.
+    private Hands drilled(Sandbox sandbox, Hands hands) {
+        Set<String> breaks = new HashSet<>(shared.variant().stream().toList());
+        return (command, input, lasting) -> {
+            if (command.get(0).equals(Stores.HERE)) {
+                // A letter too much, as with a slip of the hand.
+                String slip = !input.isEmpty() && breaks.remove("read-back") ? "x" : "";
+                return hands.run(command, input + slip, lasting);
+            } else if (lasting.isPresent() && breaks.remove("restart")) {
+                return new Tool.Output(22, "", "HTTP 500: the application did not start");
+            } else if (lasting.isPresent()) {
+                sandbox.restartApp(!breaks.remove("verify"));
+            }
+            return new Tool.Output(0, "", "");
+        };
+    }
+
+    // A dotenv file with the key of the application, which reads that at each restart.
+    private static String store(Sandbox sandbox) throws IOException {
+        Path file = Files.createTempDirectory("klaviyo-drill").resolve("app.env");
+        Files.writeString(file, "# Made by a drill: this key opens nothing.\nKLAVIYO_PRIVATE_KEY="
+                + sandbox.appKey() + "\n");
+        sandbox.appKeyFile(file, "KLAVIYO_PRIVATE_KEY");
+        List.of(file.getParent(), file).forEach(one -> one.toFile().deleteOnExit());
+        return "file:" + file + "#KLAVIYO_PRIVATE_KEY";
     }
 
     // ---- the new key

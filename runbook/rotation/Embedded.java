@@ -46,8 +46,6 @@ record Embedded(String whole, String value, int begin, int end) {
 
     // ---- in a dotenv file
 
-    /** The first word of what is done here and not by a tool. */
-    static final String PROGRAM = "rotate-key:";
     private static final int LARGEST = 1 << 20;
     private static final boolean POSIX = FileSystems.getDefault().supportedFileAttributeViews().contains("unix");
 

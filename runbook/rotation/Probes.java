@@ -52,8 +52,7 @@ public final class Probes {
     private final Http http;
     // What is in memory: what the stores held, and what the responder has; the new key is none of them.
     private List<Key> known = List.of();
-    Optional<Key> old = Optional.empty();
-    private Optional<Standing> standing = Optional.empty();
+    private Optional<Standing> old = Optional.empty();
     Optional<Key> fresh = Optional.empty();
     Optional<Account> account = Optional.empty();
     private Prometheus.Result errors;
@@ -93,7 +92,8 @@ public final class Probes {
     private Answer ask(Key key, String method, String target, Map<String, ?> body) {
         String revision = target.startsWith(KEYS) ? BETA : settings.revision();
         byte[] bytes = body == null ? null : Json.of(body).toString().getBytes(StandardCharsets.UTF_8);
-        return Progress.until(() -> http.withKey(Optional.of(key)).api(method, target, revision, bytes),
+        Http asking = http.withKey(Optional.of(key));
+        return Progress.until(() -> asking.api(method, target, revision, bytes),
                 answer -> Symptom.of(answer) != Symptom.THROTTLED, PATIENCE,
                 answer -> Duration.ofSeconds(Math.max(1, ApiError.retryAfter((Reply) answer).orElse(1L))));
     }
@@ -102,25 +102,22 @@ public final class Probes {
         return new Standing(key, ask(key, "GET", Endpoint.ACCOUNTS.target(), null));
     }
 
-    private Optional<JsonNode> list(Key reader) {
+    // The account's keys, never with the value, only with its last four characters; none where this one may not tell.
+    private List<JsonNode> list(Key reader) {
         Answer answer = ask(reader, "GET", KEYS + "?additional-fields%5Bapi-key%5D=redacted_key", null);
-        return Optional.of(answer).filter(one -> Symptom.of(one) == Symptom.NONE)
-                .map(one -> ((Reply) one).json().path("data"));
+        return answer instanceof Reply reply ? reply.json().path("data").valueStream().toList() : List.of();
     }
 
-    // The beta API lists keys never with the value, only with its last four characters.
-    private static Optional<JsonNode> only(JsonNode list, Key key) {
+    private static Optional<JsonNode> only(List<JsonNode> list, Key key) {
         String ending = key.reveal().substring(Math.max(0, key.reveal().length() - 4));
-        List<JsonNode> alike = new ArrayList<>();
-        list.forEach(alike::add);
-        alike.removeIf(one -> !one.at("/attributes/redacted_key").asText().endsWith(ending));
-        return alike.size() == 1 ? Optional.of(alike.get(0)) : Optional.empty();
+        List<JsonNode> alike = list.stream()
+                .filter(one -> one.at("/attributes/redacted_key").asText().endsWith(ending)).toList();
+        return alike.stream().filter(one -> alike.size() == 1).findFirst();
     }
 
     private static Set<String> scopes(JsonNode listed) {
-        Set<String> scopes = new TreeSet<>();
-        listed.at("/attributes/scopes").forEach(scope -> scopes.add(scope.asText()));
-        return scopes;
+        return listed.at("/attributes/scopes").valueStream().map(JsonNode::asText)
+                .collect(Collectors.toCollection(TreeSet::new));
     }
 
     // ---- the old key
@@ -134,21 +131,16 @@ public final class Probes {
         return known.stream().filter(key -> key.fingerprint().equals(fingerprint)).findFirst();
     }
 
-    private void replaces(Optional<Key> key) {
-        old = key;
-        standing = key.map(this::standing);
-    }
-
-    private boolean dead() {
-        return standing.filter(Standing::dead).isPresent();
+    Optional<Key> old() {
+        return old.map(Standing::key);
     }
 
     // What Klaviyo says of the old key counts, then what was noted when it was still alive, then the id inside of it.
     private Optional<String> wanted() {
         return wishes.account().or(() -> Optional.of(progress.kept.account).filter(id -> !id.isEmpty()))
-                .or(() -> standing.flatMap(Standing::account).map(Account::id))
-                .or(() -> old.flatMap(key -> LastGood.of(wishes.host(), key)).map(LastGood::account))
-                .or(() -> old.flatMap(Key::site));
+                .or(() -> old.flatMap(Standing::account).map(Account::id))
+                .or(() -> old().flatMap(key -> LastGood.of(wishes.host(), key)).map(LastGood::account))
+                .or(() -> old().flatMap(Key::site));
     }
 
     /** Finds the value that most likely is the old key, and whose it is, by what the stores hold. */
@@ -156,15 +148,16 @@ public final class Probes {
         known = Stream.concat(held.stream(), own().stream())
                 .filter(key -> !key.fingerprint().equals(progress.kept.newKey)).toList();
         String recorded = progress.kept.oldKey;
-        replaces(!recorded.isEmpty() ? known(recorded) : known.stream().filter(Key::known).findFirst().or(this::own));
+        Optional<Key> likely = known.stream().filter(Key::known).findFirst().or(this::own);
+        old = (recorded.isEmpty() ? likely : known(recorded)).map(this::standing);
         Trouble.when(writeOnly && old.isEmpty() && !progress.resumed,
                 "a store cannot be read, so there would be no way back",
                 "give the key that it holds now: KLAVIYO_PRIVATE_KEY or --key-file");
         Set<String> sites = held.stream().flatMap(key -> key.site().stream()).collect(Collectors.toSet());
         Trouble.when(sites.size() > 1, "the stores hold keys of several accounts: " + String.join(", ", sites),
                 "leave those of the others out of --to");
-        String words = old.map(key -> key.describe() + (dead() ? "; it is dead: " + standing.get().words() : ""))
-                .orElse("not known: neither a store nor KLAVIYO_PRIVATE_KEY has it");
+        String words = old.map(one -> one.key.describe() + (one.dead() ? "; it is dead: " + one.words() : "")).orElse(
+                "not known: neither a store nor KLAVIYO_PRIVATE_KEY has it");
         boolean told = wanted().isPresent();
         Trouble.when(!told && !person, words + "; nothing tells which account it belongs to", UNKNOWN_ACCOUNT);
         return told && old.isPresent() ? Done.ok(words) : Done.warn(words + (told ? "" : "; nothing tells its account:"
@@ -173,8 +166,7 @@ public final class Probes {
 
     /** The scopes of the old key, where it may still tell them. */
     public Optional<String> oldScopes() {
-        return old.flatMap(key -> list(key).flatMap(keys -> only(keys, key)))
-                .map(one -> String.join(", ", scopes(one)));
+        return old().flatMap(key -> only(list(key), key)).map(one -> String.join(", ", scopes(one)));
     }
 
     // ---- the trial of the new key
@@ -184,8 +176,8 @@ public final class Probes {
         wishes.tool().conceal(key);
         fresh = Optional.of(key);
         // A run that follows a finished one finds the new key in the stores: the old one is the responder's then.
-        if (!progress.resumed && old.equals(fresh)) {
-            replaces(own().filter(mine -> !mine.equals(key)).or(() -> old));
+        if (!progress.resumed && old().equals(fresh)) {
+            old = own().filter(mine -> !mine.equals(key)).map(this::standing).or(() -> old);
         }
         progress.make("test", "form", "", "", () -> form(key));
         progress.make("test", "authenticates", "", "", () -> authenticates(key));
@@ -200,7 +192,7 @@ public final class Probes {
         Trouble.when(!exact, "the new key is unfit: " + fault,
                 "copy it again from Klaviyo, only the part that starts with pk_");
         // By what the stores hold: the responder may have the new one at hand, and the application another.
-        Trouble.when(old.equals(fresh), "the new key is the old one", ANOTHER);
+        Trouble.when(old().equals(fresh), "the new key is the old one", ANOTHER);
         return key.known() ? Done.ok(key.describe()) : Done.warn(key.describe() + ": no form known to this toolkit");
     }
 
@@ -227,9 +219,10 @@ public final class Probes {
 
     // Compares what it may do with what is needed: what was asked for, or what the old key may do, and +SCOPE besides.
     private Done scopes(Key key) {
-        Optional<JsonNode> keys = list(key).or(() -> old.filter(one -> lives()).flatMap(this::list));
-        Optional<Set<String>> has = keys.flatMap(all -> only(all, key)).map(Probes::scopes);
-        Optional<Set<String>> had = keys.flatMap(all -> old.flatMap(one -> only(all, one))).map(Probes::scopes);
+        List<JsonNode> own = list(key);
+        List<JsonNode> keys = own.isEmpty() && lives() ? list(old.get().key) : own;
+        Optional<Set<String>> has = only(keys, key).map(Probes::scopes);
+        Optional<Set<String>> had = old().flatMap(one -> only(keys, one)).map(Probes::scopes);
         boolean besides = wishes.needs().stream().allMatch(scope -> scope.startsWith("+"));
         Set<String> needed = new TreeSet<>(besides ? had.orElse(Set.of()) : Set.of());
         wishes.needs().forEach(scope -> needed.add(scope.replaceFirst("^\\+", "")));
@@ -238,7 +231,7 @@ public final class Probes {
                     + " tests what the application needs");
         }
         Map<String, String> answers = needed.stream().collect(Collectors.groupingBy(scope ->
-                has.map(all -> all.contains(scope) ? "fine" : "lacking").orElseGet(() -> probe(key, scope)),
+                has.map(may -> may.contains(scope) ? "fine" : "lacking").orElseGet(() -> probe(key, scope)),
                 Collectors.joining(", ")));
         Trouble.when(answers.containsKey("lacking"), "the new key lacks " + answers.get("lacking"),
                 ANOTHER + ": scopes cannot be added to a key that exists");
@@ -278,13 +271,13 @@ public final class Probes {
 
     /** Whether the old key is in memory, is another than the new one, and not known to be dead. */
     boolean lives() {
-        return old.isPresent() && !old.equals(fresh) && !dead();
+        return old.isPresent() && !old().equals(fresh) && !old.get().dead();
     }
 
     String left() {
-        String dead = dead() ? "dead already (" + standing.get().words() + ")"
-                : "which key was the old one is not known";
-        return lives() ? "stays enabled. " + byHand(wishes.grace()) : dead + ": delete it" + HERE;
+        String gone = old.filter(Standing::dead).map(one -> "dead already (" + one.words() + ")")
+                .orElse("which key was the old one is not known");
+        return lives() ? "stays enabled. " + byHand(wishes.grace()) : gone + ": delete it" + HERE;
     }
 
     private static String byHand(Duration after) {
@@ -294,8 +287,8 @@ public final class Probes {
 
     // A key that Klaviyo will not disable does no harm: the rotation stands.
     Done disable() {
-        Key key = old.orElseThrow();
-        Optional<JsonNode> listed = list(fresh.orElseThrow()).flatMap(keys -> only(keys, key));
+        Key key = old.orElseThrow().key;
+        Optional<JsonNode> listed = only(list(fresh.orElseThrow()), key);
         try {
             Trouble.when(listed.isEmpty(), "the new key may not list keys (credentials:read), or several end alike");
             able(listed.get().path("id").asText(), fresh, "disabled");
@@ -336,7 +329,7 @@ public final class Probes {
     }
 
     String oldPrint() {
-        return old.filter(key -> !fresh.equals(Optional.of(key))).map(Key::fingerprint).orElse(progress.kept.oldKey);
+        return old().filter(key -> !fresh.equals(Optional.of(key))).map(Key::fingerprint).orElse(progress.kept.oldKey);
     }
 
     /** A key for journal and JSON; after a kill it may be known by its fingerprint alone. */
@@ -351,7 +344,7 @@ public final class Probes {
     private record State(Health health, String words, String key) {
         static State of(Answer answer) {
             if (!(answer instanceof Reply reply)) {
-                return new State(Health.of(answer), ((Http.Fault) answer).words(), "");
+                return new State(Health.of(answer), answer.words(), "");
             }
             String body = Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
             return new State(Health.of(reply), "HTTP " + reply.status() + " in " + reply.millis() + " ms"
@@ -406,7 +399,7 @@ public final class Probes {
             // Twice in a row: the first answer may come from what is being restarted.
             State first = look();
             return well.test(first) && Progress.pause(Progress.INTERVAL) ? look() : first;
-        }, well, wishes.verify(), state -> Progress.INTERVAL);
+        }, well, wishes.verify(), one -> Progress.INTERVAL);
         Trouble.when(!well.test(app), "not well within " + most + ": " + app.fault(worst, right));
         return Done.ok(app.words);
     }

@@ -189,14 +189,14 @@ public final class Rotation implements AutoCloseable {
         if (!troubles.isEmpty()) {
             throw troubles.get(0);
         }
-        List<Key> held = holdings.stream().flatMap(holding -> holding.now.key().stream()).toList();
+        List<Key> held = holdings.stream().flatMap(one -> one.key().stream()).toList();
         boolean writeOnly = !holdings.stream().allMatch(holding -> holding.store.readable());
         progress.make("preflight", "old key", "", "", () -> probes.settle(held, writeOnly, person));
     }
 
     /** The new key, where a store of an unfinished rotation holds it already. */
     public Optional<Key> rediscovered() {
-        return holdings.stream().filter(Holding::holdsNew).flatMap(one -> one.now.key().stream()).findFirst();
+        return holdings.stream().filter(Holding::holdsNew).flatMap(one -> one.key().stream()).findFirst();
     }
 
     // ---- steps 3 to 7, and back
@@ -375,7 +375,7 @@ public final class Rotation implements AutoCloseable {
     // Keys and stores for journal and JSON; after a kill a key may be known by its fingerprint alone.
     private Map<String, Object> data() {
         return new TreeMap<>(Map.of("account", probes.account.map(Account::id).orElse(""),
-                "oldKey", Probes.data(probes.old, probes.oldPrint()),
+                "oldKey", Probes.data(probes.old(), probes.oldPrint()),
                 "newKey", Probes.data(probes.fresh, probes.newPrint()),
                 "stores", wishes.stores.stream().map(Place::name).toList()));
     }

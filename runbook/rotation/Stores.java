@@ -17,7 +17,6 @@ import runbook.redact.*;
 import runbook.rotation.Progress.Done;
 import runbook.rotation.Progress.Effect;
 import runbook.rotation.Progress.Trouble;
-import runbook.sandbox.*;
 
 /**
  * Secret stores and restart targets, as the rows of {@code stores.json} describe them and as somebody typed them. Every
@@ -34,8 +33,10 @@ public final class Stores {
     private static final Pattern FILE = Pattern.compile("file:(~(?=/))?([^\\x00-\\x1f]+)(#[^#]*)");
     /** A command that is one part alone is a line for the shell; the program that such a line calls first. */
     private static final String FOR_SHELL = "\\{\\w+}";
-    private static final Map<String, String> STDIN = Map.of("stdin", "/dev/stdin");
     private static final Pattern FIRST_WORD = Pattern.compile("\\s*([A-Za-z0-9_./+-]+)(\\s.*)?", Pattern.DOTALL);
+
+    /** The first word of what is done within this process, and not by a tool. */
+    public static final String HERE = "rotate-key:";
 
     private final Map<String, Row> rows;
     private final Tool tool;
@@ -53,41 +54,15 @@ public final class Stores {
     public interface Hands {
         Tool.Output run(List<String> command, String input, Optional<Duration> lasting) throws Tool.Failure;
 
-        /** In earnest: what begins with {@code rotate-key:} is done within this process. */
+        /** In earnest: what begins with {@link #HERE} is done within this process. */
         static Hands of(Tool tool) {
             return (command, input, lasting) -> {
-                if (command.get(0).equals(Embedded.PROGRAM)) {
+                if (command.get(0).equals(HERE)) {
                     return Embedded.run(tool, command, input);
                 }
                 return lasting.isPresent() ? tool.lasting(command, lasting.get())
                         : tool.run(command, input, Map.of());
             };
-        }
-
-        /** In a drill: the sandbox's store and application alone; what {@code breaks} names goes wrong once. */
-        default Hands drilled(Sandbox sandbox, Set<String> breaks) {
-            return (command, input, lasting) -> {
-                if (command.get(0).equals(Embedded.PROGRAM)) {
-                    // A letter too much, as with a slip of the hand.
-                    boolean slips = !input.isEmpty() && breaks.remove("read-back");
-                    return run(command, slips ? input + "x" : input, lasting);
-                } else if (lasting.isPresent() && breaks.remove("restart")) {
-                    return new Tool.Output(22, "", "HTTP 500: the application did not start");
-                } else if (lasting.isPresent()) {
-                    sandbox.restartApp(!breaks.remove("verify"));
-                }
-                return new Tool.Output(0, "", "");
-            };
-        }
-
-        /** A dotenv file with the key of a sandbox's application, which reads that at each restart: its address. */
-        static String drillStore(Sandbox sandbox) throws IOException {
-            Path file = Files.createTempDirectory("klaviyo-drill").resolve("app.env");
-            Files.writeString(file, "# Made by a drill: this key opens nothing.\nKLAVIYO_PRIVATE_KEY="
-                    + sandbox.appKey() + "\n");
-            sandbox.appKeyFile(file, "KLAVIYO_PRIVATE_KEY");
-            List.of(file.getParent(), file).forEach(one -> one.toFile().deleteOnExit());
-            return "file:" + file + "#KLAVIYO_PRIVATE_KEY";
         }
     }
 
@@ -112,7 +87,7 @@ public final class Stores {
             } else if (restart.isEmpty() && (write.isEmpty() || !stdin.toString().contains("{key"))) {
                 throw new IllegalArgumentException("has neither restart, nor write with a stdin that has {key} in it");
             }
-            List<String> known = new ArrayList<>(List.of("version", "stdin", "within", "now"));
+            List<String> known = new ArrayList<>(List.of("version", "within", "now"));
             address.forEach(form -> known.addAll(names(form)));
             Map<String, Object> fields = new TreeMap<>(Map.of("value", value, "inside", inside, "version", version,
                     "mark", mark, "need", need, "refuse", refuse, "readAt", readAt, "undo", undo, "show", show));
@@ -184,64 +159,35 @@ public final class Stores {
         Place place = rows(targets).stream().flatMap(row -> row.parse(typed).stream().map(parts ->
                 new Place(row, typed, parts, tool, hands))).findFirst().orElseThrow(() ->
                 new Problem(option + " " + Text.safe(typed, 60) + ": write " + usage));
-        if (tool.windows() && place.row.write.orElse("").contains("{stdin}")) {
+        if (tool.windows() && place.row.write.orElse("").contains("/dev/stdin")) {
             throw new Problem(Rotation.REFUSED, option + " " + typed + ": Windows has no /dev/stdin, and the key goes"
                     + " no other way into its tool: run this in WSL, or on another machine");
         }
         return place;
     }
 
-    /**
-     * What a store holds: the key, where it gives it back; its own name for that, where it has one; and the document
-     * that it is part of.
-     */
-    record Held(Optional<Key> key, String version, Optional<Embedded> within) {
-        static final Held UNSEEN = new Held(Optional.empty(), "", Optional.empty());
-
-        /** By what it is known: the key's fingerprint, or else that name; empty where nothing tells. */
-        String mark() {
-            return key.map(Key::fingerprint).orElse(version);
-        }
-
-        String versionWords() {
-            return version.isEmpty() ? "" : ", version " + Text.safe(version, 40);
-        }
-
-        @Override
-        public String toString() {
-            return key.map(held -> held.reveal().isEmpty() ? "nothing" : "sha256 " + mark()).orElse("something")
-                    + versionWords();
-        }
-    }
-
     /** A store or restart target: a row, and the parts of its address as somebody typed it after an option. */
     public record Place(Row row, String name, Map<String, String> parts, Tool tool, Hands hands) {
         // ---- words and commands
 
-        private String filled(String template, Map<String, String> more, UnaryOperator<String> form) {
+        String filled(String template, Map<String, String> more, UnaryOperator<String> form) {
             String chosen = OPTIONAL.matcher(template).replaceAll(words -> Matcher.quoteReplacement(
                     parts.keySet().containsAll(names(words.group(2))) ? words.group(1) + words.group(2) : ""));
             return PART.matcher(chosen).replaceAll(part -> Matcher.quoteReplacement(form.apply(
                     more.getOrDefault(part.group(1), parts.getOrDefault(part.group(1), "")))));
         }
 
-        private String words(String template) {
+        String words(String template) {
             return filled(template, Map.of(), UnaryOperator.identity());
         }
 
-        // As it can be pasted.
+        // As it can be pasted; a command that is one part alone is a line for the shell.
         private String line(String template, Map<String, String> more) {
             return template.matches(FOR_SHELL) ? words(template) : filled(template, more, Text::word);
         }
 
-        // Whatever is in the parts, they stay one word, and no option; one that is the whole line is one for the shell.
-        private List<String> command(String template, Map<String, String> more) {
-            String line = line(template, more);
-            return template.matches(FOR_SHELL) ? tool.shell(line) : Tool.split("stores.json, " + row.id, line);
-        }
-
         private String shown(Optional<String> template) {
-            return template.map(one -> line(one, STDIN)).filter(one -> !one.startsWith(Embedded.PROGRAM)).orElse("");
+            return template.map(one -> line(one, Map.of())).filter(one -> !one.startsWith(HERE)).orElse("");
         }
 
         String reading() {
@@ -280,7 +226,24 @@ public final class Stores {
 
         // ---- running a tool
 
-        private String run(List<String> command, String input, Optional<Duration> lasting) {
+        // Whatever is in the parts, they stay one word, and no option; one that is the whole line is one for the shell.
+        private List<String> command(String template, Map<String, String> more) {
+            String line = line(template, more);
+            return template.matches(FOR_SHELL) ? tool.shell(line) : Tool.split("stores.json, " + row.id, line);
+        }
+
+        private Tool.Output ended(List<String> command, String input, Optional<Duration> lasting) {
+            try {
+                return hands.run(command, input, lasting);
+            } catch (Tool.Failure e) {
+                String install = row.install.orElse("install " + Tool.name(command) + ", or put it on the PATH");
+                throw e.missing() ? new Trouble(Effect.NONE, e.getMessage(), install) : new Trouble(Effect.UNKNOWN,
+                        e.getMessage(), "run it by hand to see why: " + Tool.shown(command));
+            }
+        }
+
+        String run(String template, Map<String, String> more, String input, Optional<Duration> lasting) {
+            List<String> command = command(template, more);
             Tool.Output output = ended(command, input, lasting);
             if (output.ok()) {
                 return output.out();
@@ -299,30 +262,19 @@ public final class Stores {
                     + (quoted.isEmpty() ? " and said nothing" : ": " + quoted), List.of());
         }
 
-        private Tool.Output ended(List<String> command, String input, Optional<Duration> lasting) {
-            try {
-                return hands.run(command, input, lasting);
-            } catch (Tool.Failure e) {
-                String install = row.install.orElse("install " + Tool.name(command) + ", or put it on the PATH");
-                throw e.missing() ? new Trouble(Effect.NONE, e.getMessage(), install) : new Trouble(Effect.UNKNOWN,
-                        e.getMessage(), "run it by hand to see why: " + Tool.shown(command));
-            }
-        }
-
         private Trouble trouble(Effect effect, String what, List<String> actions) {
             return new Trouble(effect, what, actions.stream().map(action -> line(action, Map.of()))
                     .collect(Collectors.joining("\n")));
         }
 
-        private Trouble strange() {
+        Trouble strange() {
             return new Trouble(Effect.UNKNOWN, "the tool succeeded, but its answer is not what it should be",
                     "look at it: " + reading());
         }
 
-        // What a command of the row answers. Nothing at all is an answer too: a list without the name asked for.
-        private JsonNode answer(Optional<String> read, String version) {
-            String out = read.map(template -> run(command(template, Map.of("version", version)), "", Optional.empty()))
-                    .orElse("{}");
+        /** What a reading command answers. Nothing at all is an answer too: a list without the name asked for. */
+        JsonNode answer(Optional<String> read, String version) {
+            String out = read.map(one -> run(one, Map.of("version", version), "", Optional.empty())).orElse("{}");
             try {
                 return row.decode.orElse(null) == Decode.TEXT ? Json.of(out.replaceFirst("\\R$", "")) : Json.read(out);
             } catch (IOException e) {
@@ -330,15 +282,14 @@ public final class Stores {
             }
         }
 
-        private JsonNode at(JsonNode answer, Optional<String> pointer) {
-            return answer.at(filled(pointer.orElse(""), Map.of(), part -> part.replace("~", "~0").replace("/", "~1")));
+        JsonNode at(JsonNode answer, String pointer) {
+            return answer.at(filled(pointer, Map.of(), part -> part.replace("~", "~0").replace("/", "~1")));
         }
 
         /** What there is, and all that would keep this from being written or restarted, as far as it can be known. */
-        private JsonNode inspected(String template) {
-            boolean line = template.matches(FOR_SHELL) && !tool.windows();
-            Matcher first = FIRST_WORD.matcher(line ? words(template) : "");
-            if (first.matches()) {
+        JsonNode inspected(String template) {
+            Matcher first = FIRST_WORD.matcher(template.matches(FOR_SHELL) ? words(template) : "");
+            if (first.matches() && !tool.windows()) {
                 String program = first.group(1);
                 Trouble.when(!ended(tool.shell("command -v " + program), "", Optional.empty()).ok(),
                         "exec: " + program + " is not there", "install " + program + ", or put it on the PATH");
@@ -346,72 +297,13 @@ public final class Stores {
             JsonNode answer = answer(row.read, "");
             for (Check check : Stream.concat(row.need.stream(), row.refuse.stream()).toList()) {
                 JsonNode there = check.run.map(run -> command(run, Map.of())).map(command ->
-                        Json.of(ended(command, "", Optional.empty()).out())).orElseGet(() -> at(answer, check.at));
+                        Json.of(ended(command, "", Optional.empty()).out())).orElseGet(() -> at(answer, check.at.orElse("")));
                 boolean is = there.isValueNode() && check.is.matcher(there.asText()).find();
                 if (is == row.refuse.contains(check)) {
                     throw trouble(Effect.DENIED, words(check.means), check.action);
                 }
             }
             return answer;
-        }
-
-        // ---- as a store
-
-        /** What it holds, and all that would keep {@link #write} from working, as far as can be known without. */
-        Held inspect() {
-            return held(inspected(row.write.orElseThrow()));
-        }
-
-        Held read() {
-            return held(answer(row.read, ""));
-        }
-
-        /** An earlier value out of its own history: the way back after this process was killed. */
-        Optional<Key> recall(String version) {
-            return row.readAt.filter(read -> !version.isEmpty())
-                    .flatMap(read -> held(answer(row.readAt, version)).key());
-        }
-
-        private Held held(JsonNode answer) {
-            String version = row.version.isEmpty() ? "" : at(answer, row.version).asText().replaceFirst(".*/", "");
-            if (!readable()) {
-                return new Held(Optional.empty(), version, Optional.empty());
-            }
-            String value = Optional.of(at(answer, row.value)).filter(JsonNode::isTextual).map(this::decoded)
-                    .orElseThrow(this::strange);
-            String field = field();
-            Optional<Embedded> within = field.isEmpty() ? Optional.empty() : Embedded.field(value, field);
-            Trouble.when(within.isEmpty() && !field.isEmpty(), "the secret is no JSON document with a text field "
-                    + field, reading());
-            return new Held(Optional.of(Key.of(within.map(Embedded::value).orElse(value))), version, within);
-        }
-
-        private String field() {
-            return row.inside.map(this::words).orElse("");
-        }
-
-        private String decoded(JsonNode value) {
-            boolean base64 = row.decode.orElse(null) == Decode.BASE64;
-            // gcloud prints bytes in the URL-safe alphabet, the API itself in the usual one.
-            String usual = value.asText().replace('-', '+').replace('_', '/');
-            try {
-                return base64 ? new String(Base64.getDecoder().decode(usual), StandardCharsets.UTF_8) : value.asText();
-            } catch (IllegalArgumentException e) {
-                throw strange();
-            }
-        }
-
-        /** Makes it hold this key instead of that. May have done so even when it fails: read back before you judge. */
-        void write(Key key, Held instead) {
-            String value = field().isEmpty() ? key.reveal()
-                    : instead.within().orElseThrow(this::strange).replaced(Json.of(key.reveal()).toString());
-            Map<String, String> forms = Map.of("key", value, "key:base64",
-                    Base64.getEncoder().encodeToString(value.getBytes(StandardCharsets.UTF_8)));
-            JsonNode stdin = row.stdin.orElseThrow();
-            UnaryOperator<String> inJson = part -> Json.of(part).toString().replaceAll("^\"|\"$", "");
-            run(command(row.write.orElseThrow(), STDIN), stdin.isTextual()
-                    ? filled(stdin.asText(), forms, UnaryOperator.identity())
-                    : filled(stdin.toString(), forms, inJson), Optional.empty());
         }
 
         // ---- as a restart target
@@ -433,7 +325,7 @@ public final class Stores {
         /** Restarts it, and gives what changes with every restart, and has changed; empty where nothing tells. */
         Optional<String> restart(Duration within) {
             Optional<String> before = mark();
-            row.restart.forEach(template -> run(command(template, times(within)), "", Optional.of(within)));
+            row.restart.forEach(template -> run(template, times(within), "", Optional.of(within)));
             Optional<String> after = mark();
             Trouble.when(before.isPresent() && before.equals(after), "the tool says that it restarted, but nothing did"
                     + after.map(mark -> " (still " + mark + ")").orElse(""));
@@ -441,7 +333,7 @@ public final class Stores {
         }
 
         private Optional<String> mark() {
-            return row.mark.map(mark -> Text.safe(at(answer(row.read, ""), row.mark).asText(), 60))
+            return row.mark.map(mark -> Text.safe(at(answer(row.read, ""), mark).asText(), 60))
                     .filter(text -> !text.isEmpty());
         }
     }
