@@ -37,8 +37,6 @@
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable
 //CDS
 
-import static runbook.rotation.Rotation.REFUSED;
-
 import java.io.*;
 import java.nio.file.*;
 import java.time.*;
@@ -100,8 +98,8 @@ class RotateKey implements Callable<Integer>, Listener {
             description = "what to restart so that it reads the key anew; repeatable")
     List<String> restart = List.of();
     @Option(names = "--new-key-file", paramLabel = "FILE", order = 42,
-            description = "the new key from a file, - for standard input (else"
-                + " KLAVIYO_NEW_PRIVATE_KEY, else asked for)")
+            description = "the new key from a file, - for standard input (else KLAVIYO_NEW_PRIVATE_KEY,"
+                    + " else asked for)")
     String newKeyFile;
     @Option(names = "--new-key-command", paramLabel = "CMD", order = 43,
             description = "the new key from a command's output")
@@ -218,7 +216,7 @@ class RotateKey implements Callable<Integer>, Listener {
     // What is in the way first comes first.
     private void refuseWrongUsage(Incident incident) {
         if (rollBack && rotation.resumed().isEmpty()) {
-            throw new Problem(REFUSED, "--roll-back: there is no unfinished rotation in " + incident);
+            throw new Problem(Rotation.REFUSED, "--roll-back: there is no unfinished rotation in " + incident);
         } else if (stores.isEmpty()) {
             throw new Problem("--to STORE is missing, where the key is kept: " + table.usages(false)
                     + ". And --restart TARGET, so that the application reads it anew: " + table.usages(true));
@@ -270,8 +268,7 @@ class RotateKey implements Callable<Integer>, Listener {
     // A dotenv file with the key of the application, which reads that at each restart.
     private static String store(Sandbox sandbox) throws IOException {
         Path file = Files.createTempDirectory("klaviyo-drill").resolve("app.env");
-        Files.writeString(file, "# Made by a drill: this key opens nothing.\nKLAVIYO_PRIVATE_KEY="
-                + sandbox.appKey() + "\n");
+        Files.writeString(file, "KLAVIYO_PRIVATE_KEY=" + sandbox.appKey() + "\n");
         sandbox.appKeyFile(file, "KLAVIYO_PRIVATE_KEY");
         List.of(file.getParent(), file).forEach(one -> one.toFile().deleteOnExit());
         return "file:" + file + "#KLAVIYO_PRIVATE_KEY";
@@ -287,25 +284,23 @@ class RotateKey implements Callable<Integer>, Listener {
             return Key.read(shared.host(), "--new-key", newKeyFile, newKeyCommand, "KLAVIYO_NEW_PRIVATE_KEY")
                     .or(rotation::rediscovered);
         } catch (Problem e) {
-            throw new Problem(REFUSED, e.getMessage());
+            throw new Problem(Rotation.REFUSED, e.getMessage());
         }
     }
 
     private Key askedFor() {
-        String needed = needs.isEmpty() ? "those of the old key (see that list)" : String.join(", ", needs);
         screen.line();
         screen.heading("A new key is needed");
         screen.item("  1. ", "In Klaviyo, as Owner, Admin or Manager of the same account: Settings > API keys > Create"
                 + " Private API Key");
-        screen.item("  2. ", "Name it after today and this application. Scopes: "
-                + rotation.probes.oldScopes().orElse(needed));
-        screen.item("  3. ", "Klaviyo shows it once. Copy it, and paste it here; it will not be shown.");
+        screen.item("  2. ", "Name it after today and this application. Scopes: " + rotation.probes.scopesNeeded());
         Console console = console().orElseThrow(() ->
                 new Problem("no new key: give --new-key-file, --new-key-command or KLAVIYO_NEW_PRIVATE_KEY"));
+        screen.item("  3. ", "Klaviyo shows it once. Copy it, and paste it here; it will not be shown.");
         char[] typed = console.readPassword("New private key: ");
         Key key = Key.of(typed == null ? "" : new String(typed));
         if (key.reveal().isBlank()) {
-            throw new Problem(REFUSED, "no new key was given: nothing has changed");
+            throw new Problem(Rotation.REFUSED, "no new key was given: nothing has changed");
         }
         // What was confirmed is what is tested, and what is tested is what is stored.
         boolean more = !key.faults().isEmpty() && key.cleaned().known();

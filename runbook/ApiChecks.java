@@ -369,6 +369,11 @@ public final class ApiChecks {
             return garbled(reply) || SO_SO.matcher(field(reply)).matches() ? DEGRADED : HEALTHY;
         }
 
+        /** Whether somebody else may have answered: a login page, a wall or a wrong path. */
+        public static boolean foreign(Reply reply) {
+            return Set.of(401, 403, 404, 405).contains(reply.status()) || reply.status() < 400 && reply.html();
+        }
+
         /** What stands in the reply's field for that; empty when there is none. */
         public static String field(Reply reply) {
             return Stream.of("status", "state", "health", "healthy", "ok").map(reply.json()::path)

@@ -106,8 +106,7 @@ public final class OurSide {
         if (!(answer instanceof Reply reply)) {
             return new Check("app", Outcome.FAIL, answer.words(), answer.millis(), null, Json.object(), "no");
         }
-        // A login page, a wall or a wrong path answers for somebody else.
-        boolean untold = Set.of(401, 403, 404, 405).contains(reply.status()) || reply.status() < 400 && reply.html();
+        boolean untold = Health.foreign(reply);
         int health = untold ? 1 : Health.of(reply).ordinal();
         String body = Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
         String form = untold ? ", which is no health endpoint's answer (is the address right?)" : "";

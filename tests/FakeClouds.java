@@ -110,6 +110,13 @@ final class FakeClouds implements AutoCloseable {
         return new LoopbackServer.Response(code, Json.of(body).toString());
     }
 
+    // As AWS says it, as Google does, and as Kubernetes: each tool reads its own.
+    private static LoopbackServer.Response refused(int code, String reason, String message) {
+        Map<String, Object> google = Map.of("code", code, "status", reason, "message", message);
+        return response(code, Map.of("__type", reason, "message", message, "error", google, "kind", "Status",
+                "apiVersion", "v1", "status", "Failure", "reason", reason, "code", code));
+    }
+
     // ---- AWS
 
     private LoopbackServer.Response aws(LoopbackServer.Request request) throws IOException {
@@ -117,14 +124,15 @@ final class FakeClouds implements AutoCloseable {
         JsonNode input = Json.read(request.body());
         List<String> versions = secrets.get(input.path("SecretId").asText());
         if (!request.header("Authorization").contains("Credential=" + ACCESS_KEY + "/")) {
-            return awsError("UnrecognizedClientException", "The security token included in the request is invalid.");
+            return refused(400, "UnrecognizedClientException", "The security token included in the request is"
+                    + " invalid.");
         } else if (request.header("X-Amz-Target").contains("ContainerService")) {
-            return awsError("ClusterNotFoundException", "Cluster not found.");
+            return refused(400, "ClusterNotFoundException", "Cluster not found.");
         } else if (denied.contains(action)) {
-            return awsError("AccessDeniedException", "User: arn:aws:iam::111122223333:user/oncall is not authorized to"
-                    + " perform: secretsmanager:" + action);
+            return refused(400, "AccessDeniedException", "User: arn:aws:iam::111122223333:user/oncall is not authorized"
+                    + " to perform: secretsmanager:" + action);
         } else if (versions == null) {
-            return awsError("ResourceNotFoundException", "Secrets Manager can't find the specified secret.");
+            return refused(400, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.");
         } else if (action.equals("PutSecretValue")) {
             stored(versions, input.required("SecretString").asText());
         }
@@ -133,17 +141,13 @@ final class FakeClouds implements AutoCloseable {
                 action.equals("GetSecretValue") ? versions.get(versions.size() - 1) : ""));
     }
 
-    private static LoopbackServer.Response awsError(String type, String message) {
-        return response(400, Map.of("__type", type, "Message", message, "message", message));
-    }
-
     // ---- Google
 
     private LoopbackServer.Response google(LoopbackServer.Request request) throws IOException {
         Matcher path = GOOGLE.matcher(request.path());
         List<String> versions = path.matches() ? secrets.get(path.group(1)) : null;
         if (versions == null) {
-            return googleError(404, "NOT_FOUND", "Secret [" + request.path() + "] not found or has no versions.");
+            return refused(404, "NOT_FOUND", "Secret [" + request.path() + "] not found or has no versions.");
         }
         String name = "projects/1/secrets/" + path.group(2) + "/versions/";
         if (path.group(3) != null) {
@@ -155,7 +159,7 @@ final class FakeClouds implements AutoCloseable {
         JsonNode payload = Json.read(request.body()).path("payload");
         String value = decoded(payload.path("data").asText());
         if (payload.has("dataCrc32c") && payload.path("dataCrc32c").asLong() != crc(value)) {
-            return googleError(400, "INVALID_ARGUMENT", "The payload's checksum does not match.");
+            return refused(400, "INVALID_ARGUMENT", "The payload's checksum does not match.");
         }
         stored(versions, value);
         Map<String, Object> made = new HashMap<>(Map.of("name", name + versions.size(), "createTime",
@@ -172,10 +176,6 @@ final class FakeClouds implements AutoCloseable {
         return crc.getValue();
     }
 
-    private static LoopbackServer.Response googleError(int code, String status, String message) {
-        return response(code, Map.of("error", Map.of("code", code, "status", status, "message", message)));
-    }
-
     // ---- Kubernetes
 
     private LoopbackServer.Response kubernetes(LoopbackServer.Request request) throws IOException {
@@ -190,7 +190,7 @@ final class FakeClouds implements AutoCloseable {
         }
         Matcher path = KUBERNETES.matcher(request.path());
         if (!path.matches()) {
-            return status(404, "NotFound", "the server could not find the requested resource");
+            return refused(404, "NotFound", "the server could not find the requested resource");
         } else if (path.group(3) == null) {
             return list(path.group(1), request.query());
         }
@@ -198,9 +198,9 @@ final class FakeClouds implements AutoCloseable {
         ObjectNode found = objects.get(path.group(1) + "/" + path.group(3));
         boolean patching = request.method().equals("PATCH");
         if (found == null) {
-            return status(404, "NotFound", named + " not found");
+            return refused(404, "NotFound", named + " not found");
         } else if (patching && !request.header("Content-Type").matches("application/(strategic-)?merge-patch\\+json")) {
-            return status(415, "UnsupportedMediaType", "the body of the request was in an unknown format");
+            return refused(415, "UnsupportedMediaType", "the body of the request was in an unknown format");
         } else if (patching) {
             patch(found, request.body());
         }
@@ -229,11 +229,6 @@ final class FakeClouds implements AutoCloseable {
                         + entry.getValue().path("metadata").path("name").asText()))
                 .forEach(entry -> list.withArray("items").add(entry.getValue()));
         return new LoopbackServer.Response(200, query.contains("watch=") ? "" : list.toString());
-    }
-
-    private static LoopbackServer.Response status(int code, String reason, String message) {
-        return response(code, Map.of("kind", "Status", "apiVersion", "v1", "status", "Failure", "message", message,
-                "reason", reason, "code", code));
     }
 
     @Override

@@ -2,7 +2,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.*;
-import java.nio.file.*;
 import java.util.*;
 import java.util.stream.*;
 import org.junit.jupiter.api.AfterEach;
@@ -11,9 +10,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.ValueSource;
 import runbook.*;
-import runbook.Text.Json;
 import runbook.rotation.Progress.Step;
 
 /**
@@ -150,11 +147,9 @@ class RotationKillTest {
     // ---- in the middle of what a tool does, by kill -9
 
     private final RotationScene bench = new RotationScene();
-    private final String theirs = bench.sandbox.issueKey();
 
     @AfterEach
     void close() {
-        bench.release();
         bench.close();
     }
 
@@ -179,71 +174,6 @@ class RotationKillTest {
         bench.release();
         assertEquals(bench.oldKey, bench.tools.value());
         ends(0, bench.rotate());
-    }
-
-    @ParameterizedTest
-    @CsvSource(delimiter = '|', value = {"LoadState | nothing has changed",
-        "is-active | vault:secret/klaviyo#key may hold the new key; a restart has begun. This finishes it,"})
-    void interruptedItSaysHowThingsStandAndHowToGoOn(String call, String says) throws Exception {
-        try (Run.Running running = bench.heldAt(call)) {
-            running.interrupt();
-            bench.ended(130, running.await(), "interrupted: " + says);
-        }
-        String journal = Tree.read(bench.incident.resolve("journal.jsonl"));
-        assertTrue(journal.contains("key rotation interrupted: " + says.replaceFirst("\\. This.*", "")), journal);
-        bench.tools.mend();
-        ends(0, bench.rotate());
-    }
-
-    private static String sha(String key) {
-        return "sha256 " + Key.of(key).fingerprint();
-    }
-
-    private Run elsewhere() {
-        return bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", theirs)
-                .env("KLAVIYO_INCIDENT", bench.folder.resolve("other").toString());
-    }
-
-    // ---- another rotation, of this incident, of this store, or from another machine
-
-    @Test
-    void aRunningRotationIsLeftAloneByADryRunByAnotherOneAndByOneOfTheSameStore() throws Exception {
-        try (Run.Running first = bench.notedAt("patch", "--tool-timeout", "20s")) {
-            String record = bench.record();
-            String running = "another rotation is running on " + bench.incident;
-            bench.ends(21, bench.rotate("--dry-run"), running);
-            Run.Result refused = bench.ends(21, bench.rotate("--json"), running);
-            JsonTest.check("refusal", Json.read(refused.out()));
-            bench.ends(21, elsewhere(), "another rotation is running on vault:secret/klaviyo#key");
-            assertEquals(record, bench.record());
-            bench.release();
-            bench.ended(0, first.await());
-        }
-        bench.has(bench.newKey);
-    }
-
-    @ParameterizedTest
-    @ValueSource(strings = {"; exit 3", ""})
-    void aRotationFromAnotherMachineIsNeitherOverwrittenNorRolledBack(String then) throws Exception {
-        bench.tools.fail("is-active", RotationScene.HOLD + then);
-        try (Run.Running first = bench.apart("--restart-within", "20s").start()) {
-            first.awaitUntil("it is held", () -> Files.exists(bench.tools.file("there")));
-            bench.tools.mend();
-            bench.ends(0, elsewhere().env("XDG_STATE_HOME", bench.folder.resolve("state-2").toString()));
-            bench.release();
-            bench.ended(23, first.await(), sha(theirs), sha(bench.newKey));
-        }
-        bench.has(theirs);
-    }
-
-    @Test
-    void aStoreThatIsSetByHandMeanwhileIsNotOverwritten() throws Exception {
-        try (Run.Running first = bench.heldAt("LoadState", "--tool-timeout", "20s")) {
-            bench.tools.set(theirs);
-            bench.release();
-            bench.ended(21, first.await(), sha(theirs), sha(bench.oldKey));
-        }
-        assertEquals(theirs, bench.tools.value());
     }
 
     // ---- the old key is disabled

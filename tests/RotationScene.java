@@ -32,11 +32,13 @@ final class RotationScene implements AutoCloseable {
     final StandIns tools = new StandIns(folder, oldKey);
     /**
      * How the application is: {@code telling} tells which key it uses; {@code ill} is so with every key; {@code dying}
-     * does not answer at all once it ran with the new one and has the old again.
+     * does not answer at all once it ran with the new one and has the old again; {@code lost} is not at that address.
      */
     volatile List<String> manners = List.of();
     /** What whoever rotates has set beside the usual; with null, it is not set. */
     final Map<String, String> variables = new HashMap<>();
+    /** What a tool that was held does when it goes on. */
+    String then = "";
     private volatile boolean changed;
     private final LoopbackServer app = new LoopbackServer(request -> health());
     private final Path home = folder.resolve("home");
@@ -61,7 +63,8 @@ final class RotationScene implements AutoCloseable {
         if (manners.contains("telling")) {
             body.put("keyFingerprint", Key.of(tools.app()).fingerprint());
         }
-        return new LoopbackServer.Response(well ? 200 : 503, Json.of(body).toString());
+        int status = manners.contains("lost") ? 404 : 503;
+        return new LoopbackServer.Response(well && status == 503 ? 200 : status, Json.of(body).toString());
     }
 
     /** {@code rotate-key} with the stand-in Vault and systemd. */
@@ -130,7 +133,9 @@ final class RotationScene implements AutoCloseable {
         // A key's second half is as secret as the whole.
         assertFalse(Stream.of(oldKey, newKey).anyMatch(key -> all.contains(key.substring(12))), "a key is shown");
         try (Stream<Path> files = Files.walk(folder)) {
-            files.forEach(this::refuseUnsafe);
+            for (Path file : files.toList()) {
+                refuseUnsafe(file);
+            }
         } catch (IOException | UncheckedIOException e) {
             // A tool of a rotation that still runs came between.
         }
@@ -138,20 +143,13 @@ final class RotationScene implements AutoCloseable {
     }
 
     /** What a rotation leaves holds no key, and nobody else can read it; nor is half a dotenv file left. */
-    private void refuseUnsafe(Path file) {
+    private void refuseUnsafe(Path file) throws IOException {
         assertFalse(file.toString().endsWith(".rotate-key"), () -> file + " is left");
         if (file.startsWith(incident) || file.startsWith(folder.resolve("state"))) {
             String text = Files.isDirectory(file) ? "" : Tree.read(file);
             assertFalse(text.contains(oldKey) || text.contains(newKey), () -> file + " holds a key");
-            assertTrue(mode(file).endsWith("------"), () -> file + " is open to others");
-        }
-    }
-
-    private static String mode(Path file) {
-        try {
-            return PosixFilePermissions.toString(Files.getPosixFilePermissions(file));
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
+            assertTrue(PosixFilePermissions.toString(Files.getPosixFilePermissions(file)).endsWith("------"), () ->
+                    file + " is open to others");
         }
     }
 
@@ -172,7 +170,7 @@ final class RotationScene implements AutoCloseable {
     /** A rotation in a process of its own that stands still in the middle of a tool's call until {@link #release}. */
     Run.Running heldAt(String call, String... more) {
         Stream.of("there", "go").forEach(name -> tools.file(name).toFile().delete());
-        tools.fail(call, HOLD);
+        tools.fail(call, HOLD + then);
         return apart(more).start().awaitUntil("the tool is held at " + call, () -> Files.exists(tools.file("there")));
     }
 
@@ -199,6 +197,7 @@ final class RotationScene implements AutoCloseable {
 
     @Override
     public void close() {
+        release();
         app.close();
         sandbox.close();
     }

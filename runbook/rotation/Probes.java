@@ -157,16 +157,28 @@ public final class Probes {
         Trouble.when(sites.size() > 1, "the stores hold keys of several accounts: " + String.join(", ", sites),
                 "leave those of the others out of --to");
         String words = old.map(one -> one.key.describe() + (one.dead() ? "; it is dead: " + one.words() : "")).orElse(
-                "not known: neither a store nor KLAVIYO_PRIVATE_KEY has it");
+                "not at hand: neither a store nor KLAVIYO_PRIVATE_KEY has it");
         boolean told = wanted().isPresent();
         Trouble.when(!told && !person, words + "; nothing tells which account it belongs to", UNKNOWN_ACCOUNT);
         return told && old.isPresent() ? Done.ok(words) : Done.warn(words + (told ? "" : "; nothing tells its account:"
                 + " once there is a new key, you will be asked whether its account is yours"));
     }
 
-    /** The scopes of the old key, where it may still tell them. */
-    public Optional<String> oldScopes() {
-        return old().flatMap(key -> only(list(key), key)).map(one -> String.join(", ", scopes(one)));
+    private boolean asTheOldOne() {
+        return wishes.needs().stream().allMatch(scope -> scope.startsWith("+"));
+    }
+
+    // What the new key has to be able to do: what was asked for, or what the old key may do, and +SCOPE besides.
+    private Set<String> needed(Set<String> had) {
+        Set<String> needed = new LinkedHashSet<>(asTheOldOne() ? had : Set.of());
+        wishes.needs().forEach(scope -> needed.add(scope.replaceFirst("^\\+", "")));
+        return needed;
+    }
+
+    /** The same for whoever makes it. */
+    public String scopesNeeded() {
+        Set<String> those = Set.of("those of the old key (see that list)");
+        return String.join(", ", needed(old().flatMap(key -> only(list(key), key)).map(Probes::scopes).orElse(those)));
     }
 
     // ---- the trial of the new key
@@ -217,18 +229,15 @@ public final class Probes {
         return Done.ok(is + (wanted().isEmpty() ? ", which you said is yours" : ""));
     }
 
-    // Compares what it may do with what is needed: what was asked for, or what the old key may do, and +SCOPE besides.
     private Done scopes(Key key) {
         List<JsonNode> own = list(key);
         List<JsonNode> keys = own.isEmpty() && lives() ? list(old.get().key) : own;
         Optional<Set<String>> has = only(keys, key).map(Probes::scopes);
         Optional<Set<String>> had = old().flatMap(one -> only(keys, one)).map(Probes::scopes);
-        boolean besides = wishes.needs().stream().allMatch(scope -> scope.startsWith("+"));
-        Set<String> needed = new TreeSet<>(besides ? had.orElse(Set.of()) : Set.of());
-        wishes.needs().forEach(scope -> needed.add(scope.replaceFirst("^\\+", "")));
+        Set<String> needed = needed(had.orElse(Set.of()));
         if (needed.isEmpty()) {
-            return Done.warn("not compared: neither key may list keys (credentials:read); --needs events:write,…"
-                    + " tests what the application needs");
+            return Done.warn("not compared: what the old key may do cannot be listed (that takes it, and"
+                    + " credentials:read); --needs events:write,… tests what the application needs");
         }
         Map<String, String> answers = needed.stream().collect(Collectors.groupingBy(scope ->
                 has.map(may -> may.contains(scope) ? "fine" : "lacking").orElseGet(() -> probe(key, scope)),
@@ -236,7 +245,7 @@ public final class Probes {
         Trouble.when(answers.containsKey("lacking"), "the new key lacks " + answers.get("lacking"),
                 ANOTHER + ": scopes cannot be added to a key that exists");
         String fine = answers.getOrDefault("fine", "nothing");
-        if (besides && had.isEmpty()) {
+        if (asTheOldOne() && had.isEmpty()) {
             return Done.warn(fine + " fine; what else the old key could do is not compared: it cannot be listed");
         }
         return !answers.containsKey("untold") ? Done.ok((has.isEmpty() ? "probed: " : "all of ") + fine)
@@ -275,9 +284,9 @@ public final class Probes {
     }
 
     String left() {
-        String gone = old.filter(Standing::dead).map(one -> "dead already (" + one.words() + ")")
-                .orElse("which key was the old one is not known");
-        return lives() ? "stays enabled. " + byHand(wishes.grace()) : gone + ": delete it" + HERE;
+        String how = lives() ? "stays enabled. " : "not at hand, so not looked at. ";
+        return old.filter(Standing::dead).map(one -> "dead already (" + one.words() + "): delete it" + HERE)
+                .orElseGet(() -> how + byHand(wishes.grace()));
     }
 
     private static String byHand(Duration after) {
@@ -341,26 +350,26 @@ public final class Probes {
     // ---- our application
 
     /** How it does, the same for one line, and the fingerprint of the key that it says it uses; empty where none. */
-    private record State(Health health, String words, String key) {
-        static State of(Answer answer) {
-            if (!(answer instanceof Reply reply)) {
-                return new State(Health.of(answer), answer.words(), "");
-            }
-            String body = Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
-            return new State(Health.of(reply), "HTTP " + reply.status() + " in " + reply.millis() + " ms"
-                    + (body.isEmpty() ? "" : ": " + body), reply.json().path("keyFingerprint").asText());
-        }
-
-        // What is wrong with it: it is worse than that, or has another key than one of these; else empty.
-        String fault(Health worst, List<String> right) {
-            String stale = key.isEmpty() || right.contains(key) ? ""
-                    : "it says that it still uses another key, sha256 " + key;
-            return health.compareTo(worst) > 0 ? words : stale;
-        }
-    }
+    private record State(Health health, String words, String key) { }
 
     private State look() {
-        return State.of(http.get(settings.target().app()));
+        Answer answer = http.get(settings.target().app());
+        if (!(answer instanceof Reply reply)) {
+            return new State(Health.of(answer), answer.words(), "");
+        }
+        String body = Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
+        return new State(Health.of(reply), "HTTP " + reply.status() + " in " + reply.millis() + " ms"
+                + (body.isEmpty() ? "" : ": " + body)
+                + (Health.foreign(reply) ? " (no health endpoint's answer: is --app-url right?)" : ""),
+                reply.json().path("keyFingerprint").asText());
+    }
+
+    // What is wrong with it: it is worse than it was with the old key, or has another one; empty where nothing is.
+    private String fault(boolean oldKey) {
+        List<String> right = oldKey ? List.of(oldPrint(), progress.kept.appKey) : List.of(newPrint());
+        String stale = app.key.isEmpty() || right.contains(app.key) ? ""
+                : "it says that it still uses another key, sha256 " + app.key;
+        return app.health.compareTo(oldKey ? progress.kept.app : Health.HEALTHY) > 0 ? app.words : stale;
     }
 
     /** Looks before anything changes; what an interrupted run did to it does not count as how it was. */
@@ -387,20 +396,18 @@ public final class Probes {
         if (app == null) {
             return Done.warn(appPlan());
         }
-        Health worst = oldKey ? progress.kept.app : Health.HEALTHY;
-        List<String> right = oldKey ? List.of(oldPrint(), progress.kept.appKey) : List.of(newPrint());
-        Predicate<State> well = state -> state.fault(worst, right).isEmpty();
         String most = Durations.words(wishes.verify());
-        String fault = look().fault(worst, right);
-        if (!fault.isEmpty()) {
-            progress.listener.waiting("waiting for the application, at most " + most + ": " + fault);
+        app = look();
+        if (!fault(oldKey).isEmpty()) {
+            progress.listener.waiting("waiting for the application, at most " + most + ": " + fault(oldKey));
         }
-        app = Progress.until(() -> {
+        String fault = Progress.until(() -> {
+            app = look();
             // Twice in a row: the first answer may come from what is being restarted.
-            State first = look();
-            return well.test(first) && Progress.pause(Progress.INTERVAL) ? look() : first;
-        }, well, wishes.verify(), one -> Progress.INTERVAL);
-        Trouble.when(!well.test(app), "not well within " + most + ": " + app.fault(worst, right));
+            app = fault(oldKey).isEmpty() && Progress.pause(Progress.INTERVAL) ? look() : app;
+            return fault(oldKey);
+        }, String::isEmpty, wishes.verify(), seen -> Progress.INTERVAL);
+        Trouble.when(!fault.isEmpty(), "not well within " + most + ": " + fault);
         return Done.ok(app.words);
     }
 

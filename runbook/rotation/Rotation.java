@@ -309,7 +309,9 @@ public final class Rotation implements AutoCloseable {
             unmarked = wishes.targets.isEmpty();
             backward();
         }
-        return byHand.isEmpty() ? Ending.ROLLED_BACK : Ending.STUCK;
+        Ending back = reason.isEmpty() ? Ending.ROLLED_BACK.but("Rolled back, as asked: everything is as it was")
+                : Ending.ROLLED_BACK;
+        return byHand.isEmpty() ? back : Ending.STUCK;
     }
 
     private List<Holding> touched() {

@@ -296,8 +296,9 @@ public final class Stores {
             }
             JsonNode answer = answer(row.read, "");
             for (Check check : Stream.concat(row.need.stream(), row.refuse.stream()).toList()) {
-                JsonNode there = check.run.map(run -> command(run, Map.of())).map(command ->
-                        Json.of(ended(command, "", Optional.empty()).out())).orElseGet(() -> at(answer, check.at.orElse("")));
+                Optional<JsonNode> ran = check.run.map(run ->
+                        Json.of(ended(command(run, Map.of()), "", Optional.empty()).out()));
+                JsonNode there = ran.orElseGet(() -> at(answer, check.at.orElse("")));
                 boolean is = there.isValueNode() && check.is.matcher(there.asText()).find();
                 if (is == row.refuse.contains(check)) {
                     throw trouble(Effect.DENIED, words(check.means), check.action);
