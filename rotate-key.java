@@ -226,13 +226,8 @@ class RotateKey implements Callable<Integer>, Listener {
     }
 
     private Rotation.Wishes wishes() throws IOException {
-        Hands hands = Hands.of(tool);
-        if (drilled()) {
-            Sandbox sandbox = shared.sandbox().get();
-            hands = drilled(sandbox, hands);
-            to = List.of(store(sandbox));
-            restart = List.of("exec:curl -fsS -X POST " + sandbox.restartUrl());
-        }
+        Hands real = Hands.of(tool);
+        Hands hands = drilled() ? drill(shared.sandbox().get(), real) : real;
         table = new Stores(shared.templates(), tool, hands);
         stores = table.places(shared.host(), "--to", to);
         Duration verify = Optional.ofNullable(verifyFor).orElse(Duration.ofSeconds(drilled() ? 5 : 120));
@@ -246,10 +241,15 @@ class RotateKey implements Callable<Integer>, Listener {
                 restartWithin, verify, wait, disableOld, kept, () -> again(agreed()));
     }
 
-    // ---- in a drill: the sandbox's store and application alone
-
-    // What the variant names goes wrong once.
-    private Hands drilled(Sandbox sandbox, Hands hands) {
+    // A drill's store is a dotenv file, which the sandbox's application reads at each restart. What the variant names
+    // goes wrong once.
+    private Hands drill(Sandbox sandbox, Hands hands) throws IOException {
+        Path file = Files.createTempDirectory("klaviyo-drill").resolve("app.env");
+        Files.writeString(file, "KLAVIYO_PRIVATE_KEY=" + sandbox.appKey() + "\n");
+        List.of(file.getParent(), file).forEach(one -> one.toFile().deleteOnExit());
+        sandbox.appKeyFile(file, "KLAVIYO_PRIVATE_KEY");
+        to = List.of("file:" + file + "#KLAVIYO_PRIVATE_KEY");
+        restart = List.of("exec:curl -fsS -X POST " + sandbox.restartUrl());
         Set<String> breaks = new HashSet<>(shared.variant().stream().toList());
         return (command, input, lasting) -> {
             if (command.get(0).equals(Stores.HERE)) {
@@ -263,15 +263,6 @@ class RotateKey implements Callable<Integer>, Listener {
             }
             return new Tool.Output(0, "", "");
         };
-    }
-
-    // A dotenv file with the key of the application, which reads that at each restart.
-    private static String store(Sandbox sandbox) throws IOException {
-        Path file = Files.createTempDirectory("klaviyo-drill").resolve("app.env");
-        Files.writeString(file, "KLAVIYO_PRIVATE_KEY=" + sandbox.appKey() + "\n");
-        sandbox.appKeyFile(file, "KLAVIYO_PRIVATE_KEY");
-        List.of(file.getParent(), file).forEach(one -> one.toFile().deleteOnExit());
-        return "file:" + file + "#KLAVIYO_PRIVATE_KEY";
     }
 
     // ---- the new key

@@ -2,7 +2,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.*;
 import java.nio.charset.*;
 import java.nio.file.*;
@@ -17,7 +16,6 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import runbook.*;
 import runbook.Incident.Event;
-import runbook.Text.Json;
 
 /** What a rotation does as people and machines see it: cases of rotation-cases.txt, JSON, drills, and a terminal. */
 class RotationTest {
@@ -29,7 +27,6 @@ class RotationTest {
         private final Map<String, String> keys;
         private String all = "";
         private String rest = "";
-        private String out = "";
         private String record = "";
         private Run.Running running;
 
@@ -79,7 +76,6 @@ class RotationTest {
                 }
                 case "copied" -> record = bench.record();
                 case "same" -> assertEquals(record, bench.record());
-                case "json" -> JsonTest.check(text, json());
                 case "remembered" -> bench.remember(Key.of(text));
                 case "left" -> assertTrue(Tree.read(bench.incident.resolve(first)).contains(after), after);
                 case "handover" -> bench.ends(0, Run.script("postmortem").env("KLAVIYO_GAME_DAY",
@@ -126,17 +122,8 @@ class RotationTest {
             return line.isEmpty() ? new String[0] : Tool.split("run", line).toArray(String[]::new);
         }
 
-        private JsonNode json() {
-            try {
-                return Json.read(out);
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
-            }
-        }
-
         private void said(Run.Result result) {
-            out = result.out();
-            all = (out + " " + result.err()).replaceAll("\\s+", " ");
+            all = (result.out() + " " + result.err()).replaceAll("\\s+", " ");
             rest = all;
         }
     }

@@ -129,7 +129,7 @@ final class Holding {
                 : "saw " + words(kept.before) + " there";
         Trouble.when(!now.mark.isEmpty() && !holds(kept.before) && !holdsNew() && !left, "holds " + holding()
                 + ", and this rotation " + last + ": somebody else has set it meanwhile, and it stays",
-                "rm -f " + progress.file() + "   # once you know which key is right, then begin anew");
+                "rm -f " + Text.word(progress.incident.folder().resolve(Progress.FILE).toString()) + "   # once you know which key is right, then begin anew");
     }
 
     // ---- its steps

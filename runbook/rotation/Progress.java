@@ -136,7 +136,7 @@ public final class Progress {
         public String wrote = "";
     }
 
-    private static final String FILE = "rotation.json";
+    static final String FILE = "rotation.json";
     private static final ObjectMapper MAPPER = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT)
             .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES);
 
@@ -155,7 +155,7 @@ public final class Progress {
     }
 
     // Goes on with what changed something here and came to no good end, unless its sandbox has ended with it.
-    void begin(Incident where, boolean onlyLooking) throws IOException {
+    Kept begin(Incident where, boolean onlyLooking) throws IOException {
         incident = where;
         looking = onlyLooking;
         Path file = where.folder().resolve(FILE);
@@ -164,10 +164,7 @@ public final class Progress {
             resumed = earlier.changed() && List.of("unfinished", "stuck").contains(earlier.outcome);
             kept = resumed ? earlier : kept;
         }
-    }
-
-    String file() {
-        return Text.word(incident.folder().resolve(FILE).toString());
+        return kept;
     }
 
     /** Writes where things stand; a rotation that cannot keep that must not go on. */

@@ -74,6 +74,7 @@ public final class Rotation implements AutoCloseable {
     public final Probes probes;
     private final List<FileChannel> locks = new ArrayList<>();
     private List<Holding> holdings = List.of();
+    private Kept kept;
     private boolean changing;
     private boolean back;
     private boolean unmarked;
@@ -87,6 +88,7 @@ public final class Rotation implements AutoCloseable {
     public Rotation(Wishes wishes, Listener listener) {
         this.wishes = wishes;
         this.progress = new Progress(wishes, listener);
+        this.kept = progress.kept;
         this.probes = new Probes(progress);
         wishes.settings.key().ifPresent(wishes.tool::conceal);
     }
@@ -113,13 +115,13 @@ public final class Rotation implements AutoCloseable {
         wishes.stores.forEach(store -> files.put(LastGood.folder(wishes.host).resolve("rotate-key-"
                 + Key.of(store.identity()).fingerprint() + ".lock"), store.name()));
         files.forEach(this::lock);
-        progress.begin(where, looking);
+        kept = progress.begin(where, looking);
         holdings = wishes.stores.stream().map(store -> new Holding(store, progress, probes)).toList();
         List<String> given = wishes.stores.stream().map(Place::name).toList();
-        Stream<String> stores = kept().touched().filter(name -> !given.contains(name))
+        Stream<String> stores = kept.touched().filter(name -> !given.contains(name))
                 .map(name -> " --to " + Text.word(name));
         // A target that turned out to be wrong may be changed for another: none at all is forgotten.
-        Stream<String> targets = kept().targets.stream().filter(name -> wishes.targets.isEmpty())
+        Stream<String> targets = kept.targets.stream().filter(name -> wishes.targets.isEmpty())
                 .map(name -> " --restart " + Text.word(name));
         missing = Stream.concat(stores, targets).collect(Collectors.joining());
         if (!missing.isEmpty()) {
@@ -145,24 +147,20 @@ public final class Rotation implements AutoCloseable {
         }
     }
 
-    private Kept kept() {
-        return progress.kept;
-    }
-
     /** When the rotation began that this goes on with, and what that changed; empty when it goes on with none. */
     public Optional<String> resumed() {
-        return Optional.of(kept().startedAt + ": " + state()).filter(words -> progress.resumed);
+        return Optional.of(kept.startedAt + ": " + state()).filter(words -> progress.resumed);
     }
 
     private String state() {
-        return !kept().changed() ? "nothing has changed" : kept().touched().collect(Collectors.joining(", "))
-                + " may hold the new key; " + (kept().restarting ? "a restart has begun" : "nothing was restarted");
+        return !kept.changed() ? "nothing has changed" : kept.touched().collect(Collectors.joining(", "))
+                + " may hold the new key; " + (kept.restarting ? "a restart has begun" : "nothing was restarted");
     }
 
     /** Notes that this process is ending in the middle of it; says how things stand, and what to do. */
     public String interrupted() {
         progress.journal(Event.NOTE, "key rotation interrupted: " + state(), data());
-        boolean unfinished = kept().changed() && !wishes.settings.target().passing();
+        boolean unfinished = kept.changed() && !wishes.settings.target().passing();
         return state() + (!unfinished ? "" : ". This finishes it, or with --roll-back rolls it back:\n  "
                 + wishes.again.get());
     }
@@ -190,7 +188,7 @@ public final class Rotation implements AutoCloseable {
             throw troubles.get(0);
         }
         List<Key> held = holdings.stream().flatMap(one -> one.key().stream()).toList();
-        boolean writeOnly = !holdings.stream().allMatch(holding -> holding.store.readable());
+        boolean writeOnly = !holdings.stream().allMatch(one -> one.store.readable());
         progress.make("preflight", "old key", "", "", () -> probes.settle(held, writeOnly, person));
     }
 
@@ -247,7 +245,7 @@ public final class Rotation implements AutoCloseable {
     }
 
     private Done restart(Place target) {
-        kept().restarting = true;
+        kept.restarting = true;
         progress.save();
         progress.listener.waiting(target.name() + ": restarting, at most " + Durations.words(wishes.restart));
         Optional<String> mark = target.restart(wishes.restart);
@@ -257,11 +255,11 @@ public final class Rotation implements AutoCloseable {
 
     /** Makes steps 3 to 7. */
     public Ending change() {
-        kept().oldKey = probes.oldPrint();
-        kept().newKey = probes.newPrint();
-        kept().account = probes.account.map(Account::id).orElse("");
-        kept().options = wishes.options;
-        wishes.targets.forEach(target -> kept().targets.add(target.name()));
+        kept.oldKey = probes.oldPrint();
+        kept.newKey = probes.newPrint();
+        kept.account = probes.account.map(Account::id).orElse("");
+        kept.options = wishes.options;
+        wishes.targets.forEach(target -> kept.targets.add(target.name()));
         progress.save();
         wishes.tool.watch(child -> progress.child(Progress.named(child)));
         changing = true;
@@ -273,7 +271,7 @@ public final class Rotation implements AutoCloseable {
     public Ending failed(Trouble trouble) {
         why = progress.made.stream().filter(step -> step.done().mark() == Mark.FAIL).findFirst().map(Step::words)
                 .orElse(trouble.getMessage());
-        boolean halfWay = kept().changed() && probes.fresh.isPresent() && !progress.looking;
+        boolean halfWay = kept.changed() && probes.fresh.isPresent() && !progress.looking;
         return halfWay ? rollBack(why, probes.fresh) : Ending.REFUSED;
     }
 
@@ -299,7 +297,7 @@ public final class Rotation implements AutoCloseable {
         } else if (progress.looking) {
             return Ending.PLANNED;
         }
-        if (byHand.isEmpty() && kept().disabled != null) {
+        if (byHand.isEmpty() && kept.disabled != null) {
             // To bring a dead key back would leave the application with none.
             back("old key", "", Done.warn("something still uses the old key, which is disabled and could not be enabled"
                     + " again: do that in Klaviyo, Settings > API keys. The stores keep the new key meanwhile"),
@@ -323,12 +321,12 @@ public final class Rotation implements AutoCloseable {
 
     private void backward() {
         touched().forEach(one -> back(one.store.name(), one.store.writing(), one.byHand(), () -> one.put(true)));
-        for (Place target : kept().restarting ? wishes.targets : List.<Place>of()) {
+        for (Place target : kept.restarting ? wishes.targets : List.<Place>of()) {
             String command = target.restarting(wishes.restart);
             back(target.name(), command, new Done(Mark.NONE, "restart " + target.name(), command),
                     () -> restart(target));
         }
-        if (kept().changed()) {
+        if (kept.changed()) {
             back("app", "", Done.warn("look at the application: nothing shows that it is well with the old key, sha256 "
                     + probes.oldPrint()), this::appAsBefore);
         }
@@ -342,7 +340,7 @@ public final class Rotation implements AutoCloseable {
     // With the old key it has to be seen; the new one is stored, be it seen or not.
     private Done appAsBefore() {
         Done seen = probes.appWith(true);
-        String unseen = kept().restarting && unmarked ? probes.appUnseen("old", false) : "";
+        String unseen = kept.restarting && unmarked ? probes.appUnseen("old", false) : "";
         Trouble.when(!unseen.isEmpty(), unseen);
         return seen;
     }
@@ -356,11 +354,11 @@ public final class Rotation implements AutoCloseable {
     public Ending end(Ending ending) {
         wishes.tool.watch(child -> { });
         String unseen = ending.is(Ending.ROTATED) ? probes.appUnseen("new", !unmarked) : "";
-        if (progress.looking || ending.is(Ending.REFUSED) && kept().changed()) {
+        if (progress.looking || ending.is(Ending.REFUSED) && kept.changed()) {
             return !progress.resumed || !ending.is(Ending.REFUSED) ? ending
                     : ending.but("Refused: this run has changed nothing, the one before it is unfinished");
-        } else if (!kept().newKey.isEmpty()) {
-            kept().outcome = ending.name;
+        } else if (!kept.newKey.isEmpty()) {
+            kept.outcome = ending.name;
             progress.child("");
         }
         if (ending.is(Ending.ROTATED)) {
