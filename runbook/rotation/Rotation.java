@@ -240,8 +240,8 @@ public final class Rotation implements AutoCloseable {
 
     // What was written is there, and nobody has set one since.
     private void looksAgain(String name) {
-        holdings.forEach(one -> progress.make(name, one.store.name(), one.store.reading(), "has to be the new key",
-                () -> one.readBack(false)));
+        holdings.forEach(one -> progress.make(name, one.store.name(), one.store.reading(), one.store.readable()
+                ? "has to be the new key" : "cannot be compared", () -> one.readBack(false)));
     }
 
     private Done restart(Place target) {
