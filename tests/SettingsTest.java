@@ -92,6 +92,7 @@ class SettingsTest {
     @Cases("settings-cases.txt")
     void itGoesAsTheCaseSays(String name, List<String> lines) throws IOException {
         try (Session session = new Session()) {
+            session.environment.remove("KLAVIYO_TIMEOUT");
             session.environment.put("HOME", session.work.toString());
             session.play(lines);
         }
