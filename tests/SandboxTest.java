@@ -12,7 +12,6 @@ import java.net.*;
 import java.net.http.*;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse.BodyHandlers;
-import java.nio.file.*;
 import java.time.*;
 import java.util.*;
 import java.util.stream.*;
@@ -20,7 +19,6 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import runbook.*;
@@ -32,7 +30,6 @@ class SandboxTest {
     private static final HttpClient CLIENT = HttpClient.newHttpClient();
     private static final ControlledSandbox HEALTHY = ControlledSandbox.start("healthy", Duration.ZERO, 0);
 
-    @TempDir Path folder;
     private ControlledSandbox sandbox;
 
     @BeforeEach

@@ -133,7 +133,7 @@ public class Sandbox implements AutoCloseable {
     volatile Scenario scenario;
     /** The moment at which the scenario began. */
     volatile long since;
-    volatile Supplier<Optional<String>> appKeySource = () -> Optional.ofNullable(appKey());
+    private volatile Supplier<Optional<String>> appKeySource = () -> Optional.ofNullable(appKey());
     private volatile boolean appBroken;
     private volatile String appKey;
 
@@ -259,12 +259,6 @@ public class Sandbox implements AutoCloseable {
     /** The key that the application uses; null for none. */
     public String appKey() {
         return appKey;
-    }
-
-    /** Puts a key into the running application. */
-    void appKey(String now) {
-        appKey = now;
-        changed();
     }
 
     /**

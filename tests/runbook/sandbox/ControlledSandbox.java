@@ -149,13 +149,6 @@ public final class ControlledSandbox extends Sandbox {
         return klaviyo.issue(account, true).secret;
     }
 
-    /** Puts a key into the running application and into where it looks at a restart. */
-    @Override
-    public void appKey(String key) {
-        appKeySource = () -> Optional.ofNullable(key);
-        super.appKey(key);
-    }
-
     /**
      * Puts an incident on the status page.
      *
