@@ -22,8 +22,7 @@ public final class Checks implements AutoCloseable {
     public static final Set<String> CHOICES =
             Set.of("status-page", "network", "auth", "endpoints", "app", "app-errors", "app-log", "webhook");
 
-    // Lambdas of nested records come from JBang's class archive only where the outer class is linked too.
-    private static final String LOADED = "Settings Text ApiChecks OurSide AppLog DecisionTree Message redact.View"
+    private static final String LOADED = "Text ApiChecks OurSide Prometheus AppLog DecisionTree Message redact.View"
             + " CommandLine$Model$OptionSpec CommandLine$Model$PositionalParamSpec CommandLine$Interpreter"
             + " CommandLine$ParseResult CommandLine$Help";
 
@@ -50,13 +49,7 @@ public final class Checks implements AutoCloseable {
      */
     public static void prepare(boolean tls) {
         Thread thread = new Thread(() -> {
-            try {
-                for (String name : LOADED.replace("CommandLine", "picocli.CommandLine").split(" ")) {
-                    Class.forName(name.contains("picocli") ? name : "runbook." + name);
-                }
-            } catch (ClassNotFoundException e) {
-                throw new IllegalStateException(e);
-            }
+            Cli.load(LOADED);
             Http.prepare(tls);
             Text.Json.object().toString();
         }, "prepare");

@@ -34,7 +34,7 @@ import runbook.sandbox.Sandbox.Scenario;
  * into the documented exit code and one clear line. An instance is the mixin with the options that scripts share, and
  * what they add up to; a script has those of them that do something for it.
  */
-@Command
+@Command(addMethodSubcommands = false)
 public final class Cli {
     /** The toolkit's version, shown by {@code --version} and written into what the scripts leave behind. */
     public static final String VERSION = "1.0.0";
@@ -92,6 +92,11 @@ public final class Cli {
         {"postmortem (event|import|export|close)", SITES + " templates" + EXPORT}, {"postmortem", API},
         {"debug-bundle (open|verify|redact)|drill|sandbox", ALL_BUT_TEXTS}, {".*", ""}};
 
+    static {
+        // No option has a type of these packages, and to look for how picocli reads them takes a twentieth of a start.
+        System.getProperties().putIfAbsent("picocli.converters.excludes", "java.(sql|time).+");
+    }
+
     private CommandSpec spec;
     private Host host;
     private Values values;
@@ -121,6 +126,7 @@ public final class Cli {
      * that was a look at the help, a rehearsal with arguments that need nothing is run too, unseen.
      */
     public static int main(Supplier<?> script, String[] arguments, String... rehearsal) {
+        load("Screen Settings");
         int exit = run(script.get(), Host.ofProcess(), arguments);
         boolean looked = Arrays.stream(arguments).anyMatch(Set.of("-h", "--help", "-V", "--version")::contains);
         if (looked && Arrays.stream(ProcessHandle.current().info().arguments().orElse(new String[0]))
@@ -132,6 +138,20 @@ public final class Cli {
         }
         Http.end();
         return exit;
+    }
+
+    /**
+     * Loads classes of the helper and, as {@code CommandLine…}, of picocli. Lambdas of nested classes come from JBang's
+     * class archive only where the outer class was there before them.
+     */
+    static void load(String names) {
+        try {
+            for (String name : names.split(" ")) {
+                Class.forName((name.startsWith("CommandLine") ? "picocli." : "runbook.") + name);
+            }
+        } catch (ClassNotFoundException e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     private static Stream<CommandLine> commands(CommandLine line) {
@@ -191,7 +211,7 @@ public final class Cli {
 
     /** A long name without its dashes. */
     static String name(OptionSpec option) {
-        return option.longestName().replaceFirst("^-+", "");
+        return option.longestName().substring("--".length());
     }
 
     /** The shared options that a command has no use for. */

@@ -327,12 +327,11 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
                 throw new Problem(origin + " is no properties file (name=value a line): "
                         + Text.safe(e.getMessage(), 80));
             }
-            // What is said to this script alone comes before what is said to all.
-            Comparator<String> alone = Comparator.comparing(name -> !name.startsWith(script));
-            for (String name : lines.stringPropertyNames().stream().sorted(alone).toList()) {
+            for (String name : lines.stringPropertyNames()) {
                 String value = lines.getProperty(name).strip();
                 refuse(origin, name, value);
-                if (!value.isEmpty()) {
+                // What is said to this script alone comes before what is said to all.
+                if (!value.isEmpty() && lines.getProperty(script + name, "").isBlank()) {
                     values.putIfAbsent(own(name), new Value(value, origin));
                 }
             }

@@ -14,6 +14,7 @@ import java.lang.reflect.*;
 import java.time.*;
 import java.time.temporal.*;
 import java.util.*;
+import java.util.concurrent.*;
 import java.util.regex.*;
 import java.util.stream.*;
 import runbook.Message.Template;
@@ -205,9 +206,26 @@ public final class Text {
         }
     }
 
+    /** A record's components and constructor, kept: Java reads a component's type out of the class each time. */
+    private record Shape(List<String> names, List<Type> types, Constructor<?> canonical) {
+        static Shape of(Class<?> type) {
+            List<RecordComponent> all = List.of(type.getRecordComponents());
+            try {
+                Constructor<?> canonical = type.getDeclaredConstructor(
+                        all.stream().map(RecordComponent::getType).toArray(Class[]::new));
+                canonical.setAccessible(true);
+                return new Shape(all.stream().map(RecordComponent::getName).toList(),
+                        all.stream().map(RecordComponent::getGenericType).toList(), canonical);
+            } catch (NoSuchMethodException e) {
+                throw new IllegalStateException(type + " is no record to read rows into", e);
+            }
+        }
+    }
+
     /** One row of a table: its id, and the record that it is read into when somebody first asks for it. */
     private static final class Row<T extends Record> extends AbstractMap.SimpleEntry<String, T> {
         private static final long serialVersionUID = 1;
+        private static final Map<Class<?>, Shape> SHAPES = new ConcurrentHashMap<>();
         private final transient JsonNode row;
         private final String origin;
         private final boolean team;
@@ -215,7 +233,7 @@ public final class Text {
 
         Row(String origin, Map.Entry<String, JsonNode> row, boolean team, Class<T> type) {
             super(row.getKey(), null);
-            this.origin = origin + ", " + safe(row.getKey(), 60) + ": ";
+            this.origin = origin;
             this.row = row.getValue();
             this.team = team;
             this.type = type;
@@ -229,36 +247,39 @@ public final class Text {
             return super.getValue();
         }
 
+        private String place() {
+            return origin + ", " + safe(getKey(), 60) + ": ";
+        }
+
         /** Refuses a field that is not as it has to be, in a sentence that names it. */
         private void check(boolean right, String field, String what) {
             if (!right) {
-                throw new Problem(origin + field + (field.isEmpty() ? "" : " ") + what);
+                throw new Problem(place() + field + (field.isEmpty() ? "" : " ") + what);
             }
         }
 
         private Object record(String field, JsonNode node, Class<?> type) {
             check(node.isObject(), field, "has to be an object");
             String prefix = field.isEmpty() ? "" : field + ".";
-            List<RecordComponent> components = List.of(type.getRecordComponents());
-            List<String> known = components.stream().map(RecordComponent::getName).toList();
-            node.properties().stream().map(Map.Entry::getKey).filter(name -> !known.contains(name)).findFirst()
-                    .ifPresent(name -> check(false, prefix + safe(name, 40),
-                            "is no field" + hint(name, known)));
-            Object[] values = components.stream().map(component -> {
-                String name = component.getName();
+            Shape shape = SHAPES.computeIfAbsent(type, Shape::of);
+            node.fieldNames().forEachRemaining(name -> {
+                if (!shape.names.contains(name)) {
+                    check(false, prefix + safe(name, 40), "is no field" + hint(name, shape.names));
+                }
+            });
+            Object[] values = new Object[shape.names.size()];
+            for (int i = 0; i < values.length; i++) {
+                String name = shape.names.get(i);
                 boolean rowsId = name.equals("id") && node == row && !node.has("id");
-                return rowsId ? getKey() : value(prefix + name, node.path(name), component.getGenericType());
-            }).toArray();
+                values[i] = rowsId ? getKey() : value(prefix + name, node.path(name), shape.types.get(i));
+            }
             try {
-                Constructor<?> canonical = type.getDeclaredConstructor(
-                        components.stream().map(RecordComponent::getType).toArray(Class[]::new));
-                canonical.setAccessible(true);
-                return canonical.newInstance(values);
+                return shape.canonical.newInstance(values);
             } catch (InvocationTargetException e) {
                 check(!(e.getCause() instanceof IllegalArgumentException), field, safe(e.getCause().getMessage(), 200));
                 throw new IllegalStateException(e.getCause());
             } catch (ReflectiveOperationException e) {
-                throw new IllegalStateException(type + " is no record to read rows into", e);
+                throw new IllegalStateException(e);
             }
         }
 
@@ -310,7 +331,7 @@ public final class Text {
                 } else if (type == Instant.class) {
                     return Instant.parse(text);
                 } else if (type == Template.class) {
-                    Template template = new Template(origin + field, text);
+                    Template template = new Template(place() + field, text);
                     return team ? template.parsed() : template;
                 }
                 return type.isEnum() ? constant(text, type) : text;

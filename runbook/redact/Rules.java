@@ -69,6 +69,8 @@ public final class Rules {
     public record Rule(String id, Kind kind, List<String> names, Optional<Value> value, List<String> starts,
             Optional<String> form, Optional<String> back, Optional<Pattern> ignores, Optional<Check> check,
             Optional<String> but, Optional<String> about, List<String> takes, List<String> spares) {
+        private static final Pattern ID = Pattern.compile("[a-z][a-z-]{0,30}");
+
         /** Refuses a row that is neither by name nor by form. */
         public Rule {
             boolean byName = !names.isEmpty() && value.isPresent() && starts.isEmpty() && form.isEmpty();
@@ -79,7 +81,7 @@ public final class Rules {
             if (back.isEmpty() && starts.stream().anyMatch(start -> start.contains("…"))) {
                 throw new IllegalArgumentException("needs back: what repeats has no beginning of its own");
             }
-            if (!id.matches("[a-z][a-z-]{0,30}")) {
+            if (!ID.matcher(id).matches()) {
                 throw new IllegalArgumentException("is no id: write small letters and dashes");
             }
         }
@@ -258,7 +260,6 @@ public final class Rules {
         // What a name's value, a plural or a number may begin with, and the words that may end a secret's name.
         private static final long AFTER_NAME = set("s0123456789\"'`] \t\r\n=-:;<>,()&");
         private static final long AFTER_SECRET = AFTER_NAME | set("_ahkvc");
-        private static final Pattern SIGN = Pattern.compile("(\\[[^\\]]+\\]|.)(…?)");
         private static final int START = 1;
         // Three times as many as the built-in rules have.
         private static final int MOST_STATES = 16_384;
@@ -302,25 +303,36 @@ public final class Rules {
         }
 
         private void add(Rule rule, String notation, long after, String before) {
-            List<MatchResult> signs = SIGN.matcher(notation).results().toList();
-            int size = signs.size() + (after == 0 ? 0 : 1);
             BitSet back = new BitSet();
-            // One beyond ASCII stands for all of them.
-            rule.back.orElse("").chars().forEach(c -> back.set(Math.min(c, 128), c < 128 ? c + 1 : 256));
-            Trigger trigger = new Trigger(rule, size, before, back);
-            firsts.set(ends.size());
-            for (int i = 1; i <= signs.size(); i++) {
-                MatchResult sign = signs.get(i - 1);
-                addPlace(meant(sign.group(1)), !sign.group(2).isEmpty(), i == size ? trigger : null);
+            for (char c : rule.back.orElse("").toCharArray()) {
+                // One beyond ASCII stands for all of them.
+                back.set(Math.min(c, 128), c < 128 ? c + 1 : 256);
+            }
+            int first = ends.size();
+            firsts.set(first);
+            for (int at = 0; at < notation.length();) {
+                String sign = sign(notation, at);
+                at += sign.length();
+                boolean repeats = notation.startsWith("…", at);
+                at += repeats ? 1 : 0;
+                addPlace(meant(sign), repeats);
             }
             if (after != 0) {
-                addPlace(after, false, trigger);
+                addPlace(after, false);
+            }
+            if (ends.size() > first) {
+                ends.set(ends.size() - 1, new Trigger(rule, ends.size() - first, before, back));
             }
         }
 
-        private void addPlace(long set, boolean repeats, Trigger end) {
+        private static String sign(String notation, int at) {
+            int close = notation.charAt(at) == '[' ? notation.indexOf(']', at) : -1;
+            return notation.substring(at, close > at + 1 ? close + 1 : at + 1);
+        }
+
+        private void addPlace(long set, boolean repeats) {
             int place = ends.size();
-            ends.add(end);
+            ends.add(null);
             repeating.set(place, repeats);
             for (long left = set; left != 0; left &= left - 1) {
                 takes[Long.numberOfTrailingZeros(left)].set(place);
@@ -328,13 +340,13 @@ public final class Rules {
         }
 
         private static long meant(String sign) {
-            return switch (sign) {
-                case "#" -> DIGIT;
-                case "~" -> DIGIT | set("abcdef");
-                case "^" -> ~LETTER;
-                case "|" -> ~(LETTER | DIGIT);
-                case "*" -> LETTER;
-                case "?" -> -1L;
+            return switch (sign.charAt(0)) {
+                case '#' -> DIGIT;
+                case '~' -> DIGIT | set("abcdef");
+                case '^' -> ~LETTER;
+                case '|' -> ~(LETTER | DIGIT);
+                case '*' -> LETTER;
+                case '?' -> -1L;
                 default -> set(sign.length() == 1 ? sign : sign.substring(1, sign.length() - 1));
             };
         }
