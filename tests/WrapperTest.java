@@ -97,10 +97,10 @@ class WrapperTest {
     }
 
     @Test
-    void sixFirstStartsAtOnceAllEndWell() {
+    void fourFirstStartsAtOnceAllEndWell() {
         assumeTrue(find("mvn") != null && find("flock") != null, "needs Maven and flock");
         Path jbangDir = folder.resolve("new jbang");
-        List<Run.Running> starts = IntStream.range(0, 6).mapToObj(each -> wrapper(CLONE, jbangDir, "echo", "" + each)
+        List<Run.Running> starts = IntStream.range(0, 4).mapToObj(each -> wrapper(CLONE, jbangDir, "echo", "" + each)
                 .cwd(folder).timeout(Duration.ofMinutes(3)).start()).toList();
         for (int each = 0; each < starts.size(); each++) {
             assertEquals(folder + "\n<" + each + ">\n", starts.get(each).await().out(), starts.get(each).err());
