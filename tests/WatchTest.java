@@ -119,7 +119,8 @@ class WatchTest {
         }
         assertEquals("diagnosed degraded recovering recovered", Session.kinds(journal()).replace("note ", ""));
         assertEquals("Kim", Incident.lead(journal()), "on record");
-        Pattern next = Pattern.compile("Next: collect evidence, write it up\\n  .*debug-bundle@CATALOG.*\\n  .*postmortem@CATALOG");
+        Pattern next = Pattern.compile(
+                "Next: collect evidence, write it up\\n  .*debug-bundle@CATALOG.*\\n  .*postmortem@CATALOG");
         assertTrue(next.matcher(result.out()).find(), "Slack was told: " + result.out());
         JsonNode recovered = journal().stream().filter(event -> event.event().equals(Event.RECOVERED)).findFirst().get()
                 .data();
@@ -308,8 +309,8 @@ class WatchTest {
         Path socket = folder.resolve("tmux");
         try {
             tmux(socket, "-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "30", "-e",
-                    "KLAVIYO_PRIVATE_KEY=" + sandbox.key(), "-e", "LANG=C.UTF-8", process("--max", "1m", "--for", "1h").quoted()
-                    + "; echo ended with $?; stty -a | grep -o ' echo '; sleep 60");
+                    "KLAVIYO_PRIVATE_KEY=" + sandbox.key(), "-e", "LANG=C.UTF-8",
+                    process("--max", "1m", "--for", "1h").quoted() + "; echo ended with $?; stty -a | grep -o ' echo '; sleep 60");
             awaitScreen(socket, "DOWN for");
             assertTrue(tmux(socket, "display", "-p", "#{cursor_flag}#{alternate_on}").startsWith("01"));
             // Wider, all of a line is there; narrower, it is cut where the terminal ends.

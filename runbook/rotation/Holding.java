@@ -127,9 +127,10 @@ final class Holding {
         boolean left = kept.touched && (kept.wrote.isEmpty() || holds(kept.wrote) || mangled);
         String last = kept.touched ? "left " + words(kept.wrote) + " there (before: " + words(kept.before) + ")"
                 : "saw " + words(kept.before) + " there";
+        String record = Text.word(progress.incident.folder().resolve(Progress.FILE).toString());
         Trouble.when(!now.mark.isEmpty() && !holds(kept.before) && !holdsNew() && !left, "holds " + holding()
                 + ", and this rotation " + last + ": somebody else has set it meanwhile, and it stays",
-                "rm -f " + Text.word(progress.incident.folder().resolve(Progress.FILE).toString()) + "   # once you know which key is right, then begin anew");
+                "rm -f " + record + "   # once you know which key is right, then begin anew");
     }
 
     // ---- its steps
