@@ -57,13 +57,13 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import runbook.*;
 import runbook.Checks.Findings;
-import runbook.Checks.Group;
 import runbook.Incident.Event;
 import runbook.Klaviyo.Endpoint;
 import runbook.Message.Slack;
 import runbook.Message.Wording;
 import runbook.Screen.Check;
 import runbook.Screen.Check.Outcome;
+import runbook.Screen.Group;
 import runbook.Screen.Mark;
 import runbook.Settings.Problem;
 import runbook.Text.Json;
@@ -191,7 +191,7 @@ class Triage implements Callable<Integer> {
             });
             // A drill brings a log of its own, to be looked at where something is wrong.
             boolean practised = log == null && shared.sandbox().isPresent() && found.apiFails();
-            return Verdict.of(practised ? found.with(AppLog.of(shared.sandbox().get().applicationLog())) : found,
+            return DecisionTree.judge(practised ? found.with(AppLog.of(shared.sandbox().get().applicationLog())) : found,
                     wording);
         }
     }
@@ -469,7 +469,7 @@ class Triage implements Callable<Integer> {
         try (Checks checks = new Checks(settings)) {
             Findings once = checks.run(Set.of("status-page", "network"), () -> Checks.Before.NOTHING);
             List<CompletableFuture<Result>> running = all.stream().map(account -> CompletableFuture.supplyAsync(() ->
-                    new Result(account.name(), Verdict.of(checks.again(once, account, shared.host()), wording)), pool))
+                    new Result(account.name(), DecisionTree.judge(checks.again(once, account, shared.host()), wording)), pool))
                     .toList();
             return show(running.stream().map(CompletableFuture::join)
                     .sorted(Comparator.comparing(one -> one.verdict.rank())).toList());

@@ -15,6 +15,7 @@ import runbook.Klaviyo.Endpoint;
 import runbook.Klaviyo.Revision;
 import runbook.Screen.Check;
 import runbook.Screen.Check.Outcome;
+import runbook.Screen.Group;
 import runbook.Text.Json;
 import runbook.redact.*;
 
@@ -124,7 +125,7 @@ public final class ApiChecks {
                     + (slow ? ", which is slow" : "");
             if (!failed.isEmpty()) {
                 Map<String, String> words = new LinkedHashMap<>();
-                failed.stream().map(Symptom::describe).forEach(one -> words.putIfAbsent(Symptom.withoutRay(one), one));
+                failed.stream().map(Symptom::describe).forEach(one -> words.putIfAbsent(Group.withoutRay(one), one));
                 said = failed.size() + " of " + samples.size() + " failed: "
                         + words.values().stream().limit(2).collect(Collectors.joining("; "));
             }
@@ -324,11 +325,6 @@ public final class ApiChecks {
         /** Whether an answer is a 403 that does not say which scope is missing. */
         static boolean namesNoScope(Answer answer) {
             return of(answer) == FORBIDDEN && !says((Reply) answer, "scope");
-        }
-
-        /** Each answer of the content network's has a ray of its own: what differs in nothing else is the same. */
-        static String withoutRay(String words) {
-            return words.replaceAll(" \\(cf-ray [^)]*\\)", "");
         }
 
         /**

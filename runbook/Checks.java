@@ -14,6 +14,7 @@ import runbook.Klaviyo.Endpoint;
 import runbook.OurSide.NetworkPath;
 import runbook.Prometheus.AppErrors;
 import runbook.Screen.Check;
+import runbook.Screen.Group;
 import runbook.redact.*;
 
 /** Makes the checks, all at once. Each ends by the timeout whatever the network does, and so does the whole. */
@@ -180,52 +181,6 @@ public final class Checks implements AutoCloseable {
         }
     }
 
-    /** What is told together: checks that came to the same, or one alone. */
-    public record Group(List<String> names, Check.Outcome outcome, String text) {
-        private static final int SHORTEST = 110;
-
-        /** A check by itself, with the time that it took. */
-        public static Group of(Check check) {
-            String time = check.millis() > 0 ? " [" + check.millis() + " ms]" : "";
-            return new Group(List.of(check.name()), check.outcome(), check.summary() + time);
-        }
-
-        /** Checks in their order, those together that tell the same. */
-        public static List<Group> of(List<Check> checks, Function<Check, String> told) {
-            Map<String, Group> groups = new LinkedHashMap<>();
-            for (Check check : checks) {
-                String text = told.apply(check);
-                // Samples that failed in two ways may have done so in either order.
-                Set<String> same = new TreeSet<>(List.of(Symptom.withoutRay(text).split("; ")));
-                groups.computeIfAbsent(check.outcome() + " " + same, key ->
-                        new Group(new ArrayList<>(), check.outcome(), text)).names
-                        .add(check.name().replace("endpoint:", ""));
-            }
-            return List.copyOf(groups.values());
-        }
-
-        /** {@code profiles, lists and 3 more}. */
-        public String name() {
-            return names.size() <= 3 ? String.join(", ", names)
-                    : names.get(0) + ", " + names.get(1) + " and " + (names.size() - 2) + " more";
-        }
-
-        /** Each in a few lines, so many of them; or whole and aligned where all are shown. */
-        public static void show(Screen screen, List<Group> groups, int most) {
-            boolean all = most == Integer.MAX_VALUE;
-            int width = groups.stream().mapToInt(group -> group.name().length()).max().orElse(0);
-            groups.stream().limit(most).forEach(group -> {
-                Screen.Mark mark = group.outcome == Check.Outcome.SKIPPED ? Screen.Mark.SKIP
-                        : Screen.Mark.valueOf(group.outcome.name());
-                String few = Text.safe(group.text, Math.max(SHORTEST, 2 * screen.width() - 70));
-                screen.marked(mark, group.name(), all ? width : 0, all ? group.text : few);
-            });
-            if (groups.size() > most) {
-                screen.item("  ", "and " + Text.count(groups.size() - most, "more finding"));
-            }
-        }
-    }
-
     /**
      * Everything that the checks found: the vendor's page, the path to the API, the key, the endpoints in the order
      * asked, our application (its health, its errors as counted or told, its log, the route that Klaviyo delivers to),
@@ -326,25 +281,47 @@ public final class Checks implements AutoCloseable {
             return (int) all().filter(Symptom::counts).count();
         }
 
-        /**
-         * How often each symptom came from the API. Left out, for they say nothing of the service: a webhooks 403
-         * (which may be the plan), an accounts 403 (the key may do without), and a 429 of the two endpoints with one
-         * request a second (which our own probes can bring about).
-         */
+        /** How often each symptom came from the API. */
         public Map<Symptom, Integer> symptoms() {
             Map<Symptom, Integer> counts = new EnumMap<>(Symptom.class);
-            Set<String> small = Set.of(Endpoint.ACCOUNTS.name(), Endpoint.WEBHOOKS.name());
-            answers().forEach((name, samples) -> samples.stream().map(Symptom::of)
-                    .filter(symptom -> !small.contains(name)
-                            || symptom != Symptom.FORBIDDEN && symptom != Symptom.THROTTLED)
-                    .forEach(symptom -> counts.merge(symptom, 1, Integer::sum)));
+            answers().forEach((name, samples) -> telling(name, samples).forEach(symptom ->
+                    counts.merge(symptom, 1, Integer::sum)));
             return counts;
         }
 
         /** Endpoints of which at least one sample shows such a symptom, accounts among them. */
         List<String> showing(Predicate<Symptom> some) {
-            return answers().entrySet().stream().filter(entry -> entry.getValue().stream().map(Symptom::of)
-                    .anyMatch(some)).map(Map.Entry::getKey).toList();
+            return answers().entrySet().stream()
+                    .filter(one -> telling(one.getKey(), one.getValue()).anyMatch(some))
+                    .map(Map.Entry::getKey).toList();
+        }
+
+        // Left out, for they say nothing of the service: a webhooks 403 (which may be the plan), an accounts 403 (the
+        // key may do without), and a 429 of these two, whose one request a second our own probes can use up.
+        private static Stream<Symptom> telling(String endpoint, List<Answer> samples) {
+            boolean small = Set.of(Endpoint.ACCOUNTS.name(), Endpoint.WEBHOOKS.name()).contains(endpoint);
+            return samples.stream().map(Symptom::of).filter(symptom -> !small
+                    || symptom != Symptom.FORBIDDEN && symptom != Symptom.THROTTLED);
+        }
+
+        /** The share of API requests with some symptoms, 0 to 1. */
+        double share(Predicate<Symptom> some) {
+            Map<Symptom, Integer> symptoms = symptoms();
+            int all = symptoms.values().stream().mapToInt(Integer::intValue).sum();
+            return symptoms.entrySet().stream().filter(one -> some.test(one.getKey()))
+                    .mapToInt(Map.Entry::getValue).sum() / (double) Math.max(1, all);
+        }
+
+        /** Whether any server outside our own network answered, or at least let us connect. */
+        boolean reachesAnything() {
+            return network.reachesServer() || status.seen() || status.check().http() != null
+                    || all().anyMatch(answer -> !(answer instanceof Fault fault)
+                            || !fault.kind().unreached() && fault.kind() != Http.Kind.TIMEOUT);
+        }
+
+        /** Whether anything answers that speaks as Klaviyo's API does. */
+        boolean klaviyoAnswers() {
+            return symptoms().keySet().stream().anyMatch(symptom -> symptom != Symptom.FOREIGN);
         }
 
         /** Whether the application gets such a status from Klaviyo, as counted, told, or read in its log. */
@@ -366,16 +343,31 @@ public final class Checks implements AutoCloseable {
             return same && app.state().equals("yes") && keyIsAccepted();
         }
 
+        /** Whether the application's calls show that Klaviyo takes its key, and that is not the one here. */
+        boolean applicationWorksWithAnotherKey() {
+            // Where other errors than those of a key are what ails it, its key is not the trouble.
+            boolean suffers = appSees(".*");
+            boolean looked = suffers || errors.check().state().equals("counted")
+                    || log.check().state().equals("recent");
+            boolean other = applicationsKey().isEmpty() ? looked : applicationHasOtherKey();
+            boolean taken = suffers || app.state().equals("yes") || app.state().equals("degraded") && looked;
+            return other && taken && !appSees("401");
+        }
+
         /** Whether not all of the application gets a status: its log has it now, on fewer than nearly all calls. */
         boolean onSomeCalls(String status) {
             boolean counted = errors.byStatus().containsKey(status) && !applicationHasThisKey();
             return log.byStatus().containsKey(status) && !counted && !log.nearlyAll().contains(status);
         }
 
-        /** Whether more calls in the application's log get another error than get this status. */
-        boolean outnumbered(String status) {
-            Long ofThis = log.byStatus().getOrDefault(status, Long.MAX_VALUE);
-            return log.byStatus().values().stream().anyMatch(count -> count > ofThis);
+        /** On which of its calls the application gets a status, by its log; empty where that does not tell. */
+        String onCalls(String status) {
+            if (!onSomeCalls(status)) {
+                return log.nearlyAll().contains(status) ? " on nearly all calls" : "";
+            }
+            long ofThis = log.byStatus().get(status);
+            boolean outnumbered = log.byStatus().values().stream().anyMatch(count -> count > ofThis);
+            return outnumbered ? " on fewer calls than another error" : " on some calls only";
         }
     }
 }

@@ -5,6 +5,7 @@ import java.util.function.*;
 import java.util.regex.*;
 import java.util.stream.*;
 import runbook.ApiChecks.Symptom;
+import runbook.Message.Wording;
 import runbook.Screen.Check.Outcome;
 import runbook.Verdict.Severity;
 
@@ -156,16 +157,24 @@ public final class DecisionTree {
      * and the lines of the tree that it took.
      */
     public record Case(String diagnosis, Severity severity, List<Step> path, List<Integer> lines) {
-        /** Triage's exit code for it. */
+        private static final List<Integer> WORST_FIRST = List.of(11, 12, 13, Verdict.UNDECIDED, 14, 0);
+
+        /** Triage's exit code for it: 0 healthy, 11 to 14 for P1 to P4, 20 when it could not tell. */
         int exitCode() {
             int unknown = diagnosis.equals("healthy") ? 0 : Verdict.UNDECIDED;
             return severity == null ? unknown : severity.exitCode();
+        }
+
+        /** How far behind the worst it comes: P1 to P3, then what could not be told, then P4. */
+        int rank() {
+            return WORST_FIRST.indexOf(exitCode());
         }
     }
 
     private static final Pattern BRANCH = Pattern.compile("[├└]── (.+?)(?: → (.*))?");
     private static final Pattern LEAF = Pattern.compile("(?:(P\\d) )?([a-z-]+): .*");
-    private static final Pattern WORDS = Pattern.compile("[^│ ]");
+    /** What stands before a line's words: a part ends where a line has none. */
+    private static final Pattern RULES = Pattern.compile("[│ ]*");
     private static final int INDENT = 4;
     /** From this share of failing requests on, it is an outage and not a degradation. */
     private static final double NEARLY_ALL = 0.8;
@@ -178,10 +187,20 @@ public final class DecisionTree {
         this.found = found;
     }
 
-    /** Every leaf that the findings lead to, in the order of the tree. */
-    List<Case> walk() {
-        walk(0, 0, List.of(), List.of());
-        return cases;
+    /**
+     * What the findings mean: every leaf that they lead to, the worst first, and of two that are equally bad the one
+     * with the earlier row. Of a diagnosis that holds twice the worse counts, and nothing is healthy beside another.
+     */
+    public static Verdict judge(Checks.Findings found, Map<String, Wording> wording) {
+        DecisionTree tree = new DecisionTree(found);
+        tree.walk(0, 0, List.of(), List.of());
+        List<String> rows = List.copyOf(wording.keySet());
+        Set<String> named = new HashSet<>();
+        List<Case> worstFirst = tree.cases.stream()
+                .sorted(Comparator.comparing(Case::rank).thenComparing(one -> rows.indexOf(one.diagnosis)))
+                .filter(one -> named.add(one.diagnosis)).toList();
+        List<Case> wrong = worstFirst.stream().filter(one -> one.exitCode() != 0).toList();
+        return new Verdict(found, found.at(), wrong.isEmpty() ? worstFirst : wrong, wording);
     }
 
     // From a line on, as far as its column goes: what stands further right hangs under a branch.
@@ -225,8 +244,8 @@ public final class DecisionTree {
 
     /** Where a line's words begin; an empty line, which ends a part, has none. */
     private static int column(int line) {
-        Matcher words = WORDS.matcher(TREE.get(line));
-        return words.find() ? words.start() : -1;
+        Matcher rules = RULES.matcher(TREE.get(line));
+        return rules.lookingAt() && !rules.hitEnd() ? rules.end() : -1;
     }
 
     private static <T> List<T> and(List<T> some, T more) {
@@ -246,7 +265,7 @@ public final class DecisionTree {
         return switch (question) {
             case "Is Klaviyo API returning errors?" -> Set.of(apiReturnsErrors());
             case "Can we reach anything?" -> onlyOurAppReachesIt() ? Set.of("our application alone can")
-                    : yes(somethingIsReached());
+                    : yes(found.reachesAnything());
             case "What status code?" -> statusCodes();
             case "How much of it is refused?" -> Set.of(found.before().replacedAt().isPresent()
                     ? "all with a key that was replaced" : extent(Symptom.FORBIDDEN::equals));
@@ -255,7 +274,7 @@ public final class DecisionTree {
             case "How much of it fails?" -> Set.of(extent(this::failing));
             case "Does status.klaviyo.com show an incident?" -> Set.of(page());
             case "Was the page seen?" -> yes(found.status().seen());
-            case "Does any answer come from Klaviyo?" -> yes(klaviyoAnswers());
+            case "Does any answer come from Klaviyo?" -> yes(found.klaviyoAnswers());
             case "Is the API slow?" -> yes(found.endpoints().stream().filter(ApiChecks.Probe::slow).count() * 2
                     > found.endpoints().size());
             case "Is it a major outage?" -> yes(found.status().admitsMajorOutage());
@@ -279,9 +298,10 @@ public final class DecisionTree {
     }
 
     private String apiReturnsErrors() {
-        String unasked = found.settings().key().isEmpty() ? "not asked: no key" : "could not tell";
-        String asked = found.apiFails() ? "yes" : "no";
-        return found.symptoms().isEmpty() ? unasked : asked;
+        if (found.symptoms().isEmpty()) {
+            return found.settings().key().isEmpty() ? "not asked: no key" : "could not tell";
+        }
+        return found.apiFails() ? "yes" : "no";
     }
 
     private String revision() {
@@ -296,16 +316,6 @@ public final class DecisionTree {
 
     // ---- whose network it is
 
-    /** Whether any server outside our own network answered, or at least let us connect. */
-    private boolean somethingIsReached() {
-        return found.network().reachesServer() || found.all().anyMatch(DecisionTree::reached)
-                || found.status().seen() || found.status().check().http() != null;
-    }
-
-    private static boolean reached(Http.Answer answer) {
-        return !(answer instanceof Http.Fault fault) || !fault.kind().unreached() && fault.kind() != Http.Kind.TIMEOUT;
-    }
-
     /** Whether nothing of Klaviyo's answers here, while the application's calls go well and the page is green. */
     boolean onlyOurAppReachesIt() {
         Set<Symptom> ours = EnumSet.of(Symptom.NO_ANSWER, Symptom.CDN_BLOCK, Symptom.FOREIGN);
@@ -314,13 +324,9 @@ public final class DecisionTree {
                 && page().equals("no");
     }
 
-    private boolean klaviyoAnswers() {
-        return found.symptoms().keySet().stream().anyMatch(symptom -> symptom != Symptom.FOREIGN);
-    }
-
     /** Whether what this machine sees is its own network's doing: what else it cannot reach says nothing. */
     private boolean cutOff() {
-        return !somethingIsReached() || !found.symptoms().isEmpty() && !klaviyoAnswers();
+        return !found.reachesAnything() || !found.symptoms().isEmpty() && !found.klaviyoAnswers();
     }
 
     // ---- what the API answers
@@ -348,32 +354,18 @@ public final class DecisionTree {
                 || found.showing(Symptom.FORBIDDEN::equals).size() * 2 > found.endpoints().size());
     }
 
-    /** Endpoints that show some symptoms; a 403 on accounts and webhooks, which a key may do without, is none. */
-    List<String> showing(Predicate<Symptom> some) {
-        return found.showing(some).stream().filter(name -> !some.test(Symptom.FORBIDDEN)
-                || !name.equals("accounts") && !name.equals("webhooks")).toList();
-    }
-
     /** Whether it is Klaviyo's own trouble. */
     boolean failing(Symptom symptom) {
         return symptom.failure() || symptom == Symptom.FORBIDDEN && shedsLoad();
     }
 
-    /** The share of API requests with some symptoms, 0 to 1. */
-    double share(Predicate<Symptom> some) {
-        Map<Symptom, Integer> symptoms = found.symptoms();
-        int all = symptoms.values().stream().mapToInt(Integer::intValue).sum();
-        return symptoms.entrySet().stream().filter(one -> some.test(one.getKey()))
-                .mapToInt(Map.Entry::getValue).sum() / (double) Math.max(1, all);
-    }
-
     /** How much of what was asked shows some symptoms. One endpoint alone shows them each time, and no other ever. */
     private String extent(Predicate<Symptom> some) {
-        List<String> names = showing(some);
+        List<String> names = found.showing(some);
         boolean alone = names.size() == 1
                 && found.answers().get(names.get(0)).stream().map(Symptom::of).allMatch(some);
         String less = alone ? "one endpoint alone" : "some requests";
-        return share(some) >= NEARLY_ALL ? "nearly all requests" : less;
+        return found.share(some) >= NEARLY_ALL ? "nearly all requests" : less;
     }
 
     // ---- the key
@@ -383,25 +375,13 @@ public final class DecisionTree {
         boolean replaced = found.before().replacedAt().isPresent();
         // Where the bare key is refused as well, that is the trouble, and how it is stored comes second.
         boolean bare = key.filter(one -> one.cleaned().faults().isEmpty()).isPresent();
-        if (!replaced && applicationHasAnotherKey()) {
+        if (!replaced && found.applicationWorksWithAnotherKey()) {
             return "not the application's, which works";
         } else if (!found.keyFaults().isEmpty() && !(bare && gets(Symptom.UNAUTHORIZED))) {
             return "unfit to be sent";
         }
         String sent = replaced ? "replaced since" : "fit, and refused";
         return key.filter(Key::token).isPresent() ? "an OAuth token" : sent;
-    }
-
-    /** Whether the application's own key is taken, by what is seen of its calls, and is not the one in this shell. */
-    private boolean applicationHasAnotherKey() {
-        // Where other errors than those of a key are what ails it, its key is not the trouble.
-        boolean suffers = found.appSees(".*");
-        boolean looked = suffers || found.errors().check().state().equals("counted")
-                || found.log().check().state().equals("recent");
-        boolean other = found.applicationsKey().isEmpty() ? looked : found.applicationHasOtherKey();
-        String health = found.app().state();
-        boolean taken = suffers || health.equals("yes") || health.equals("degraded") && looked;
-        return other && taken && !found.appSees("401");
     }
 
     // ---- our side
@@ -414,9 +394,9 @@ public final class DecisionTree {
             return "not seen from here";
         }
         boolean refused = found.appSees("401|403|429|5\\d\\d|5xx");
-        boolean failing = klaviyoAnswers() && share(Symptom.NONE::equals) <= 0.5;
+        boolean failing = found.klaviyoAnswers() && found.share(Symptom.NONE::equals) <= 0.5;
         boolean explained = refused || failing || found.status().admitsMajorOutage()
-                || state.equals("degraded") && share(Symptom::failure) > 0;
+                || state.equals("degraded") && found.share(Symptom::failure) > 0;
         return explained ? "no, as Klaviyo fails it" : state;
     }
 
@@ -431,11 +411,11 @@ public final class DecisionTree {
             answers.add(refusedApplication());
         }
         if (found.appSees("410")) {
-            answers.add("410" + onCalls("410"));
+            answers.add("410" + found.onCalls("410"));
         }
         // A 403 tells the application nothing about who sent it: where our probes are stopped or shed, so is it.
         if (found.appSees("403") && !gets(Symptom.CDN_BLOCK) && !shedsLoad()) {
-            answers.add("403" + onCalls("403"));
+            answers.add("403" + found.onCalls("403"));
         }
         if (found.log().loop().isPresent() && !found.appSees("429")) {
             answers.add("no 429 yet, and one caller runs away");
@@ -444,9 +424,9 @@ public final class DecisionTree {
             answers.add("other 4xx");
         }
         // Where the probes fail as well, the application's 5xx are no news; where nothing was reached, they are.
-        boolean known = share(this::failing) > 0 && somethingIsReached() || found.status().admitsTrouble();
+        boolean known = found.share(this::failing) > 0 && found.reachesAnything() || found.status().admitsTrouble();
         if (found.appSees(AppLog.SERVER_ERROR) && !known) {
-            answers.add("5xx" + onCalls(AppLog.SERVER_ERROR));
+            answers.add("5xx" + found.onCalls(AppLog.SERVER_ERROR));
         }
         return answers;
     }
@@ -457,17 +437,10 @@ public final class DecisionTree {
         if (gets(Symptom.UNAUTHORIZED)) {
             return replaced ? "401, and the key here was replaced" : "401, and the key is refused here too";
         } else if (found.onSomeCalls("401")) {
-            return "401" + onCalls("401");
+            return "401" + found.onCalls("401");
         } else if (found.applicationHasThisKey()) {
-            return "401" + onCalls("401") + ", but the app has the key that works";
+            return "401" + found.onCalls("401") + ", but the app has the key that works";
         }
         return found.keyIsAccepted() ? "401, and the key is fine here" : "401, and no key was judged here";
-    }
-
-    // By its log; nothing is said where that does not tell.
-    private String onCalls(String status) {
-        String some = found.outnumbered(status) ? " on fewer calls than another error" : " on some calls only";
-        String whole = found.log().nearlyAll().contains(status) ? " on nearly all calls" : "";
-        return found.onSomeCalls(status) ? some : whole;
     }
 }

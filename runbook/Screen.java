@@ -314,6 +314,56 @@ public final class Screen {
         }
     }
 
+    /** What is told together: checks that came to the same, or one alone. */
+    public record Group(List<String> names, Check.Outcome outcome, String text) {
+        private static final int SHORTEST = 110;
+
+        /** A check by itself, with the time that it took. */
+        public static Group of(Check check) {
+            String time = check.millis() > 0 ? " [" + check.millis() + " ms]" : "";
+            return new Group(List.of(check.name()), check.outcome(), check.summary() + time);
+        }
+
+        /** Checks in their order, those together that tell the same. */
+        public static List<Group> of(List<Check> checks, Function<Check, String> told) {
+            Map<String, Group> groups = new LinkedHashMap<>();
+            for (Check check : checks) {
+                String text = told.apply(check);
+                // Samples that failed in two ways may have done so in either order.
+                Set<String> same = new TreeSet<>(List.of(withoutRay(text).split("; ")));
+                groups.computeIfAbsent(check.outcome() + " " + same, key ->
+                        new Group(new ArrayList<>(), check.outcome(), text)).names
+                        .add(check.name().replace("endpoint:", ""));
+            }
+            return List.copyOf(groups.values());
+        }
+
+        /** Each answer of the content network's has a ray of its own: what differs in nothing else is the same. */
+        static String withoutRay(String words) {
+            return words.replaceAll(" \\(cf-ray [^)]*\\)", "");
+        }
+
+        /** {@code profiles, lists and 3 more}. */
+        public String name() {
+            return names.size() <= 3 ? String.join(", ", names)
+                    : names.get(0) + ", " + names.get(1) + " and " + (names.size() - 2) + " more";
+        }
+
+        /** Each in a few lines, so many of them; or whole and aligned where all are shown. */
+        public static void show(Screen screen, List<Group> groups, int most) {
+            boolean all = most == Integer.MAX_VALUE;
+            int width = groups.stream().mapToInt(group -> group.name().length()).max().orElse(0);
+            groups.stream().limit(most).forEach(group -> {
+                Mark mark = group.outcome == Check.Outcome.SKIPPED ? Mark.SKIP : Mark.valueOf(group.outcome.name());
+                String few = Text.safe(group.text, Math.max(SHORTEST, 2 * screen.width() - 70));
+                screen.marked(mark, group.name(), all ? width : 0, all ? group.text : few);
+            });
+            if (groups.size() > most) {
+                screen.item("  ", "and " + Text.count(groups.size() - most, "more finding"));
+            }
+        }
+    }
+
     /**
      * How the next script is started, as this one was: its name made the words that start it, the options that carry
      * over, by name, what a team or person has set, and what has to be said under the commands.

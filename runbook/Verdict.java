@@ -26,7 +26,6 @@ import runbook.Text.Json;
 public record Verdict(Findings findings, Instant since, List<Case> cases, Map<String, Wording> wording) {
     /** Exit code when triage could not tell, or has no key to ask with. */
     public static final int UNDECIDED = 20;
-    private static final List<Integer> WORST_FIRST = List.of(11, 12, 13, UNDECIDED, 14, 0);
 
     /** The runbook's severities, worst first, with the time within which somebody has to respond. */
     public enum Severity {
@@ -70,23 +69,6 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         }
     }
 
-    /** The verdict in the words that the settings' templates have for it. */
-    public static Verdict of(Findings findings) {
-        return of(findings, Wording.all(findings.settings().templates()));
-    }
-
-    /** Walks the tree. Of a diagnosis that holds twice the worse counts, and nothing is healthy beside another. */
-    public static Verdict of(Findings findings, Map<String, Wording> wording) {
-        List<String> order = List.copyOf(wording.keySet());
-        Set<String> named = new HashSet<>();
-        List<Case> worstFirst = new DecisionTree(findings).walk().stream()
-                .sorted(Comparator.comparing((Case one) -> WORST_FIRST.indexOf(one.exitCode()))
-                        .thenComparing(one -> order.indexOf(one.diagnosis())))
-                .filter(one -> named.add(one.diagnosis())).toList();
-        List<Case> wrong = worstFirst.stream().filter(one -> one.exitCode() != 0).toList();
-        return new Verdict(findings, findings.at(), wrong.isEmpty() ? worstFirst : wrong, wording);
-    }
-
     /** The same as part of an incident: the time to respond counts from the page, or from when it was this bad. */
     public Verdict in(List<Event> incident, Optional<Instant> paged) {
         Instant begun = paged.filter(since::isAfter).orElse(since);
@@ -113,7 +95,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
 
     /** How far behind the worst it comes among others: P1 to P3, then what could not be told, then P4. */
     public int rank() {
-        return WORST_FIRST.indexOf(exitCode());
+        return cases.get(0).rank();
     }
 
     /** Whether nothing is wrong. */
@@ -299,7 +281,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         addPlaces(values, findings.settings());
         DecisionTree tree = new DecisionTree(findings);
         addKlaviyos(values, tree);
-        addTheKeys(values, tree.showing(Symptom.FORBIDDEN::equals));
+        addTheKeys(values, findings.showing(Symptom.FORBIDDEN::equals));
         addOurs(values);
         return values;
     }
@@ -322,7 +304,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
 
     private void addKlaviyos(Map<String, Object> values, DecisionTree tree) {
         int asked = findings.symptoms().values().stream().mapToInt(Integer::intValue).sum();
-        double share = tree.share(tree::failing);
+        double share = findings.share(tree::failing);
         values.put("rate", share == 0 ? "" : Math.round(share * asked) + " of " + asked + " requests ("
                 + Math.round(share * 100) + " %)");
         values.put("page", findings.status().words());

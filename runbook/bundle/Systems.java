@@ -105,7 +105,7 @@ final class Systems {
     private void triage(Optional<Incident> incident, Sink sink) throws IOException {
         List<Incident.Event> journal = incident.isPresent() ? incident.get().journal().read().events() : List.of();
         Findings findings = Checks.run(settings, () -> Checks.Before.of(options.shared.host(), settings, journal));
-        verdict = Verdict.of(findings);
+        verdict = DecisionTree.judge(findings, Message.Wording.all(settings.templates()));
         sink.json("triage.json", verdict.json(options.shared.launcher(), null));
         // The same error from three samples is one error.
         Set<String> seen = new TreeSet<>();

@@ -257,7 +257,8 @@ public final class Watching implements AutoCloseable {
         List<Happening> news = keeper.observe(last.round());
         news.stream().filter(one -> one.is(State.DEGRADED)).forEach(memory::open);
         if (lasting() && last.round().bad() && (diagnosis.isEmpty() || !last.news().isEmpty())) {
-            diagnose(Verdict.of(last.findings()));
+            Settings settings = last.findings().settings();
+            diagnose(DecisionTree.judge(last.findings(), Message.Wording.all(settings.templates())));
         }
         news.forEach(this::happened);
         history.add(lastLook, rounds.readings());
