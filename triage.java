@@ -51,18 +51,15 @@ import java.time.*;
 import java.time.temporal.*;
 import java.util.*;
 import java.util.concurrent.*;
-import java.util.stream.*;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import runbook.*;
 import runbook.Checks.Findings;
 import runbook.Incident.Event;
-import runbook.Klaviyo.Endpoint;
 import runbook.Message.Slack;
 import runbook.Message.Wording;
 import runbook.Screen.Check;
-import runbook.Screen.Check.Outcome;
 import runbook.Screen.Group;
 import runbook.Screen.Mark;
 import runbook.Settings.Problem;
@@ -77,16 +74,12 @@ import runbook.sandbox.*;
         footer = {"  jbang triage --drill revoked-key",
                   "  jbang triage --app-url https://shop.example/health --log app.log"})
 class Triage implements Callable<Integer> {
-    private static final int MOST_FINDINGS = 4;
-    private static final int MOST_STEPS = 4;
+    /** Findings, and steps, on the first screen. */
+    private static final int MOST = 4;
     private static final int LONGEST_REASON = 220;
-    private static final int ACCOUNTS_AT_ONCE = 20;
 
     public static void main(String... args) {
-        String said = String.join(" ", args) + " " + System.getenv("KLAVIYO_API_URL");
-        if (!said.contains("--help")) {
-            Checks.prepare(!said.contains("http:") && !said.contains("--drill"));
-        }
+        Checks.prepare(String.join(" ", args) + " " + System.getenv("KLAVIYO_API_URL"));
         System.exit(Cli.main(Triage::new, args, "--drill", "healthy"));
     }
 
@@ -130,10 +123,9 @@ class Triage implements Callable<Integer> {
 
     private Screen screen;
     private Screen.Launcher launcher;
-    private Optional<Instant> paged = Optional.empty();
+    private Map<String, Wording> wording;
     private Optional<Incident> incident = Optional.empty();
     private List<Event> journal = List.of();
-    private Map<String, Wording> wording;
     private boolean writable;
     private boolean opened;
 
@@ -141,7 +133,7 @@ class Triage implements Callable<Integer> {
     public Integer call() throws IOException {
         screen = shared.screen();
         launcher = shared.launcher();
-        paged = Optional.ofNullable(pagedAt)
+        Optional<Instant> paged = Optional.ofNullable(pagedAt)
                 .map(text -> Text.Moment.past("--paged-at", text, Instant.now(), Optional.empty()));
         Settings settings = settings();
         if (curl) {
@@ -149,17 +141,18 @@ class Triage implements Callable<Integer> {
         } else if (accounts != null) {
             return fleet(settings);
         }
-        Verdict found = look(settings);
+        Findings found = look(settings);
+        Verdict verdict = DecisionTree.judge(found, wording).in(journal, paged);
         if (preflight) {
-            return preflight(found);
+            return preflight(verdict);
         }
-        Verdict verdict = record(found);
+        leave(verdict, paged);
         show(verdict);
         if (announce != null || post) {
             announce(verdict);
         }
         if (shared.json()) {
-            shared.print(json(verdict));
+            shared.print(verdict.json(launcher, incident));
         }
         return verdict.exitCode();
     }
@@ -172,60 +165,62 @@ class Triage implements Callable<Integer> {
         });
         Settings settings = shared.settings();
         Settings.Probing all = settings.probing();
-        List<Endpoint> chosen = endpoints.isEmpty() ? all.endpoints()
-                : endpoints.stream().map(Endpoint::given).toList();
+        List<Klaviyo.Endpoint> chosen = endpoints.isEmpty() ? all.endpoints()
+                : endpoints.stream().map(Klaviyo.Endpoint::given).toList();
         String query = errorsQuery == null ? settings.app().query() : errorsQuery;
         return settings.withProbing(new Settings.Probing(all.timeout(), all.samples(), chosen))
                 .withApp(new Settings.AppErrors(observed, query));
     }
 
-    private Verdict look(Settings settings) {
+    private Findings look(Settings settings) {
         try (Checks checks = new Checks(settings)) {
             if (log != null) {
                 checks.reading(AppLog.open(shared.host(), log));
             }
-            Findings found = checks.run(Checks.CHOICES, () -> {
-                writable = findIncident();
-                wording = Wording.all(shared.templates());
-                return Checks.Before.of(shared.host(), settings, journal);
-            });
+            Findings found = checks.run(Checks.CHOICES, () -> known(settings));
             // A drill brings a log of its own, to be looked at where something is wrong.
             boolean practised = log == null && shared.sandbox().isPresent() && found.apiFails();
-            return DecisionTree.judge(practised ? found.with(AppLog.of(shared.sandbox().get().applicationLog())) : found,
-                    wording);
+            return practised ? found.with(AppLog.of(shared.sandbox().get().applicationLog())) : found;
         }
+    }
+
+    /** What an open incident knows. No other folder is opened where it cannot be read: nobody would look for that. */
+    private Checks.Before known(Settings settings) {
+        wording = Wording.all(shared.templates());
+        try {
+            incident = shared.incidents().current();
+            journal = incident.isEmpty() ? List.of() : incident.get().journal().read().events();
+            writable = true;
+        } catch (IOException e) {
+            notWritten(e);
+        }
+        return Checks.Before.of(shared.host(), settings, journal);
     }
 
     // ---- what is left behind: whatever goes wrong with that, the diagnosis goes on
 
-    /** Finds the open incident. No other folder is opened where it cannot be read: nobody would look for that one. */
-    private boolean findIncident() {
-        try {
-            incident = shared.incidents().current();
-            journal = incident.isEmpty() ? List.of() : incident.get().journal().read().events();
-            return true;
-        } catch (IOException e) {
-            notWritten(e);
-            return false;
-        }
-    }
-
-    private Verdict record(Verdict found) {
-        Verdict verdict = found.in(journal, paged);
+    private void leave(Verdict verdict, Optional<Instant> paged) {
         boolean joins = incident.filter(one -> Files.isDirectory(one.folder())).isPresent();
-        incident = incident.filter(any -> joins || verdict.severity().isPresent());
+        boolean wanted = joins || verdict.severity().isPresent();
+        incident = incident.filter(any -> wanted);
         try {
-            if (writable && (joins || verdict.severity().isPresent())) {
-                write(verdict);
+            if (writable && wanted) {
+                write(verdict, paged);
             }
         } catch (IOException e) {
             notWritten(e);
         }
-        remember(verdict);
-        return verdict;
+        // A healthy triage leaves no file behind but the last good state.
+        try {
+            if (verdict.healthy() && shared.drill().isEmpty()) {
+                verdict.findings().remember(shared.host());
+            }
+        } catch (IOException e) {
+            warn("the last good state is not remembered: " + Text.safe(Incident.why(e), 200));
+        }
     }
 
-    private void write(Verdict verdict) throws IOException {
+    private void write(Verdict verdict, Optional<Instant> paged) throws IOException {
         shared.incidents().beside().ifPresent(other -> warn("another incident is open, and not joined (an older "
                 + "one, or the name was mistyped): --incident " + other + " joins it"));
         Instant at = verdict.findings().at();
@@ -236,21 +231,9 @@ class Triage implements Callable<Integer> {
         }
         incident = Optional.of(folder);
         String stamp = at.truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[:-]", "");
-        folder.write("triage-" + stamp + ".json", json(verdict).toPrettyString().getBytes(StandardCharsets.UTF_8));
+        String json = verdict.json(launcher, incident).toPrettyString();
+        folder.write("triage-" + stamp + ".json", json.getBytes(StandardCharsets.UTF_8));
         journal = folder.journal().read().events();
-    }
-
-    /** A healthy triage leaves no file behind but the last good state. */
-    private void remember(Verdict verdict) {
-        Findings found = verdict.findings();
-        if (verdict.healthy() && found.account().isPresent() && shared.drill().isEmpty()) {
-            try {
-                Key.LastGood.remember(shared.host(), found.account().get().id(), found.account().get().name(),
-                        found.scopes(), found.settings().key().orElseThrow(), found.at());
-            } catch (IOException e) {
-                warn("the last good state is not remembered: " + Text.safe(Incident.why(e), 200));
-            }
-        }
     }
 
     private void notWritten(IOException why) {
@@ -262,17 +245,12 @@ class Triage implements Callable<Integer> {
         shared.host().err().println("warning: " + message);
     }
 
-    private ObjectNode json(Verdict verdict) {
-        return verdict.json(launcher, incident.map(Incident::toString).orElse(null));
-    }
-
     // ---- what people see: what is wrong, why, and what next
 
     private void show(Verdict verdict) {
-        Findings found = verdict.findings();
         showVerdict(verdict);
         if (verdict.healthy() && !explain && !screen.verbose()) {
-            showWell(found);
+            showWell(verdict.findings());
             return;
         }
         if (screen.verbose()) {
@@ -287,33 +265,22 @@ class Triage implements Callable<Integer> {
         screen.line();
         showNext(verdict.actions(launcher));
         if (screen.verbose()) {
-            screen.line(spent(found));
+            screen.line(verdict.findings().spent());
             screen.line();
             showVerdict(verdict);
         }
     }
 
     private void showVerdict(Verdict verdict) {
-        Mark mark = switch (verdict.exitCode()) {
-            case 0 -> Mark.OK;
-            case 14 -> Mark.WARN;
-            case Verdict.UNDECIDED -> Mark.SKIP;
-            default -> Mark.FAIL;
-        };
         // Elsewhere the log has a line of its own.
         String mute = screen.quiet() && verdict.findings().log().mute() ? "; the log told nothing of now" : "";
         String time = verdict.healthy() && !screen.quiet() ? ", " + screen.time(verdict.findings().at()) : "";
-        screen.verdict(mark, verdict.headline() + time + mute + drillWords());
+        screen.verdict(verdict.mark(), verdict.headline() + time + mute + drillWords());
         if (verdict.healthy()) {
             return;
         }
         screen.item("  ", screen.verbose() ? verdict.reason() : Text.safe(verdict.reason(), LONGEST_REASON));
-        verdict.respondBy().ifPresent(by -> {
-            Duration late = Duration.between(by, Instant.now());
-            String due = late.isNegative() ? "Respond by " + screen.time(by) : "A response was due by "
-                    + screen.time(by) + ", " + Text.Durations.words(late) + " ago";
-            screen.item("  ", due + " (" + verdict.severity().orElseThrow().words() + ")");
-        });
+        verdict.due(screen::time).ifPresent(due -> screen.item("  ", due));
     }
 
     private String drillWords() {
@@ -321,19 +288,12 @@ class Triage implements Callable<Integer> {
         return shared.drill().map(scenario -> " (DRILL" + space + scenario + ")").orElse("");
     }
 
-    private static String spent(Findings found) {
-        String skipped = found.checks().stream().filter(check -> check.outcome() == Outcome.SKIPPED).map(Check::name)
-                .collect(Collectors.joining(", "));
-        return Text.count(found.requestsSpent(), "request") + " spent; not checked: "
-                + (skipped.isEmpty() ? "nothing" : skipped);
-    }
-
     private void showWell(Findings found) {
         screen.item("  ", found.account().map(account -> Text.safe(account.toString(), 34) + ", ").orElse("")
-                + spent(found));
+                + found.spent());
         // Beside a log that was given, what the vendor announces and errors of before are worth a line on a good day.
-        Group.show(screen, told(found).stream().filter(group -> group.name().matches("app-log|status-page|app-errors"))
-                .toList(), 1);
+        Group.show(screen, found.groups().stream()
+                .filter(group -> group.name().matches("app-log|status-page|app-errors")).toList(), 1);
         if (incident.isPresent()) {
             boolean over = Message.State.of(journal) == Message.State.RESOLVED;
             screen.line("Incident folder: " + incident.get() + (over ? " (recovered, and to be written up)"
@@ -347,13 +307,14 @@ class Triage implements Callable<Integer> {
     /** What is not well, but for what the reason above has told in the same words. */
     private void showWrong(Verdict verdict) {
         String reason = Text.safe(verdict.reason(), LONGEST_REASON);
-        List<Group> rest = told(verdict.findings()).stream().filter(group -> !reason.contains(group.text())).toList();
+        List<Group> rest = verdict.findings().groups().stream()
+                .filter(group -> !reason.contains(group.text())).toList();
         if (!rest.isEmpty()) {
             screen.line();
-            Group.show(screen, rest, MOST_FINDINGS);
+            Group.show(screen, rest, MOST);
         }
         if (!verdict.also().isEmpty()) {
-            screen.item("  ", "Also: " + verdict.also().stream().limit(3).collect(Collectors.joining(", ")));
+            screen.item("  ", "Also: " + String.join(", ", verdict.also()));
         }
     }
 
@@ -368,16 +329,9 @@ class Triage implements Callable<Integer> {
         verdict.consequences().forEach(one -> screen.marked(Mark.WARN, "consequence", 0, one));
     }
 
-    /** What is not well, equal findings together; first what a log that was given came to, well or not. */
-    private List<Group> told(Findings found) {
-        Stream<Group> read = Stream.of(found.log().check()).filter(any -> log != null).map(Group::of);
-        return Stream.concat(read, found.groups().stream()
-                .filter(group -> log == null || !group.name().equals("app-log"))).toList();
-    }
-
     private void showNext(List<Verdict.Action> actions) {
         launcher.notes().forEach(note -> screen.item("  ", note));
-        int shown = screen.verbose() ? actions.size() : Math.min(MOST_STEPS, actions.size());
+        int shown = screen.verbose() ? actions.size() : Math.min(MOST, actions.size());
         for (int i = 0; i < shown; i++) {
             screen.item("  " + (i + 1) + ". ", actions.get(i).text());
             Optional.ofNullable(actions.get(i).command()).ifPresent(command -> screen.command(5, command));
@@ -403,18 +357,19 @@ class Triage implements Callable<Integer> {
         Message message = Message.of(shared.templates(), Message.State.of(known),
                 Instant.now().truncatedTo(ChronoUnit.SECONDS), known,
                 new Message.Known(shared.drill(), lead, null, null, verdict.healthy()));
-        Map<String, String> drafts = new LinkedHashMap<>();
-        if (announce != null && announce != Audience.external) {
-            drafts.put("Internal message", message.internal());
+        boolean colleagues = announce == Audience.internal || announce == Audience.both;
+        boolean customers = announce == Audience.external || announce == Audience.both;
+        Optional<String> external = message.external().filter(text -> customers);
+        if (customers && external.isEmpty()) {
+            screen.line("Nothing to tell customers yet: nothing is drafted that nobody knows");
         }
-        if (announce != null && announce != Audience.internal) {
-            message.external().ifPresentOrElse(text -> drafts.put("External message", text), () ->
-                    screen.line("Nothing to tell customers yet: nothing is drafted that nobody knows"));
+        if (colleagues) {
+            draft("Internal message", message.internal());
         }
-        drafts.forEach(this::draft);
+        external.ifPresent(text -> draft("External message", text));
         if (post) {
             post(Http.of(verdict.findings().settings()), message);
-        } else if (!drafts.isEmpty()) {
+        } else if (colleagues || external.isPresent()) {
             screen.line();
             screen.line("These are drafts. Once one is sent, put it on record:");
             screen.command(2, launcher.line("postmortem", "event 'told people' --kind announced"));
@@ -428,21 +383,14 @@ class Triage implements Callable<Integer> {
     }
 
     private void post(Http http, Message message) {
-        var webhook = shared.sandbox().map(Sandbox::slackUrl).or(() -> Slack.webhook(shared.host().environment()));
-        if (webhook.isEmpty()) {
-            screen.marked(Mark.WARN, "slack", 0, "not posted: set " + Slack.VARIABLE);
-            return;
-        }
-        Slack.Posted posted = Slack.post(http, webhook.get(), message.forSlack());
+        Slack.Posted posted = shared.sandbox().map(Sandbox::slackUrl)
+                .or(() -> Slack.webhook(shared.host().environment()))
+                .map(webhook -> Slack.post(http, webhook, message.forSlack())).orElse(Slack.Posted.NOWHERE);
         screen.marked(posted.accepted() ? Mark.OK : Mark.FAIL, "slack", 0,
                 posted.accepted() ? "posted" : "not posted: " + posted.why());
         if (posted.accepted() && incident.isPresent()) {
-            String state = message.state().word();
-            Event told = Event.now("triage", Event.ANNOUNCED, "internal message posted to Slack: " + state,
-                    Map.of("audience", "internal", "state", state, "text", message.internal(), "drill",
-                            shared.drill().orElse("")));
             try {
-                incident.get().append(told);
+                incident.get().append(message.posted(shared.drill().orElse("")));
             } catch (IOException e) {
                 notWritten(e);
             }
@@ -451,54 +399,38 @@ class Triage implements Callable<Integer> {
 
     // ---- many accounts
 
-    private record Result(String name, Verdict verdict) {
-        private Group shown() {
-            return new Group(List.of(verdict.name()), verdict.healthy() ? Outcome.OK : Outcome.FAIL,
-                    name + (verdict.healthy() ? "" : ": " + verdict.reason()));
-        }
-    }
-
-    /** What does not depend on the account is looked at once; then all keys side by side, each with its own limits. */
     private int fleet(Settings settings) {
         if (shared.drill().isPresent()) {
             throw new Problem("--accounts and --drill exclude each other: the sandbox has one account");
         }
-        List<Klaviyo.Account> all = Klaviyo.Account.all(accounts);
         wording = Wording.all(shared.templates());
-        ExecutorService pool = Executors.newFixedThreadPool(ACCOUNTS_AT_ONCE);
+        Map<String, Verdict> verdicts = new LinkedHashMap<>();
         try (Checks checks = new Checks(settings)) {
-            Findings once = checks.run(Set.of("status-page", "network"), () -> Checks.Before.NOTHING);
-            List<CompletableFuture<Result>> running = all.stream().map(account -> CompletableFuture.supplyAsync(() ->
-                    new Result(account.name(), DecisionTree.judge(checks.again(once, account, shared.host()), wording)), pool))
-                    .toList();
-            return show(running.stream().map(CompletableFuture::join)
-                    .sorted(Comparator.comparing(one -> one.verdict.rank())).toList());
-        } finally {
-            pool.shutdownNow();
+            checks.each(Klaviyo.Account.all(accounts), shared.host()).forEach((name, found) ->
+                    verdicts.put(name, DecisionTree.judge(found, wording)));
         }
-    }
-
-    private int show(List<Result> worstFirst) {
-        Group.show(screen, worstFirst.stream().map(Result::shown).toList(), Integer.MAX_VALUE);
-        long wrong = worstFirst.stream().filter(one -> !one.verdict.healthy()).count();
+        List<String> worstFirst = verdicts.keySet().stream()
+                .sorted(Comparator.comparing(name -> verdicts.get(name).rank())).toList();
+        Group.show(screen, worstFirst.stream().map(name -> verdicts.get(name).line(name)).toList(), Integer.MAX_VALUE);
+        long wrong = verdicts.values().stream().filter(one -> !one.healthy()).count();
         screen.line();
-        screen.line(wrong == 0 ? "All healthy" : wrong + " of " + worstFirst.size() + " not healthy, the worst first");
+        screen.line(wrong == 0 ? "All healthy" : wrong + " of " + verdicts.size() + " not healthy, the worst first");
         if (shared.json()) {
             List<ObjectNode> all = worstFirst.stream()
-                    .map(one -> one.verdict.json(launcher, null).put("name", one.name)).toList();
+                    .map(name -> verdicts.get(name).json(launcher, Optional.empty()).put("name", name)).toList();
             shared.print(Json.of(Map.of("schema", 1, "at", Instant.now().truncatedTo(ChronoUnit.MILLIS),
                     "accounts", all, "advice", all.get(0).path("advice"))));
         }
-        return worstFirst.get(0).verdict.exitCode();
+        return verdicts.get(worstFirst.get(0)).exitCode();
     }
 
-    // ---- in peacetime
+    // ---- in peacetime, and by hand
 
     private int preflight(Verdict verdict) {
         List<Check> all = OurSide.preflight(verdict.findings(), shared.host(), launcher);
         List<Group> lines = Group.of(all, Check::summary);
         Group.show(screen, lines, Integer.MAX_VALUE);
-        long open = lines.stream().filter(line -> line.outcome() != Outcome.OK).count();
+        long open = lines.stream().filter(line -> line.outcome() != Check.Outcome.OK).count();
         screen.line();
         String words = open == 0 ? "All is there that an incident will need"
                 : open + " of " + lines.size() + " would be missed in an incident";
@@ -509,8 +441,6 @@ class Triage implements Callable<Integer> {
         }
         return verdict.exitCode() == 0 && open > 0 ? 14 : verdict.exitCode();
     }
-
-    // ---- the checks as curl commands
 
     private int curlCommands(Settings settings) {
         if (shared.sandbox().isPresent()) {

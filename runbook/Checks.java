@@ -1,5 +1,6 @@
 package runbook;
 
+import java.io.*;
 import java.time.*;
 import java.util.*;
 import java.util.concurrent.*;
@@ -27,6 +28,8 @@ public final class Checks implements AutoCloseable {
             + " CommandLine$Model$OptionSpec CommandLine$Model$PositionalParamSpec CommandLine$Interpreter"
             + " CommandLine$ParseResult CommandLine$Help";
 
+    private static final int ACCOUNTS_AT_ONCE = 20;
+
     private final Settings settings;
     private final Http http;
     private Supplier<AppLog> log = () -> AppLog.UNREAD;
@@ -46,12 +49,16 @@ public final class Checks implements AutoCloseable {
      * Loads on another thread what comes after the command line, and the half of what reads that, which is much: a
      * fifth of a second. Nothing comes of it but time.
      *
-     * @param tls whether the API will be asked over TLS, as far as can be told
+     * @param said the command line, and a variable's address: what can be told before they are read
      */
-    public static void prepare(boolean tls) {
+    public static void prepare(String said) {
+        if (said.contains("--help")) {
+            return;
+        }
         Thread thread = new Thread(() -> {
             Cli.load(LOADED);
-            Http.prepare(tls);
+            // Whether the API will be asked over TLS.
+            Http.prepare(!said.contains("http:") && !said.contains("--drill"));
             Text.Json.object().toString();
         }, "prepare");
         thread.setDaemon(true);
@@ -116,8 +123,26 @@ public final class Checks implements AutoCloseable {
         return Check.skipped(name, "not asked for");
     }
 
-    /** The probes that need a key once more, with that of one of many accounts; all else as {@code shared} has it. */
-    public Findings again(Findings shared, Klaviyo.Account account, Screen.Host host) {
+    /**
+     * The probes that need a key, with that of each of many accounts side by side, by the accounts' names. The page and
+     * the network do not depend on the account, and are looked at once.
+     */
+    public Map<String, Findings> each(List<Klaviyo.Account> accounts, Screen.Host host) {
+        Findings once = run(Set.of("status-page", "network"), () -> Before.NOTHING);
+        ExecutorService some = Executors.newFixedThreadPool(ACCOUNTS_AT_ONCE);
+        try {
+            Map<String, CompletableFuture<Findings>> running = new LinkedHashMap<>();
+            accounts.forEach(account -> running.put(account.name(),
+                    CompletableFuture.supplyAsync(() -> again(once, account, host), some)));
+            Map<String, Findings> found = new LinkedHashMap<>();
+            running.forEach((name, one) -> found.put(name, one.join()));
+            return found;
+        } finally {
+            some.shutdownNow();
+        }
+    }
+
+    private Findings again(Findings once, Klaviyo.Account account, Screen.Host host) {
         Optional<Key> key = Optional.empty();
         String trouble = "its key is empty";
         try {
@@ -128,8 +153,8 @@ public final class Checks implements AutoCloseable {
         }
         Probes probes = ask(CHOICES, http.withKey(key).within(settings.probing().timeout())).get();
         Probe auth = key.isPresent() ? probes.auth : Probe.skipped("auth", Endpoint.ACCOUNTS, trouble);
-        return new Findings(shared.at, settings.withKey(key), shared.status, shared.network, auth, probes.endpoints,
-                shared.app, shared.errors, shared.log, shared.webhook, shared.before);
+        return new Findings(once.at, settings.withKey(key), once.status, once.network, auth, probes.endpoints,
+                once.app, once.errors, once.log, once.webhook, once.before);
     }
 
     /** What a key makes it possible to ask. */
@@ -197,12 +222,13 @@ public final class Checks implements AutoCloseable {
             return checks;
         }
 
-        /** What is not well, equal findings together: those that failed first. */
+        /** What a log came to, well or not, and what is not well: those that failed first, equal findings together. */
         public List<Group> groups() {
-            List<Check> unwell = Stream.of(Check.Outcome.FAIL, Check.Outcome.WARN)
-                    .flatMap(outcome -> checks().stream().filter(check -> check.outcome() == outcome)).toList();
+            Stream<Check> read = Stream.of(log.check()).filter(check -> check.outcome() != Check.Outcome.SKIPPED);
+            Stream<Check> unwell = Stream.of(Check.Outcome.FAIL, Check.Outcome.WARN)
+                    .flatMap(outcome -> checks().stream().filter(check -> check.outcome() == outcome));
             boolean refused = keyFaults().isEmpty() && !auth.samples().stream().allMatch(Symptom.NONE::is);
-            return Group.of(unwell, check -> refused && check == auth.check()
+            return Group.of(Stream.concat(read, unwell).distinct().toList(), check -> refused && check == auth.check()
                     ? Symptom.describe(auth.samples().get(0))
                     : check.summary().replaceFirst("^(\\d+) of \\1 failed: ", ""));
         }
@@ -248,6 +274,22 @@ public final class Checks implements AutoCloseable {
         /** Whose key it is, where that was told. */
         public Optional<ApiChecks.Account> account() {
             return auth.success().flatMap(ApiChecks.Account::in);
+        }
+
+        /** What it took, and what was left out: {@code 14 requests spent; not checked: app-log}. */
+        public String spent() {
+            String skipped = checks().stream().filter(check -> check.outcome() == Check.Outcome.SKIPPED)
+                    .map(Check::name).collect(Collectors.joining(", "));
+            return Text.count(requestsSpent(), "request") + " spent; not checked: "
+                    + (skipped.isEmpty() ? "nothing" : skipped);
+        }
+
+        /** Remembers that all is well with this key, where it was told whose it is. */
+        public void remember(Screen.Host host) throws IOException {
+            if (account().isPresent()) {
+                LastGood.remember(host, account().get().id(), account().get().name(), scopes(),
+                        settings.key().orElseThrow(), at);
+            }
         }
 
         /** The scopes that were seen to work. */

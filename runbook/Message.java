@@ -122,6 +122,12 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
         return templates.template("slack.md").fill(values);
     }
 
+    /** That colleagues were told, for the journal. */
+    public Event posted(String drill) {
+        return Event.now("triage", Event.ANNOUNCED, "internal message posted to Slack: " + state.word(),
+                Map.of("audience", "internal", "state", state.word(), "text", internal(), "drill", drill));
+    }
+
     /** The same for {@link Slack#post}: no value becomes a link or a mention; what the template says can. */
     public String forSlack() {
         return templates.template("slack.md").fill(values, Object::toString,
@@ -230,7 +236,10 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
          * What became of a message: Slack said {@code ok}, or what came back and what to do, in words that are safe to
          * print, with the seconds to wait before trying again, when Slack said so.
          */
-        public record Posted(boolean accepted, String why, OptionalLong retryAfter) { }
+        public record Posted(boolean accepted, String why, OptionalLong retryAfter) {
+            /** Nobody knows where to. */
+            public static final Posted NOWHERE = new Posted(false, "set " + VARIABLE, OptionalLong.empty());
+        }
 
         private Slack() { }
 

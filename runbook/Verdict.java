@@ -7,6 +7,7 @@ import java.net.*;
 import java.time.*;
 import java.time.temporal.*;
 import java.util.*;
+import java.util.function.*;
 import java.util.stream.*;
 import runbook.ApiChecks.Probe;
 import runbook.ApiChecks.Symptom;
@@ -40,11 +41,6 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         Severity(String words, Duration within) {
             this.words = words;
             this.within = within;
-        }
-
-        /** The response time, and the runbook's definition. */
-        public String words() {
-            return words;
         }
 
         /** Triage's exit code for it. */
@@ -149,6 +145,32 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         return severity().map(level -> level.respondBy(since));
     }
 
+    /** The same in words, with the severity's definition; a time in the form that is given. */
+    public Optional<String> due(Function<Instant, String> form) {
+        return respondBy().map(by -> {
+            Duration late = Duration.between(by, Instant.now());
+            String due = late.isNegative() ? "Respond by " + form.apply(by) : "A response was due by " + form.apply(by)
+                    + ", " + Text.Durations.words(late) + " ago";
+            return due + " (" + severity().orElseThrow().words + ")";
+        });
+    }
+
+    /** How a screen marks it. */
+    public Screen.Mark mark() {
+        return switch (exitCode()) {
+            case 0 -> Screen.Mark.OK;
+            case 14 -> Screen.Mark.WARN;
+            case UNDECIDED -> Screen.Mark.SKIP;
+            default -> Screen.Mark.FAIL;
+        };
+    }
+
+    /** One account's among many. */
+    public Screen.Group line(String account) {
+        return new Screen.Group(List.of(name()), healthy() ? Check.Outcome.OK : Check.Outcome.FAIL,
+                account + (healthy() ? "" : ": " + reason()));
+    }
+
     /** What to do next, in order: the diagnosis's steps, then what the statuses that the application gets ask for. */
     public List<Action> actions(Screen.Launcher launcher) {
         Map<String, Object> values = values();
@@ -194,12 +216,8 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
 
     // ---- for scripts, and for the journal
 
-    /**
-     * The object that {@code triage --json} prints and leaves in the incident folder.
-     *
-     * @param incident the incident's folder, or null
-     */
-    public ObjectNode json(Screen.Launcher launcher, String incident) {
+    /** The object that {@code triage --json} prints and leaves in the incident's folder. */
+    public ObjectNode json(Screen.Launcher launcher, Optional<Incident> incident) {
         Map<String, Object> json = new LinkedHashMap<>();
         json.put("schema", 1);
         json.put("at", findings.at().truncatedTo(ChronoUnit.MILLIS));
@@ -214,7 +232,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         json.put("actions", actions.stream().map(Action::json).toList());
         json.put("advice", Cli.advice(wording.get(diagnosis()).when().orElse("now"), first.text, first.command));
         json.put("requestsSpent", findings.requestsSpent());
-        json.put("incident", incident);
+        json.put("incident", incident.map(Incident::toString).orElse(null));
         return (ObjectNode) Text.Json.of(json);
     }
 

@@ -106,7 +106,7 @@ final class Systems {
         List<Incident.Event> journal = incident.isPresent() ? incident.get().journal().read().events() : List.of();
         Findings findings = Checks.run(settings, () -> Checks.Before.of(options.shared.host(), settings, journal));
         verdict = DecisionTree.judge(findings, Message.Wording.all(settings.templates()));
-        sink.json("triage.json", verdict.json(options.shared.launcher(), null));
+        sink.json("triage.json", verdict.json(options.shared.launcher(), Optional.empty()));
         // The same error from three samples is one error.
         Set<String> seen = new TreeSet<>();
         for (String check : findings.answers().keySet()) {
