@@ -43,7 +43,6 @@
 //RUNTIME_OPTIONS -XX:+UseSerialGC -Xmn16m -Xlog:disable
 //CDS
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.*;
 import java.nio.charset.*;
 import java.nio.file.*;
@@ -58,13 +57,11 @@ import runbook.*;
 import runbook.Checks.Findings;
 import runbook.Incident.Event;
 import runbook.Message.Slack;
-import runbook.Message.Wording;
 import runbook.Screen.Check;
 import runbook.Screen.Group;
 import runbook.Screen.Mark;
 import runbook.Settings.Problem;
 import runbook.Text.Json;
-import runbook.sandbox.*;
 
 @Command(name = "triage", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         showDefaultValues = false,
@@ -123,7 +120,7 @@ class Triage implements Callable<Integer> {
 
     private Screen screen;
     private Screen.Launcher launcher;
-    private Map<String, Wording> wording;
+    private Map<String, Message.Wording> wording;
     private Optional<Incident> incident = Optional.empty();
     private List<Event> journal = List.of();
     private boolean writable;
@@ -174,9 +171,7 @@ class Triage implements Callable<Integer> {
 
     private Findings look(Settings settings) {
         try (Checks checks = new Checks(settings)) {
-            if (log != null) {
-                checks.reading(AppLog.open(shared.host(), log));
-            }
+            Optional.ofNullable(log).ifPresent(name -> checks.reading(AppLog.open(shared.host(), name)));
             Findings found = checks.run(Checks.CHOICES, () -> known(settings));
             // A drill brings a log of its own, to be looked at where something is wrong.
             boolean practised = log == null && shared.sandbox().isPresent() && found.apiFails();
@@ -186,7 +181,7 @@ class Triage implements Callable<Integer> {
 
     /** What an open incident knows. No other folder is opened where it cannot be read: nobody would look for that. */
     private Checks.Before known(Settings settings) {
-        wording = Wording.all(shared.templates());
+        wording = Message.Wording.all(shared.templates());
         try {
             incident = shared.incidents().current();
             journal = incident.isEmpty() ? List.of() : incident.get().journal().read().events();
@@ -276,11 +271,10 @@ class Triage implements Callable<Integer> {
         String mute = screen.quiet() && verdict.findings().log().mute() ? "; the log told nothing of now" : "";
         String time = verdict.healthy() && !screen.quiet() ? ", " + screen.time(verdict.findings().at()) : "";
         screen.verdict(verdict.mark(), verdict.headline() + time + mute + drillWords());
-        if (verdict.healthy()) {
-            return;
+        if (!verdict.healthy()) {
+            screen.item("  ", screen.verbose() ? verdict.reason() : Text.safe(verdict.reason(), LONGEST_REASON));
+            verdict.due(screen::time).ifPresent(due -> screen.item("  ", due));
         }
-        screen.item("  ", screen.verbose() ? verdict.reason() : Text.safe(verdict.reason(), LONGEST_REASON));
-        verdict.due(screen::time).ifPresent(due -> screen.item("  ", due));
     }
 
     private String drillWords() {
@@ -383,11 +377,10 @@ class Triage implements Callable<Integer> {
     }
 
     private void post(Http http, Message message) {
-        Slack.Posted posted = shared.sandbox().map(Sandbox::slackUrl)
+        Slack.Posted posted = shared.sandbox().map(one -> one.slackUrl())
                 .or(() -> Slack.webhook(shared.host().environment()))
                 .map(webhook -> Slack.post(http, webhook, message.forSlack())).orElse(Slack.Posted.NOWHERE);
-        screen.marked(posted.accepted() ? Mark.OK : Mark.FAIL, "slack", 0,
-                posted.accepted() ? "posted" : "not posted: " + posted.why());
+        screen.marked(posted.accepted() ? Mark.OK : Mark.FAIL, "slack", 0, posted.words());
         if (posted.accepted() && incident.isPresent()) {
             try {
                 incident.get().append(message.posted(shared.drill().orElse("")));
@@ -403,7 +396,7 @@ class Triage implements Callable<Integer> {
         if (shared.drill().isPresent()) {
             throw new Problem("--accounts and --drill exclude each other: the sandbox has one account");
         }
-        wording = Wording.all(shared.templates());
+        wording = Message.Wording.all(shared.templates());
         Map<String, Verdict> verdicts = new LinkedHashMap<>();
         try (Checks checks = new Checks(settings)) {
             checks.each(Klaviyo.Account.all(accounts), shared.host()).forEach((name, found) ->
@@ -416,7 +409,7 @@ class Triage implements Callable<Integer> {
         screen.line();
         screen.line(wrong == 0 ? "All healthy" : wrong + " of " + verdicts.size() + " not healthy, the worst first");
         if (shared.json()) {
-            List<ObjectNode> all = worstFirst.stream()
+            var all = worstFirst.stream()
                     .map(name -> verdicts.get(name).json(launcher, Optional.empty()).put("name", name)).toList();
             shared.print(Json.of(Map.of("schema", 1, "at", Instant.now().truncatedTo(ChronoUnit.MILLIS),
                     "accounts", all, "advice", all.get(0).path("advice"))));
