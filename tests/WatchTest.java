@@ -310,7 +310,8 @@ class WatchTest {
         try {
             tmux(socket, "-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "30", "-e",
                     "KLAVIYO_PRIVATE_KEY=" + sandbox.key(), "-e", "LANG=C.UTF-8",
-                    process("--max", "1m", "--for", "1h").quoted() + "; echo ended with $?; stty -a | grep -o ' echo '; sleep 60");
+                    process("--max", "1m", "--for", "1h").quoted()
+                    + "; echo ended with $?; stty -a | grep -o ' echo '; sleep 60");
             awaitScreen(socket, "DOWN for");
             assertTrue(tmux(socket, "display", "-p", "#{cursor_flag}#{alternate_on}").startsWith("01"));
             // Wider, all of a line is there; narrower, it is cut where the terminal ends.
