@@ -104,8 +104,7 @@ class Postmortem extends PostmortemCommand {
         }
         Notebook notebook = Notebook.of(incident, shared.drill());
         Document document = out == null ? Document.of(incident) : new Document(out);
-        Document.tryOut(shared.templates());
-        Optional<String> existing = document.existing();
+        Optional<String> existing = document.existing(shared.templates());
         writeWhoLeads(notebook);
         return write(notebook, document, existing);
     }
@@ -123,7 +122,8 @@ class Postmortem extends PostmortemCommand {
     }
 
     private int write(Notebook notebook, Document document, Optional<String> existing) {
-        Report report = report(notebook, Optional.ofNullable(bundle), Optional.of(shared.settings()), query);
+        Report report = new Report(new Report.Sources(notebook, Optional.ofNullable(bundle),
+                Optional.of(shared.settings()), query, now, launcher(notebook)::line, shared.templates()));
         Document.Written written = report.markdown(shared.templates().template(Document.NAME), existing);
         List<Path> files = List.of(Document.save(document.markdown(), written.text()),
                 Document.save(document.page(), report.html(written.text())));
@@ -136,13 +136,13 @@ class Postmortem extends PostmortemCommand {
         known.path("notes").forEach(problem -> say(Mark.WARN, "note", problem.asText()));
         int unfinished = Document.unfinished(shared.templates(), written.text()).size();
         known.put("at", now.toString()).put("unfinished", unfinished)
-                .put("incident", notebook.events().isEmpty() ? null : notebook.incident().toString());
-        known.set("files", Json.of(files));
-        known.set("kept", Json.of(written.kept()));
+                .put("incident", notebook.events().isEmpty() ? null : notebook.incident().toString())
+                .<ObjectNode>set("files", Json.of(files)).set("kept", Json.of(written.kept()));
         boolean over = unfinished == 0 && notebook.closed().isPresent();
         String filled = "Nothing is left to fill in" + (over ? ", and it was closed" : ". The incident is ended by");
         String words = unfinished > 0 ? Text.count(unfinished, "place") + " to fill in. They are listed by" : filled;
         String option = unfinished > 0 ? "--check" : "close";
+        shared.screen().line(words);
         return doneWith(known, words, over ? null : launcher(notebook).line("postmortem", option));
     }
 
@@ -153,7 +153,7 @@ class Postmortem extends PostmortemCommand {
         }
         shared.screen().verdict(judged.finished() ? Mark.OK : Mark.FAIL, judged.verdict());
         String command = mends(judged);
-        done(judged.json().put("file", document.markdown().toString()).put("finished", judged.finished())
+        doneWith(judged.json().put("file", document.markdown().toString()).put("finished", judged.finished())
                 .put("journal", judged.notebook().map(one -> one.incident().toString()).orElse(null)),
                 judged.verdict() + (command == null ? ", and the incident is closed" : ""), command);
         return judged.finished() ? 0 : UNFINISHED;
@@ -190,15 +190,15 @@ class Postmortem extends PostmortemCommand {
             Instant when = Moment.past("--at", at, now, began);
             String who = by == null && kind == Kind.acknowledged ? confirmed("Who took it?") : by;
             String said = notebook.tell(when, kind.name(), text, Json.object(), Optional.ofNullable(who));
-            String incident = notebook.incident().toString();
             shared.screen().marked(Mark.OK, kind.name(), 0,
-                    when.truncatedTo(ChronoUnit.SECONDS) + "  " + said + "  (" + incident + ")");
+                    when.truncatedTo(ChronoUnit.SECONDS) + "  " + said + "  (" + notebook.incident() + ")");
             if (began.filter(first -> when.isBefore(first.minus(1, ChronoUnit.HOURS))).isPresent()) {
                 say(Mark.WARN, "", "that is more than an hour before the incident began: --at reads UTC, and it is "
                         + now.toString().substring(11, 16) + " now");
             }
             return done(Json.object().put("at", when.toString()).put("event", kind.name()).put("summary", said)
-                    .put("incident", incident).put("closed", notebook.closed().isPresent()), "it is on record", null);
+                    .put("incident", notebook.incident().toString()).put("closed", notebook.closed().isPresent()),
+                    "it is on record", null);
         }
     }
 
@@ -231,7 +231,7 @@ class Postmortem extends PostmortemCommand {
                     + notebook.incident());
             taken.problems().stream().limit(20).forEach(problem -> say(Mark.WARN, "note", problem));
             ObjectNode known = Json.object().put("read", taken.events()).put("added", taken.added());
-            return done(known.set("problems", Json.of(taken.problems())), "Write it up",
+            return doneWith(known.set("problems", Json.of(taken.problems())), "Write it up",
                     shared.launcher().line("postmortem", ""));
         }
     }
@@ -257,7 +257,8 @@ class Postmortem extends PostmortemCommand {
         @Override
         public Integer call() throws IOException {
             Notebook notebook = Notebook.of(incident(), shared.drill());
-            Report report = report(notebook, Optional.empty(), Optional.empty(), "");
+            Report report = new Report(new Report.Sources(notebook, Optional.empty(), Optional.empty(), "", now,
+                    launcher(notebook)::line, shared.templates()));
             String text = report.handover();
             shared.screen().verbatim(text);
             ObjectNode known = report.json().put("incident", notebook.incident().toString());
@@ -294,16 +295,15 @@ class Postmortem extends PostmortemCommand {
                 String why = "not closed: " + (there ? judged.verdict()
                         : "there is no " + document.markdown() + " yet; postmortem writes it") + " (or --anyway)";
                 shared.screen().verdict(Mark.FAIL, why);
-                String command = there ? mends(judged) : launcher(notebook).line("postmortem", "");
-                done(known.put("closed", false), why, command);
+                doneWith(known.put("closed", false), why,
+                        there ? mends(judged) : launcher(notebook).line("postmortem", ""));
                 return UNFINISHED;
             } else if (!closed) {
-                int unfinished = judged.places().size();
-                String state = there ? "postmortem with " + Text.count(unfinished, "unfinished place")
-                        : "without a postmortem";
+                int left = judged.places().size();
+                String how = there ? "postmortem with " + Text.count(left, "unfinished place") : "without a postmortem";
                 Optional<String> who = Optional.ofNullable(by == null ? confirmed("Who closes it?") : by);
-                notebook.tell(now, Event.CLOSED, state, Json.object().put("unfinished", unfinished), who);
-                say(Mark.OK, "closed", notebook.incident() + ": " + state);
+                notebook.tell(now, Event.CLOSED, how, Json.object().put("unfinished", left), who);
+                say(Mark.OK, "closed", notebook.incident() + ": " + how);
             }
             return done(known.put("closed", true), closed ? "it is closed already" : "it is closed", null);
         }
@@ -322,7 +322,7 @@ abstract class PostmortemCommand implements Callable<Integer> {
 
     final Instant now = Instant.now().truncatedTo(ChronoUnit.MILLIS);
 
-    // ---- which incident
+    // ---- which incident, and who
 
     /** An incident to read, open or closed. */
     Incident incident() throws IOException {
@@ -340,19 +340,11 @@ abstract class PostmortemCommand implements Callable<Integer> {
         return notebook;
     }
 
-    /** What was recorded of it, in the folder and, where there are settings, elsewhere. */
-    Report report(Notebook notebook, Optional<Path> bundle, Optional<Settings> settings, String query) {
-        return new Report(new Report.Sources(notebook, bundle, settings, query, now, launcher(notebook)::line,
-                shared.templates()));
-    }
-
     /** What starts the next step; a drill's goes on as that drill, also where only the folder says that it is one. */
     Launcher launcher(Notebook notebook) {
         boolean found = !notebook.drill().isEmpty() && shared.drill().isEmpty();
         return found ? shared.launcher().with("drill", Text.safe(notebook.drill(), 60)) : shared.launcher();
     }
-
-    // ---- who
 
     /** Asks at the terminal, with git's user name to confirm: whoever sits here may be the one. Null for nobody. */
     String confirmed(String question) {
@@ -382,10 +374,6 @@ abstract class PostmortemCommand implements Callable<Integer> {
             return places.isEmpty();
         }
 
-        boolean older() {
-            return places.stream().anyMatch(place -> place.rule().equals(Document.OLDER));
-        }
-
         String verdict() {
             return finished() ? document.markdown() + " is finished"
                     : Text.count(places.size(), "place") + " in " + document.markdown() + " to finish";
@@ -397,21 +385,21 @@ abstract class PostmortemCommand implements Callable<Integer> {
         }
     }
 
-    /** Tells each unfinished place, and what writes the journal's newest events into that very file. */
+    /** Tells each unfinished place. */
     Judged judged(Document document, Optional<Notebook> notebook) {
-        Judged judged = new Judged(document, notebook, document.unfinished(shared.templates(), notebook));
-        judged.places().forEach(place -> shared.screen().verbatim(
+        List<Document.Place> places = document.unfinished(shared.templates(), notebook);
+        places.forEach(place -> shared.screen().verbatim(
                 document.markdown() + ":" + place.line() + ": " + place.message()));
-        if (judged.older()) {
-            shared.screen().command(2, mends(judged));
-        }
-        return judged;
+        return new Judged(document, notebook, places);
     }
 
-    /** What writes the newest events in; else what looks again once people have filled it in; at the end null. */
+    /**
+     * What writes the journal's newest events into that very file; else what looks again once people have filled it in;
+     * at the end null.
+     */
     String mends(Judged judged) {
         String file = Text.word(judged.document().markdown().toString());
-        if (judged.older()) {
+        if (judged.places().stream().anyMatch(place -> place.rule().equals(Document.OLDER))) {
             Notebook notebook = judged.notebook().get();
             return launcher(notebook).with("incident", notebook.incident().toString())
                     .line("postmortem", "--out " + file);
@@ -439,12 +427,12 @@ abstract class PostmortemCommand implements Callable<Integer> {
         say(Mark.OK, what, Text.count(carried.files(), "file") + ": " + carried.to());
         carried.notes().forEach(note -> say(Mark.WARN, "note", note));
         ObjectNode known = Json.object().put("to", carried.to().toString()).put("files", carried.files());
-        return doneWith(known.set("notes", Json.of(carried.notes())), next + ":", command);
+        shared.screen().line(next + ":");
+        return doneWith(known.set("notes", Json.of(carried.notes())), next, command);
     }
 
-    /** Says what comes next, and ends with that. */
+    /** Ends with the command that comes next, on the screen too. */
     int doneWith(ObjectNode known, String next, String command) {
-        shared.screen().line(next);
         if (command != null) {
             shared.screen().command(2, command);
         }
@@ -454,8 +442,8 @@ abstract class PostmortemCommand implements Callable<Integer> {
     /** What {@code --json} prints: what is known, and what to do next, by which command; null when there is nothing. */
     int done(ObjectNode known, String next, String command) {
         if (shared.json()) {
-            ObjectNode document = Json.object().put("schema", 1).setAll(known);
-            shared.print(document.set("advice", Cli.advice(command == null ? "never" : "now", next, command)));
+            shared.print(Json.object().put("schema", 1).<ObjectNode>setAll(known)
+                    .set("advice", Cli.advice(command == null ? "never" : "now", next, command)));
         }
         return 0;
     }

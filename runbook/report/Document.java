@@ -61,9 +61,12 @@ public record Document(Path markdown) {
 
     /**
      * What was written before; empty when nothing was. When it cannot be read, or was not generated here, that is a
-     * {@link Problem}: it is not ours to overwrite.
+     * {@link Problem}: it is not ours to overwrite. So is a broken table or frame of the team's own, before anything is
+     * written.
      */
-    public Optional<String> existing() {
+    public Optional<String> existing(Templates templates) {
+        unfinished(templates, "");
+        Chart.page(templates, "", "");
         if (Files.notExists(markdown)) {
             return Optional.empty();
         }
@@ -215,12 +218,6 @@ public record Document(Path markdown) {
             }
         }
         return places;
-    }
-
-    /** A {@link Problem} where the team's own rules or frame are broken: before anything is written. */
-    public static void tryOut(Templates templates) {
-        unfinished(templates, "");
-        Chart.page(templates, "", "");
     }
 
     // ---- its page
