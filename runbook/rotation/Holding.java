@@ -30,7 +30,7 @@ final class Holding {
     final Entry kept;
     private final Progress progress;
     private final Probes probes;
-    private Held now = UNSEEN;
+    Held now = UNSEEN;
 
     Holding(Place store, Progress progress, Probes probes) {
         this.store = store;
@@ -46,7 +46,7 @@ final class Holding {
      * The key, where a store gives it back; its own name for that, where it has one; the value that the key is part of;
      * and by what it is known: the key's fingerprint, or else that name, empty where nothing tells.
      */
-    private record Held(Optional<Key> key, String version, String whole, String mark) { }
+    record Held(Optional<Key> key, String version, String whole, String mark) { }
 
     private Held held(JsonNode answer) {
         String version = row.version().map(at -> store.at(answer, at).asText().replaceFirst(".*/", "")).orElse("");
@@ -93,10 +93,6 @@ final class Holding {
             now = UNSEEN;
             return false;
         }
-    }
-
-    Optional<Key> key() {
-        return now.key;
     }
 
     private boolean holds(String mark) {
@@ -161,22 +157,37 @@ final class Holding {
         return "way back: " + back + "\n" + store.note();
     }
 
-    /** Makes it hold the new key, or the old value again, unless it does already. */
-    Done put(boolean back) {
+    // What it is to be written with, at hand and allowed; empty where it holds that already.
+    private Optional<Key> due(boolean back) {
         if (!seen() && !back) {
             look();
         } else if (holds(wanted(back))) {
-            return Done.skipped("holds the " + (back ? "old value" : "new key") + " already");
+            return Optional.empty();
         }
         refuseStranger();
-        Key key = back ? oldValue() : probes.fresh.orElseThrow();
+        return Optional.of(back ? oldValue() : probes.fresh.orElseThrow());
+    }
+
+    /** Nobody else has set it, and its old value is at hand; where it cannot be read, nobody is said to have. */
+    Done mayGoBack() {
+        due(true);
+        return now.mark.isEmpty() ? Done.warn("cannot be looked at now")
+                : Done.ok("holds " + holding() + ", and nobody else has set it");
+    }
+
+    /** Makes it hold the new key, or the old value again, unless it does already. */
+    Done put(boolean back) {
+        Optional<Key> due = due(back);
+        if (due.isEmpty()) {
+            return Done.skipped("holds the " + (back ? "old value" : "new key") + " already");
+        }
         boolean touched = kept.touched;
         String wrote = kept.wrote;
         // Until it is written nobody knows what a store has that gives nothing back.
         note(true, store.readable() ? probes.newPrint() : "");
         String complaint = "";
         try {
-            write(key);
+            write(due.get());
         } catch (Trouble e) {
             if (!seen() || !holds(wanted(back))) {
                 boolean nothing = e.effect == Effect.NONE || e.effect == Effect.DENIED && holds(kept.before);
@@ -223,17 +234,6 @@ final class Holding {
         refuseStranger();
         Trouble.when(!holds(wanted(back)), "gives back " + holding() + " instead of sha256 " + wanted(back));
         return Done.ok("holds the " + (back ? "old value again, " : "new key, ") + holding());
-    }
-
-    /** Nobody else has set it, and its old value is at hand; where it cannot be read, nobody is said to have. */
-    Done mayGoBack() {
-        seen();
-        refuseStranger();
-        if (!holds(kept.before)) {
-            oldValue();
-        }
-        return now.mark.isEmpty() ? Done.warn("cannot be looked at now")
-                : Done.ok("holds " + holding() + ", and nobody else has set it");
     }
 
     // It is in memory, or after a kill in the store's own history; of a store that does not tell, it is the old key.

@@ -187,14 +187,14 @@ public final class Rotation implements AutoCloseable {
         if (!troubles.isEmpty()) {
             throw troubles.get(0);
         }
-        List<Key> held = holdings.stream().flatMap(one -> one.key().stream()).toList();
+        List<Key> held = holdings.stream().flatMap(one -> one.now.key().stream()).toList();
         boolean writeOnly = !holdings.stream().allMatch(one -> one.store.readable());
         progress.make("preflight", "old key", "", "", () -> probes.settle(held, writeOnly, person));
     }
 
     /** The new key, where a store of an unfinished rotation holds it already. */
     public Optional<Key> rediscovered() {
-        return holdings.stream().filter(Holding::holdsNew).flatMap(one -> one.key().stream()).findFirst();
+        return holdings.stream().filter(Holding::holdsNew).flatMap(one -> one.now.key().stream()).findFirst();
     }
 
     // ---- steps 3 to 7, and back
