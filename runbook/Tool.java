@@ -24,6 +24,9 @@ public final class Tool {
     public static final int LONGEST_OUTPUT = 1 << 20;
     private static final int LONGEST_COMPLAINT = 4_000;
     private static final Duration DRAINING = Duration.ofSeconds(2);
+    /** Ctrl-C ends a tool as well, with this exit code, and often before we know of it: so long until we do. */
+    private static final int BY_CTRL_C = 130;
+    private static final long NOTICED_MILLIS = 300;
     /** Variables that no child is given: a tool that logs its environment would tell them. */
     private static final Pattern SECRET_VARIABLES =
             Pattern.compile("KLAVIYO_.*(KEY|TOKEN|SECRET|PASSWORD)|SLACK_WEBHOOK_URL", Pattern.CASE_INSENSITIVE);
@@ -188,7 +191,7 @@ public final class Tool {
     }
 
     private Running start(List<String> command, String input, Consumer<ProcessBuilder> more) throws Failure {
-        standStill();
+        standStill(0);
         List<String> words = new ArrayList<>(command);
         words.set(0, find(words.get(0)).orElseThrow(() ->
                 new Failure(true, name(command) + " is not installed (not on the PATH)")));
@@ -266,7 +269,7 @@ public final class Tool {
                         : " did not end within " + Durations.words(within) + " and was stopped"));
             }
             running.remove(process);
-            standStill();
+            standStill(process.exitValue() == BY_CTRL_C ? NOTICED_MILLIS : 0);
             return process.exitValue();
         }
 
@@ -316,8 +319,9 @@ public final class Tool {
     }
 
     // This process is ending: what would come next must not begin, and what was ended from outside is no failure.
-    private void standStill() {
+    private void standStill(long notBefore) {
         try {
+            Thread.sleep(notBefore);
             while (stopped) {
                 Thread.sleep(Duration.ofDays(1).toMillis());
             }

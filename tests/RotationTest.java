@@ -65,6 +65,7 @@ class RotationTest {
                 case "killed" -> bench.killedAt(text);
                 case "held" -> running = bench.heldAt(first, arguments(after));
                 case "noted" -> running = bench.notedAt(first, arguments(after));
+                case "apart" -> said(bench.ended(Integer.parseInt(first), bench.apart(arguments(after)).run()));
                 case "then" -> bench.then = "; " + text;
                 case "interrupt" -> {
                     running.interrupt();
