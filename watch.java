@@ -91,7 +91,7 @@ class Watch implements Callable<Integer> {
     private static final double DRILL_SPEED = 15;
 
     public static void main(String... args) {
-        System.exit(Cli.main(Watch::new, args, "--drill", "healthy", "--max", "1s"));
+        System.exit(Cli.main(Watch::new, args, "--drill", "healthy", "--max", "1ms"));
     }
 
     enum Audience { internal, external, both }
