@@ -70,7 +70,8 @@ public final class Scan {
 
         // By a number of 20 bits made of their first bytes.
         private final Wanted[][] wanted = new Wanted[1 << 20][];
-        // How many bytes the shortest has; by two bytes: the last place among a value's first so many that they end at.
+        // How many bytes the shortest has, 0 without any; by two bytes in either case: the last place among a value's
+        // first so many that they end at.
         private final int shortest;
         private final int[] places = new int[1 << 16];
 
@@ -78,60 +79,68 @@ public final class Scan {
         public Search(Policy policy) {
             List<Wanted> all = new ArrayList<>();
             policy.known().forEach((value, id) -> encodings(value).forEach(text ->
-                    all.add(new Wanted(id, lower(text.getBytes(StandardCharsets.UTF_8))))));
+                    all.add(new Wanted(id, text.getBytes(StandardCharsets.UTF_8)))));
             all.removeIf(value -> value.bytes.length < PREFIX);
-            shortest = all.stream().mapToInt(value -> value.bytes.length).min().orElse(PREFIX);
+            shortest = all.stream().mapToInt(value -> value.bytes.length).min().orElse(0);
             for (Wanted value : all) {
                 int slot = slot(value.bytes, 0);
                 Wanted[] others = Objects.requireNonNullElse(wanted[slot], NONE);
                 wanted[slot] = Arrays.copyOf(others, others.length + 1);
                 wanted[slot][others.length] = value;
                 for (int i = 1; i < shortest; i++) {
-                    places[two(value.bytes, i)] = Math.max(places[two(value.bytes, i)], i);
+                    for (int first : cases(value.bytes[i - 1])) {
+                        for (int second : cases(value.bytes[i])) {
+                            places[first << 8 | second] = Math.max(places[first << 8 | second], i);
+                        }
+                    }
                 }
             }
         }
 
         /** Counts what begins in the piece itself, by id. */
         public void count(Piece piece, Tally tally) {
-            byte[] data = lower(Arrays.copyOf(piece.data(), piece.length()));
+            if (shortest == 0) {
+                return;
+            }
+            byte[] data = piece.data();
             int first = shortest - 1;
-            int end = Math.min(piece.to() + first, data.length);
+            int end = Math.min(piece.to() + first, piece.length());
             for (int last = piece.from() + first, place; last < end; last += Math.max(1, first - place)) {
-                place = places[two(data, last)];
+                place = places[(data[last - 1] & 0xff) << 8 | data[last] & 0xff];
                 if (place == first) {
-                    count(data, last - first, tally);
+                    count(data, last - first, piece.length(), tally);
                 }
             }
         }
 
-        private void count(byte[] data, int at, Tally tally) {
+        private void count(byte[] data, int at, int length, Tally tally) {
             for (Wanted value : Objects.requireNonNullElse(wanted[slot(data, at)], NONE)) {
-                int end = at + value.bytes.length;
-                if (end <= data.length && Arrays.equals(data, at, end, value.bytes, 0, value.bytes.length)) {
+                int i = 0;
+                while (i < value.bytes.length && at + i < length && lower(data[at + i]) == lower(value.bytes[i])) {
+                    i++;
+                }
+                if (i == value.bytes.length) {
                     tally.add(value.id, 1);
                     break;
                 }
             }
         }
 
-        private static int two(byte[] bytes, int last) {
-            return (bytes[last - 1] & 0xff) << 8 | bytes[last] & 0xff;
-        }
-
         private static int slot(byte[] bytes, int at) {
             int first = 0;
             for (int i = at; i < at + PREFIX; i++) {
-                first = first << 8 | bytes[i] & 0xff;
+                first = first << 8 | lower(bytes[i]);
             }
             return first * 0x85ebca6b >>> 12;
         }
 
-        private static byte[] lower(byte[] bytes) {
-            for (int i = 0; i < bytes.length; i++) {
-                bytes[i] += bytes[i] >= 'A' && bytes[i] <= 'Z' ? 'a' - 'A' : 0;
-            }
-            return bytes;
+        private static int lower(byte b) {
+            return (b >= 'A' && b <= 'Z' ? b + 'a' - 'A' : b) & 0xff;
+        }
+
+        private static int[] cases(byte b) {
+            int lower = lower(b);
+            return new int[] {lower, lower >= 'a' && lower <= 'z' ? lower + 'A' - 'a' : lower};
         }
 
         private static Set<String> encodings(String value) {
