@@ -189,14 +189,15 @@ class Watch implements Callable<Integer> {
         return given != null ? given : Duration.ofMillis(drill() ? inADrill : millis);
     }
 
-    // The application's errors are counted over a short time, or old ones would hold recovery back; not shorter than
-    // metrics are scraped.
+    // One request a look. The application's errors are counted over a short time, or old ones would hold recovery back;
+    // not shorter than metrics are scraped.
     private Settings settings(Duration pause) {
         Settings settings = shared.settings();
+        Settings.Probing once = new Settings.Probing(shared.timeout(), 1, settings.probing().endpoints());
         long window = drill() ? pause.toSeconds() : Math.max(SCRAPED_TWICE.toSeconds(), 2 * pause.toSeconds());
         Settings.AppErrors app = settings.app();
         String query = app.query().replace(DEFAULT_ERRORS_WINDOW, "[" + Math.max(1, window) + "s]");
-        return settings.withApp(new Settings.AppErrors(app.observed(), query));
+        return settings.withProbing(once).withApp(new Settings.AppErrors(app.observed(), query));
     }
 
     private Set<String> checks(Settings settings) {

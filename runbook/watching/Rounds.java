@@ -30,21 +30,20 @@ public final class Rounds implements AutoCloseable {
      */
     record Look(Round round, List<Happening> news, Findings findings) { }
 
-    private final Checks checks;
+    final Checks checks;
     private final Pace pace;
     private final Set<String> told;
     private final Supplier<Condition> backlog;
     private final Supplier<Before> known;
-    private volatile List<Reading> readings;
+    /** What is known of each check by now. */
+    volatile List<Reading> readings;
     private StatusPage status = StatusPage.UNSEEN;
     private boolean appTold;
 
     /** Rounds of what a plan asks for. What is known of our key is asked whenever Klaviyo refuses it. */
     Rounds(Watching.Plan plan, Pace pace, Past past, Supplier<Before> known) {
         Settings settings = plan.settings();
-        Settings.Probing wide = settings.probing();
-        checks = new Checks(settings.withProbing(
-                new Settings.Probing(wide.timeout(), 1, wide.endpoints())));
+        checks = new Checks(settings);
         this.pace = pace;
         this.known = known;
         told = new HashSet<>(past.updates());
@@ -52,14 +51,6 @@ public final class Rounds implements AutoCloseable {
                 .map(name -> new Reading(name, Result.UNKNOWN, false, 0, "not yet looked at")).toList();
         backlog = settings.target().prometheus() == null ? () -> null
                 : new Backlog(new Prometheus(checks.http()), plan.backlog(), Instant.ofEpochMilli(past.began()));
-    }
-
-    Http http() {
-        return checks.http();
-    }
-
-    List<Reading> readings() {
-        return readings;
     }
 
     /** Makes one round with what is due at a moment; a {@link Problem} where our key was replaced: no round helps. */

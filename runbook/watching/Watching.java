@@ -111,7 +111,7 @@ public final class Watching implements AutoCloseable {
         memory = new Memory(plan.incidents(), words -> say("trouble", words));
         past = Past.of(memory.journal(), start);
         rounds = new Rounds(plan, pace, past, () -> plan.known().apply(memory.journal()));
-        telling = new Telling(plan, rounds.http(), memory, this::say);
+        telling = new Telling(plan, rounds.checks.http(), memory, this::say);
         telling.told(past.told());
         boolean goesOn = past.troubled() && past.state() != State.RECOVERED;
         keeper = new Keeper(plan.goal(), goesOn ? past.state() : State.STARTING, past.since(), past.troubled());
@@ -256,21 +256,17 @@ public final class Watching implements AutoCloseable {
     private void judge() {
         List<Happening> news = keeper.observe(last.round());
         news.stream().filter(one -> one.is(State.DEGRADED)).forEach(memory::open);
-        if (lasting() && last.round().bad() && (diagnosis.isEmpty() || !last.news().isEmpty())) {
+        if (lasting(keeper.state()) && last.round().bad() && (diagnosis.isEmpty() || !last.news().isEmpty())) {
             Settings settings = last.findings().settings();
             diagnose(DecisionTree.judge(last.findings(), Message.Wording.all(settings.templates())));
         }
         news.forEach(this::happened);
-        history.add(lastLook, rounds.readings());
-        memory.round(lastLook, rounds.readings());
+        history.add(lastLook, rounds.readings);
+        memory.round(lastLook, rounds.readings);
         face.round(() -> shot(Optional.of(Duration.ofMillis(Math.max(0, pace.next() - ticker.millis())))));
-        if (lasting()) {
+        if (lasting(keeper.state())) {
             telling.lasts(keeper.state(), ticker.millis());
         }
-    }
-
-    private boolean lasting() {
-        return lasting(keeper.state());
     }
 
     private boolean lasting(State state) {
@@ -324,12 +320,13 @@ public final class Watching implements AutoCloseable {
     /** How it stands now, where the next round is so far away. */
     public Shot shot(Optional<Duration> next) {
         long now = ticker.millis();
+        boolean lasts = lasting(keeper.state());
         Optional<Duration> incident = Optional.of(Duration.ofMillis(now - past.began()));
         Optional<Duration> message = Optional.of(Duration.ofMillis(telling.due() - now));
         return new Shot(plan.settings().drill(), Instant.now(), keeper.state(), Duration.ofMillis(now - start),
-                Duration.ofMillis(now - keeper.since()), incident.filter(one -> lasting() || past.troubled()),
-                memory.incident(), rounds.readings(), check -> pace.wait(check, now), keeper.conditions(now), made,
-                last != null && keeper.good(last.round()), requests, next, message.filter(one -> lasting()),
+                Duration.ofMillis(now - keeper.since()), incident.filter(one -> lasts || past.troubled()),
+                memory.incident(), rounds.readings, check -> pace.wait(check, now), keeper.conditions(now), made,
+                last != null && keeper.good(last.round()), requests, next, message.filter(one -> lasts),
                 Optional.of(plan.record()).filter(command -> !telling.posts()), telling.pending());
     }
 
