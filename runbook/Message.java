@@ -165,13 +165,15 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
             Lessons lessons) {
         private static final String FILE = "diagnoses.json";
 
-        /** The table, by the diagnosis's id; of two that are equally bad, the one that stands first leads. */
+        /** A team's rows over ours, by the diagnosis's id; of two that are equally bad, the one that is first leads. */
         public static Map<String, Wording> all(Templates templates) {
-            Map<String, Wording> all = templates.table(FILE, Wording.class);
-            Set<String> ids = templates.own(FILE) ? all(Templates.builtIn()).keySet() : Set.of();
-            ids.stream().filter(id -> !all.containsKey(id)).findFirst().ifPresent(id -> {
-                throw new Problem(templates.origin(FILE) + ", " + id + ": the row is missing");
+            Map<String, Wording> all = new LinkedHashMap<>(Templates.builtIn().table(FILE, Wording.class));
+            Map<String, Wording> own = templates.own(FILE) ? templates.table(FILE, Wording.class) : Map.of();
+            own.keySet().stream().filter(id -> !all.containsKey(id)).findFirst().ifPresent(id -> {
+                throw new Problem(templates.origin(FILE) + ", " + id + ": there is no such diagnosis"
+                        + Text.hint(id, all.keySet()));
             });
+            all.putAll(own);
             return all;
         }
 
