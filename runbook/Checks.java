@@ -1,6 +1,7 @@
 package runbook;
 
 import java.io.*;
+import java.lang.management.*;
 import java.time.*;
 import java.util.*;
 import java.util.concurrent.*;
@@ -214,6 +215,9 @@ public final class Checks implements AutoCloseable {
     public record Findings(Instant at, Settings settings, StatusPage status, NetworkPath network, Probe auth,
                            List<Probe> endpoints, Check app, AppErrors errors, AppLog log, Check webhook,
                            Before before) {
+        /** From so many tasks a processor on, what seems slow says nothing of others. */
+        private static final int BUSY = 3;
+
         /** All checks in the order in which people read them. */
         public List<Check> checks() {
             List<Check> checks = new ArrayList<>(List.of(status.check(), network.check(), auth.check()));
@@ -352,6 +356,22 @@ public final class Checks implements AutoCloseable {
             int all = symptoms.values().stream().mapToInt(Integer::intValue).sum();
             return symptoms.entrySet().stream().filter(one -> some.test(one.getKey()))
                     .mapToInt(Map.Entry::getValue).sum() / (double) Math.max(1, all);
+        }
+
+        /** Whether most endpoints answer slowly. That may be this machine's doing, where others wait for it as well. */
+        String slow() {
+            boolean most = endpoints.stream().filter(Probe::slow).count() * 2 > endpoints.size();
+            if (!most) {
+                return "no";
+            }
+            return waiting() < BUSY ? "yes" : "it seems so to a machine that is busy itself";
+        }
+
+        /** How many tasks wait or run on each processor of this machine; negative where the system does not tell. */
+        double waiting() {
+            OperatingSystemMXBean system = ManagementFactory.getOperatingSystemMXBean();
+            double all = Double.parseDouble(System.getProperty("runbook.load", "" + system.getSystemLoadAverage()));
+            return all / system.getAvailableProcessors();
         }
 
         /** Whether any server outside our own network answered, or at least let us connect. */

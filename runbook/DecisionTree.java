@@ -69,7 +69,8 @@ public final class DecisionTree {
         │   Does status.klaviyo.com show an incident?
         │   └── yes → P2 klaviyo-degraded: partial issue: monitor the status page
         │   Is the API slow?
-        │   └── yes → P2 klaviyo-slow: partial issue: retry with backoff
+        │   ├── yes → P2 klaviyo-slow: partial issue: retry with backoff
+        │   └── it seems so to a machine that is busy itself → indeterminate: ask from another, or run again
         │   see OUR SIDE
         ├── not asked: no key
         │   Does status.klaviyo.com show an incident?
@@ -275,8 +276,7 @@ public final class DecisionTree {
             case "Does status.klaviyo.com show an incident?" -> Set.of(page());
             case "Was the page seen?" -> yes(found.status().seen());
             case "Does any answer come from Klaviyo?" -> yes(found.klaviyoAnswers());
-            case "Is the API slow?" -> yes(found.endpoints().stream().filter(ApiChecks.Probe::slow).count() * 2
-                    > found.endpoints().size());
+            case "Is the API slow?" -> Set.of(found.slow());
             case "Is it a major outage?" -> yes(found.status().admitsMajorOutage());
             case "What is the key?" -> Set.of(keyKind());
             case "Is it one caller's doing, by the application's log?" -> yes(found.log().loop().isPresent());

@@ -107,6 +107,21 @@ class TriageTest {
         assertEquals(new TreeSet<>(Message.Wording.all(Templates.builtIn()).keySet()), leaves, "a row a diagnosis");
     }
 
+    @ParameterizedTest(name = "at load {0}: {1}")
+    @CsvSource({"0.1, klaviyo-slow P2 exit 12", "1000, indeterminate - exit 20"})
+    void aBusyMachineIsNoSlowKlaviyo(String load, String verdict) throws IOException {
+        Path own = Tree.temporary("ours");
+        Files.writeString(own.resolve("scenarios.json"), """
+                {"slow": {"description": "late", "api": [{"from": 0, "late": "2100ms"}]}}""");
+        System.setProperty("runbook.load", load);
+        try {
+            TriageRun run = TriageRun.of(drill("slow").args("--templates", own.toString()));
+            assertEquals(verdict, run.verdict(), run.toString());
+        } finally {
+            System.clearProperty("runbook.load");
+        }
+    }
+
     // ---- what the application sees
 
     /** Lines of a log: minutes ago, status and number of calls, oldest first. */

@@ -59,7 +59,7 @@ class WildAnswersTest {
         try (LoopbackServer server = LoopbackServer.wellBut(answers)) {
             TriageRun run = run(row, server);
             // A machine under load can be what is slow: that tells nothing of the answers.
-            for (int again = 0; again < 5 && run.verdict().startsWith("klaviyo-slow"); again++) {
+            for (int again = 0; again < 5 && run.verdict().matches("(klaviyo-slow|indeterminate) .*"); again++) {
                 run = run(row, server);
             }
             TriageRun last = run;
