@@ -73,7 +73,7 @@ import runbook.Text.Json;
 class Triage implements Callable<Integer> {
     /** Findings, and steps, on the first screen. */
     private static final int MOST = 4;
-    private static final int LONGEST_REASON = 220;
+    private static final int LONGEST_REASON = 320;
 
     public static void main(String... args) {
         Checks.prepare(String.join(" ", args) + " " + System.getenv("KLAVIYO_API_URL"));

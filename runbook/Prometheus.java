@@ -218,7 +218,7 @@ public record Prometheus(Http http) {
             Map<String, Long> counted = count(result, query);
             if (!result.ok()) {
                 return told.unavailable(result, "metrics unavailable: " + Redactor.strict().text(result.trouble())
-                        + "; the direct probes above still hold");
+                        + "; the direct probes still hold");
             } else if (counted.keySet().equals(Set.of(UNLABELLED))) {
                 Set<String> there = new TreeSet<>();
                 result.series().forEach(series -> there.addAll(series.labels().keySet()));

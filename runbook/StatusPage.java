@@ -86,7 +86,7 @@ public record StatusPage(Check check, boolean seen, Map<String, String> componen
 
         private String words() {
             return "incident \"" + name + "\" (" + status + (impact.isEmpty() ? "" : ", " + impact) + ")"
-                    + (update().isEmpty() ? "" : ": " + update());
+                    + (update().isEmpty() ? "" : ": " + update().replaceFirst("\\.$", ""));
         }
     }
 
