@@ -19,7 +19,10 @@ import runbook.Screen.Group;
 import runbook.Text.Json;
 import runbook.redact.*;
 
-/** Whether Klaviyo's API answers: the key, the endpoints, rate limits, the revision, and what each answer says. */
+/**
+ * Whether Klaviyo's API answers: the key, the endpoints, rate limits, the revision; and what an answer says, of Klaviyo
+ * or of our application.
+ */
 public final class ApiChecks {
     private ApiChecks() { }
 

@@ -120,8 +120,7 @@ public record Incident(Path folder) {
 
     /** Whoever leads by these events: who was named, or took it, last; empty when nobody did. */
     public static String lead(List<Event> events) {
-        return events.stream().sorted(Comparator.comparing(Event::at)).map(event -> event.data().path("lead").asText(
-                event.event().equals(Event.ACKNOWLEDGED) ? event.data().path("by").asText() : "").strip())
+        return events.stream().sorted(Comparator.comparing(Event::at)).map(Event::lead)
                 .filter(name -> !name.isEmpty()).reduce("", (before, last) -> last);
     }
 
@@ -251,6 +250,12 @@ public record Incident(Path folder) {
         /** Whether it says that something was done against it. */
         public boolean mitigating() {
             return event.equals(MITIGATED) || event.equals(ROTATED);
+        }
+
+        // Whoever takes an incident leads it, unless it says who does.
+        private String lead() {
+            String taker = event.equals(ACKNOWLEDGED) ? data.path("by").asText() : "";
+            return data.path("lead").asText(taker).strip();
         }
 
         // Triage knows from a log when it began, and watch when it saw the first failure.

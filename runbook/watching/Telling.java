@@ -11,7 +11,6 @@ import runbook.*;
 import runbook.Incident.Event;
 import runbook.Message.Slack;
 import runbook.Settings.Templates;
-import runbook.watching.Keeper.Happening;
 import runbook.watching.Keeper.State;
 
 /**
