@@ -367,8 +367,11 @@ public final class Checks implements AutoCloseable {
             return waiting() < BUSY ? "yes" : "it seems so to a machine that is busy itself";
         }
 
-        /** How many tasks wait or run on each processor of this machine; negative where the system does not tell. */
-        double waiting() {
+        /**
+         * How many tasks wait or run on each processor of this machine; negative where the system does not tell. A
+         * property says it in its place, so that it can be tried.
+         */
+        private static double waiting() {
             OperatingSystemMXBean system = ManagementFactory.getOperatingSystemMXBean();
             double all = Double.parseDouble(System.getProperty("runbook.load", "" + system.getSystemLoadAverage()));
             return all / system.getAvailableProcessors();
