@@ -263,7 +263,7 @@ class DebugBundle implements Callable<Integer> {
 
     /** What all that is done with evidence that is there already has. */
     abstract static class OnEvidence implements Callable<Integer> {
-        @Parameters(paramLabel = "FILE", description = "a bundle; or, to clean it, any file, folder or zip")
+        @Parameters(paramLabel = "PATH", description = "a bundle; or, to clean it, any file, folder or zip")
         Path file;
 
         @Mixin

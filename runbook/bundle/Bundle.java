@@ -29,6 +29,7 @@ import runbook.redact.Redactor.Policy;
  */
 public final class Bundle {
     private static final long FRONT_PAGES = 200_000;
+    private static final long SMALLEST = 100_000;
     private static final long LONGEST_GRACE = 3_000_000_000L;
     /** What no rule finds, in one line. */
     public static final String NO_RULE_FINDS = "No rule finds names, streets and the like in free text: look at these "
@@ -122,6 +123,7 @@ public final class Bundle {
             refuse(!begin.isBefore(end), "--from " + begin + " is not before --to " + end);
             window = new Window(begin.truncatedTo(ChronoUnit.SECONDS), end.truncatedTo(ChronoUnit.SECONDS));
             size = Archive.size(maxSize);
+            refuse(size < SMALLEST, "--max-size " + Text.safe(maxSize, 40) + ": give 100kB or more");
             try {
                 ZoneId zone = logZone == null ? ZoneId.systemDefault() : ZoneId.of(logZone);
                 wanted = new Wanted(words.isEmpty() ? null : new Pipeline.Words(words), context, window, zone);

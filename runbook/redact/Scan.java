@@ -65,13 +65,18 @@ public final class Scan {
     public static final class Search {
         private static final int PREFIX = 4;
         private static final Wanted[] NONE = {};
+        private static final int[] LOWER = new int[256];
+
+        static {
+            Arrays.setAll(LOWER, b -> b >= 'A' && b <= 'Z' ? b - 'A' + 'a' : b);
+        }
 
         private record Wanted(String id, byte[] bytes) { }
 
         // By a number of 20 bits made of their first bytes.
         private final Wanted[][] wanted = new Wanted[1 << 20][];
-        // How many bytes the shortest has, 0 without any; by two bytes in either case: the last place among a value's
-        // first so many that they end at.
+        // How many bytes the shortest has, 0 without any; by two bytes: the last place among a value's first so many
+        // that they end at.
         private final int shortest;
         private final int[] places = new int[1 << 16];
 
@@ -88,11 +93,7 @@ public final class Scan {
                 wanted[slot] = Arrays.copyOf(others, others.length + 1);
                 wanted[slot][others.length] = value;
                 for (int i = 1; i < shortest; i++) {
-                    for (int first : cases(value.bytes[i - 1])) {
-                        for (int second : cases(value.bytes[i])) {
-                            places[first << 8 | second] = Math.max(places[first << 8 | second], i);
-                        }
-                    }
+                    places[two(value.bytes, i)] = Math.max(places[two(value.bytes, i)], i);
                 }
             }
         }
@@ -106,7 +107,7 @@ public final class Scan {
             int first = shortest - 1;
             int end = Math.min(piece.to() + first, piece.length());
             for (int last = piece.from() + first, place; last < end; last += Math.max(1, first - place)) {
-                place = places[(data[last - 1] & 0xff) << 8 | data[last] & 0xff];
+                place = places[two(data, last)];
                 if (place == first) {
                     count(data, last - first, piece.length(), tally);
                 }
@@ -116,7 +117,7 @@ public final class Scan {
         private void count(byte[] data, int at, int length, Tally tally) {
             for (Wanted value : Objects.requireNonNullElse(wanted[slot(data, at)], NONE)) {
                 int i = 0;
-                while (i < value.bytes.length && at + i < length && lower(data[at + i]) == lower(value.bytes[i])) {
+                while (i < value.bytes.length && at + i < length && lower(data, at + i) == lower(value.bytes, i)) {
                     i++;
                 }
                 if (i == value.bytes.length) {
@@ -126,21 +127,16 @@ public final class Scan {
             }
         }
 
+        private static int lower(byte[] bytes, int at) {
+            return LOWER[bytes[at] & 0xff];
+        }
+
+        private static int two(byte[] bytes, int last) {
+            return lower(bytes, last - 1) << 8 | lower(bytes, last);
+        }
+
         private static int slot(byte[] bytes, int at) {
-            int first = 0;
-            for (int i = at; i < at + PREFIX; i++) {
-                first = first << 8 | lower(bytes[i]);
-            }
-            return first * 0x85ebca6b >>> 12;
-        }
-
-        private static int lower(byte b) {
-            return (b >= 'A' && b <= 'Z' ? b + 'a' - 'A' : b) & 0xff;
-        }
-
-        private static int[] cases(byte b) {
-            int lower = lower(b);
-            return new int[] {lower, lower >= 'a' && lower <= 'z' ? lower + 'A' - 'a' : lower};
+            return (two(bytes, at + 1) << 16 | two(bytes, at + PREFIX - 1)) * 0x85ebca6b >>> 12;
         }
 
         private static Set<String> encodings(String value) {
