@@ -61,6 +61,7 @@ public final class Checks implements AutoCloseable {
             // Whether the API will be asked over TLS.
             Http.prepare(!said.contains("http:") && !said.contains("--drill"));
             Text.Json.object().toString();
+            Redactor.strict().text("");
         }, "prepare");
         thread.setDaemon(true);
         thread.start();
