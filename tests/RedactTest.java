@@ -98,7 +98,10 @@ class RedactTest {
         Policy policy = Policy.strict().knowing(Map.of(value, "secret"));
         List<String> planted = new ArrayList<>(Canaries.traces(value).subList(0, 4));
         planted.add(value.replace("\"", "\\\"").replace("/", "\\/"));
-        planted.add(HexFormat.ofDelimiter(":").withUpperCase().formatHex(value.getBytes(StandardCharsets.UTF_8)));
+        byte[] bytes = value.getBytes(StandardCharsets.UTF_8);
+        Stream.of(":", " ").map(HexFormat::ofDelimiter)
+                .forEach(hex -> planted.add(hex.withUpperCase().formatHex(bytes)));
+        planted.add("NYYHIL3BFNVW433XNY6SOZTPOJWSBQ5EEARHCIQ");
         planted.add(value.replace("=", "=3D").replace("\u00e4", "=C3=A4"));
         planted.add(value.replace("\"", "\"\""));
         Stream.of("''", "'\\''", "'\"'\"'").forEach(quoted -> planted.add(value.replace("'", quoted)));
@@ -157,6 +160,11 @@ class RedactTest {
         Files.writeString(file, Files.readString(file).replace("see «", "«see "));
         String wrong = assertThrows(Problem.class, () -> Rules.of(Templates.over(folder, "--templates"))).getMessage();
         assertTrue(wrong.contains("redaction.json, order-no: does not take"), wrong);
+        Files.writeString(file, """
+                {"order-no": {"kind": "personal", "starts": ["a~~~~~~~~~~~~~~~~~~~~~~~~"], "form": "a[0-9a-f]{24}"}}
+                """);
+        String large = assertThrows(Problem.class, () -> Rules.of(Templates.over(folder, "--templates"))).getMessage();
+        assertTrue(large.contains("redaction.json, starts are too many or too long"), large);
     }
 
     private static long searched(Policy policy, String text) {

@@ -188,10 +188,25 @@ public final class Rules {
         Map<String, Rule> own = templates.table(FILE, Rule.class);
         rows.putAll(own);
         Rules rules = new Rules(rows.values());
+        rules.tryStarts(templates.origin(FILE));
         for (String problem : rules.failures(own.values())) {
             throw new Problem(templates.origin(FILE) + ", " + problem);
         }
         return rules;
+    }
+
+    // Digits and letters side by side bring about the most states: here rather than in a log.
+    private void tryStarts(String origin) {
+        byte[] digits = new byte[1 << 17];
+        Random random = new Random(1);
+        for (int i = 0; i < digits.length; i++) {
+            digits[i] = (byte) Character.forDigit(random.nextInt(16), 16);
+        }
+        try {
+            new Triggers(all).find(digits, digits.length);
+        } catch (IllegalStateException e) {
+            throw new Problem(origin + ", " + e.getMessage());
+        }
     }
 
     /** The rows, in the table's order, which decides between rules that would begin at the same place. */
@@ -426,7 +441,7 @@ public final class Rules {
         private int number(BitSet reached) {
             int number = numbers.computeIfAbsent(reached, any -> numbers.size() + START);
             if (number == MOST_STATES) {
-                throw new IllegalStateException("the rules' starts are too many to be looked for at once");
+                throw new IllegalStateException("starts are too many or too long to be looked for at once");
             }
             List<Trigger> ended = reached.stream().mapToObj(ends::get).filter(Objects::nonNull).toList();
             states[number] = new State(reached, ended);

@@ -1,5 +1,6 @@
 package runbook.redact;
 
+import java.math.*;
 import java.net.*;
 import java.nio.charset.*;
 import java.util.*;
@@ -150,12 +151,17 @@ public final class Scan {
             String mail = value.codePoints().mapToObj(c -> c > 127 || c == '='
                     ? URLEncoder.encode(Character.toString(c), StandardCharsets.UTF_8).replace('%', '=')
                     : Character.toString(c)).collect(Collectors.joining());
+            // Its first letter is no zero, since no character of a secret is below a blank; its last may vary.
+            String base32 = new BigInteger(1, bytes).shiftLeft(5 - 8 * bytes.length % 5).toString(32).chars()
+                    .mapToObj(c -> "abcdefghijklmnopqrstuvwxyz234567".substring(Character.digit(c, 32)).substring(0, 1))
+                    .collect(Collectors.joining()).replaceFirst(".$", "");
             Set<String> texts = new HashSet<>(Arrays.asList(value, url, url.replace("+", "%20"),
                     URLEncoder.encode(url, StandardCharsets.UTF_8), url.replace("+", "%20").replace("%", "%25"),
                     json, json.replace("/", "\\/"), json.replace("\\", "\\\\").replace("\"", "\\\""), html,
                     html.replace("\"", "&quot;"), unicode, all, mail, value.replace("\"", "\"\""),
                     value.replace("'", "''"), value.replace("'", "'\\''"), value.replace("'", "'\"'\"'"),
-                    HexFormat.of().formatHex(bytes), HexFormat.ofDelimiter(":").formatHex(bytes)));
+                    HexFormat.of().formatHex(bytes), HexFormat.ofDelimiter(":").formatHex(bytes),
+                    HexFormat.ofDelimiter(" ").formatHex(bytes), base32));
             for (int before = 0; before < 3 && bytes.length > 8; before++) {
                 String base64 = Base64.getEncoder().withoutPadding().encodeToString(("xx".substring(0, before) + value)
                         .getBytes(StandardCharsets.UTF_8));

@@ -269,8 +269,8 @@ final class View {
 
     /**
      * Secrets whose values are known, searched for literally, in either case and with a plus for a blank: as they are,
-     * with quotes doubled, in quoted-printable, hexadecimal and base64; other encodings are taken off by views. Tens of
-     * thousands cost hardly more than one, since a value is looked up by its first four bytes.
+     * with quotes doubled, in quoted-printable, hexadecimal, base64 and base32; other encodings are taken off by views.
+     * Tens of thousands cost hardly more than one, since a value is looked up by its first four bytes.
      */
     static final class Known {
         /** Shorter ones would be found in everything. */
@@ -303,12 +303,23 @@ final class View {
                     URLEncoder.encode(character.group(), StandardCharsets.UTF_8).replace('%', '='));
             Set<String> forms = new HashSet<>(Arrays.asList(value, value.replace("'", "''"),
                     value.replace("'", "'\\''"), value.replace("'", "'\"'\"'"), value.replace("\"", "\"\""), mail,
-                    HexFormat.of().formatHex(bytes), HexFormat.ofDelimiter(":").formatHex(bytes)));
+                    HexFormat.of().formatHex(bytes), HexFormat.ofDelimiter(":").formatHex(bytes),
+                    HexFormat.ofDelimiter(" ").formatHex(bytes), base32(bytes)));
             for (int before = 0; before < (bytes.length < SHORTEST_SHIFTED ? 1 : 3); before++) {
                 String shifted = shifted(bytes, before);
                 forms.addAll(Arrays.asList(shifted, shifted.replace('+', '-').replace('/', '_')));
             }
             return forms;
+        }
+
+        // Without the last letter, half of which may be of what follows.
+        private static String base32(byte[] bytes) {
+            StringBuilder text = new StringBuilder();
+            for (int bit = 0; bit + 5 <= 8 * bytes.length; bit += 5) {
+                int two = (bytes[bit / 8] & 0xff) << 8 | (bit / 8 + 1 < bytes.length ? bytes[bit / 8 + 1] & 0xff : 0);
+                text.append("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".charAt(two >> 11 - bit % 8 & 31));
+            }
+            return text.toString();
         }
 
         // In the middle of something larger the value begins at any of base64's alignments: what of it stays the same.
