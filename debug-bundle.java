@@ -232,8 +232,8 @@ class DebugBundle implements Callable<Integer> {
         if (!made.assumedZone().isEmpty()) {
             screen.marked(Mark.WARN, "log times read as", LABEL, made.assumedZone());
         }
-        if (!policy.kept().isEmpty()) {
-            screen.marked(Mark.WARN, "NOT redacted", LABEL, String.join(", ", policy.kept()));
+        if (!policy.keep().isEmpty()) {
+            screen.marked(Mark.WARN, "NOT redacted", LABEL, String.join(", ", policy.keep()));
         }
         if (!made.missing().isEmpty()) {
             screen.heading("Missing");

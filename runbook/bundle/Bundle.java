@@ -207,7 +207,7 @@ public final class Bundle {
                     progress.accept(new Progress(collector.name, sink.state(), sink.words())))).toList();
             run(sinks);
             archive.seal();
-            Summary summary = new Summary(options, redactor.policy().kept(), systems, incident, told, sinks);
+            Summary summary = new Summary(options, redactor.policy().keep(), systems, incident, told, sinks);
             Path half = archive.folder.resolve("archive.part");
             List<Part> parts = summary.withFrontPages(pages, options.shared.templates());
             Archive.write(half, parts, summary.created);

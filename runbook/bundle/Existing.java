@@ -236,7 +236,8 @@ public final class Existing implements Closeable {
                 found.found(named, judge.judge(Pipeline.whole(letters)), mayStay);
                 DigestInputStream summed = new DigestInputStream(limit.of(unpacked), Archive.sha256());
                 Tally inside = new Tally();
-                String trouble = judge.each(new Pieces(summed, Long.MAX_VALUE), () -> false, judge::judge, inside::add);
+                String trouble = judge.each(new Pieces(summed, Long.MAX_VALUE), () -> false, judge::judge,
+                        counts -> counts.forEach(inside::add));
                 found.found(shown(name), inside.counts(), mayStay);
                 found.wrong(shown(name), trouble.isEmpty() ? "" : "cannot be read: " + trouble);
                 String sum = HexFormat.of().formatHex(summed.getMessageDigest().digest());
@@ -342,7 +343,7 @@ public final class Existing implements Closeable {
             Path copy = archive.folder.resolve("copy");
             if (isZip(target)) {
                 Instant now = Instant.now();
-                Map<String, Object> about = Summary.fields("created", now, "kept", policy.kept());
+                Map<String, Object> about = Summary.fields("created", now, "kept", policy.keep());
                 Archive.write(copy, Summary.withManifest(pages, about, List.of(sink), sink.parts), now);
             } else {
                 boolean several = Files.isDirectory(source) || isZip(source);

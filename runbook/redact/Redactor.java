@@ -23,6 +23,7 @@ public final class Redactor {
     private static final int LONGEST_CACHED = 256;
     private static final String ENCODED = "encoded";
     private static final byte[] NONE = {};
+    private static final Redactor STRICT = new Redactor(Policy.strict());
 
     private final Policy policy;
     private final Rules rules;
@@ -53,11 +54,7 @@ public final class Redactor {
 
     /** The redactor that lets nothing through, by the built-in rules; made once: a watch asks for it all the time. */
     public static Redactor strict() {
-        return Strict.REDACTOR;
-    }
-
-    private static final class Strict {
-        private static final Redactor REDACTOR = new Redactor(Policy.strict());
+        return STRICT;
     }
 
     /** The same for text that is made of redacted text: stand-ins in it stay what they are. */
@@ -92,7 +89,7 @@ public final class Redactor {
      * What a redactor goes by besides the rules' forms.
      *
      * @param rules the rules
-     * @param keep  ids of personal data that may stay
+     * @param keep  ids of personal data that may stay, in order
      * @param known secrets whose values are known: value to the id that it is counted and replaced by
      * @param key   the pseudonyms' key: they are the same in whatever is made with it
      */
@@ -122,7 +119,7 @@ public final class Redactor {
                             + String.join(", ", mayStay));
                 }
             }
-            return new Policy(rules, Set.copyOf(ids), known, key);
+            return new Policy(rules, Collections.unmodifiableSet(new TreeSet<>(ids)), known, key);
         }
 
         /**
@@ -138,11 +135,6 @@ public final class Redactor {
             });
             return new Policy(rules, keep, more, key);
         }
-
-        /** The ids of the rules that are relaxed, in order. */
-        public Set<String> kept() {
-            return new TreeSet<>(keep);
-        }
     }
 
     /** How often each rule was applied; never what it was applied to. Safe for several threads. */
@@ -154,11 +146,6 @@ public final class Redactor {
             if (more > 0) {
                 counts.merge(id, more, Long::sum);
             }
-        }
-
-        /** Counts what another counted. */
-        public synchronized void add(Map<String, Long> others) {
-            others.forEach(this::add);
         }
 
         /** A copy: rule's id to count, ordered by id. */

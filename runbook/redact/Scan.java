@@ -33,7 +33,7 @@ public final class Scan {
     public byte[] clean(Piece piece) {
         Map<String, Long> counts = new HashMap<>();
         byte[] clean = finder.clean(piece.data(), piece.length(), piece.from(), piece.to(), counts);
-        tally.add(counts);
+        counts.forEach(tally::add);
         return clean;
     }
 
@@ -65,7 +65,6 @@ public final class Scan {
      */
     public static final class Search {
         private static final int PREFIX = 4;
-        private static final Wanted[] NONE = {};
         private static final int[] LOWER = new int[256];
 
         static {
@@ -74,8 +73,8 @@ public final class Scan {
 
         private record Wanted(String id, byte[] bytes) { }
 
-        // By a number of 20 bits made of their first bytes.
-        private final Wanted[][] wanted = new Wanted[1 << 20][];
+        // By their first bytes.
+        private final Map<Integer, List<Wanted>> wanted = new HashMap<>();
         // How many bytes the shortest has, 0 without any; by two bytes: the last place among a value's first so many
         // that they end at.
         private final int shortest;
@@ -89,10 +88,7 @@ public final class Scan {
             all.removeIf(value -> value.bytes.length < PREFIX);
             shortest = all.stream().mapToInt(value -> value.bytes.length).min().orElse(0);
             for (Wanted value : all) {
-                int slot = slot(value.bytes, 0);
-                Wanted[] others = Objects.requireNonNullElse(wanted[slot], NONE);
-                wanted[slot] = Arrays.copyOf(others, others.length + 1);
-                wanted[slot][others.length] = value;
+                wanted.computeIfAbsent(first(value.bytes, 0), any -> new ArrayList<>(1)).add(value);
                 for (int i = 1; i < shortest; i++) {
                     places[two(value.bytes, i)] = Math.max(places[two(value.bytes, i)], i);
                 }
@@ -116,7 +112,7 @@ public final class Scan {
         }
 
         private void count(byte[] data, int at, int length, Tally tally) {
-            for (Wanted value : Objects.requireNonNullElse(wanted[slot(data, at)], NONE)) {
+            for (Wanted value : wanted.getOrDefault(first(data, at), List.of())) {
                 int i = 0;
                 while (i < value.bytes.length && at + i < length && lower(data, at + i) == lower(value.bytes, i)) {
                     i++;
@@ -136,8 +132,8 @@ public final class Scan {
             return lower(bytes, last - 1) << 8 | lower(bytes, last);
         }
 
-        private static int slot(byte[] bytes, int at) {
-            return (two(bytes, at + 1) << 16 | two(bytes, at + PREFIX - 1)) * 0x85ebca6b >>> 12;
+        private static int first(byte[] bytes, int at) {
+            return two(bytes, at + 1) << 16 | two(bytes, at + PREFIX - 1);
         }
 
         private static Set<String> encodings(String value) {
