@@ -178,7 +178,7 @@ public final class Rules {
     /**
      * A team's own rules after the built-in ones; a row of theirs takes the place of the built-in row of its name.
      *
-     * @throws Problem for a rule that is malformed, or that fails one of its own samples
+     * @throws Problem for a rule that is malformed, or that fails one of its own samples; for too many starts
      */
     public static Rules of(Templates templates) {
         if (templates.origin(FILE).equals(Templates.builtIn().origin(FILE))) {
@@ -188,25 +188,14 @@ public final class Rules {
         Map<String, Rule> own = templates.table(FILE, Rule.class);
         rows.putAll(own);
         Rules rules = new Rules(rows.values());
-        rules.tryStarts(templates.origin(FILE));
+        // Such digits at random bring about the most states: here rather than in a log.
+        byte[] digits = new Random(1).ints(1 << 17, 0, 16).mapToObj(Integer::toHexString).collect(Collectors.joining())
+                .getBytes(StandardCharsets.US_ASCII);
+        new Triggers(rules.all).find(digits, digits.length);
         for (String problem : rules.failures(own.values())) {
             throw new Problem(templates.origin(FILE) + ", " + problem);
         }
         return rules;
-    }
-
-    // Digits and letters side by side bring about the most states: here rather than in a log.
-    private void tryStarts(String origin) {
-        byte[] digits = new byte[1 << 17];
-        Random random = new Random(1);
-        for (int i = 0; i < digits.length; i++) {
-            digits[i] = (byte) Character.forDigit(random.nextInt(16), 16);
-        }
-        try {
-            new Triggers(all).find(digits, digits.length);
-        } catch (IllegalStateException e) {
-            throw new Problem(origin + ", " + e.getMessage());
-        }
     }
 
     /** The rows, in the table's order, which decides between rules that would begin at the same place. */
@@ -441,7 +430,7 @@ public final class Rules {
         private int number(BitSet reached) {
             int number = numbers.computeIfAbsent(reached, any -> numbers.size() + START);
             if (number == MOST_STATES) {
-                throw new IllegalStateException("starts are too many or too long to be looked for at once");
+                throw new Problem(FILE + ", starts are too many or too long to be looked for at once");
             }
             List<Trigger> ended = reached.stream().mapToObj(ends::get).filter(Objects::nonNull).toList();
             states[number] = new State(reached, ended);

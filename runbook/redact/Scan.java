@@ -147,10 +147,10 @@ public final class Scan {
             String mail = value.codePoints().mapToObj(c -> c > 127 || c == '='
                     ? URLEncoder.encode(Character.toString(c), StandardCharsets.UTF_8).replace('%', '=')
                     : Character.toString(c)).collect(Collectors.joining());
-            // Its first letter is no zero, since no character of a secret is below a blank; its last may vary.
-            String base32 = new BigInteger(1, bytes).shiftLeft(5 - 8 * bytes.length % 5).toString(32).chars()
-                    .mapToObj(c -> "abcdefghijklmnopqrstuvwxyz234567".substring(Character.digit(c, 32)).substring(0, 1))
-                    .collect(Collectors.joining()).replaceFirst(".$", "");
+            // The first letter is no zero, since no character of a secret is below a blank; the last one may vary.
+            String base32 = new BigInteger(1, bytes).shiftRight(8 * bytes.length % 5).toString(32).chars()
+                    .map(c -> "abcdefghijklmnopqrstuvwxyz234567".charAt(Character.digit(c, 32)))
+                    .mapToObj(Character::toString).collect(Collectors.joining());
             Set<String> texts = new HashSet<>(Arrays.asList(value, url, url.replace("+", "%20"),
                     URLEncoder.encode(url, StandardCharsets.UTF_8), url.replace("+", "%20").replace("%", "%25"),
                     json, json.replace("/", "\\/"), json.replace("\\", "\\\\").replace("\"", "\\\""), html,
