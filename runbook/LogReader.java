@@ -89,9 +89,9 @@ public final class LogReader {
             left.add(Text.count(counter.dropped, "call") + " beyond " + Facts.Counter.MOST_CELLS
                     + " minutes and endpoints not counted by minute");
         }
-        if (outside > 0) {
-            String begin = from == null ? "" : from + " to ";
-            left.add(Text.count(outside, "call") + " outside " + begin + to + " not counted");
+        // Beside a window they are its calls' neighbours, there for context.
+        if (outside > 0 && from == null) {
+            left.add(Text.count(outside, "call") + " after " + to + " not counted");
         }
         boolean named = !zones.isEmpty() && !zones.contains(null);
         ZoneId read = named && zones.size() == 1 ? zones.iterator().next() : zone;

@@ -355,7 +355,7 @@ public final class Screen {
             int width = groups.stream().mapToInt(group -> group.name().length()).max().orElse(0);
             groups.stream().limit(most).forEach(group -> {
                 Mark mark = group.outcome == Check.Outcome.SKIPPED ? Mark.SKIP : Mark.valueOf(group.outcome.name());
-                String few = Text.safe(group.text, Math.max(SHORTEST, 2 * screen.width() - 70));
+                String few = Text.safe(group.text, Math.max(SHORTEST, 2 * screen.width() - 40));
                 screen.marked(mark, group.name(), all ? width : 0, all ? group.text : few);
             });
             if (groups.size() > most) {
