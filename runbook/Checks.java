@@ -28,7 +28,6 @@ public final class Checks implements AutoCloseable {
     private static final String LOADED = "Text ApiChecks OurSide Prometheus AppLog DecisionTree Message redact.View"
             + " CommandLine$Model$OptionSpec CommandLine$Model$PositionalParamSpec CommandLine$Interpreter"
             + " CommandLine$ParseResult CommandLine$Help";
-
     private static final int ACCOUNTS_AT_ONCE = 20;
 
     private final Settings settings;
@@ -216,8 +215,9 @@ public final class Checks implements AutoCloseable {
     public record Findings(Instant at, Settings settings, StatusPage status, NetworkPath network, Probe auth,
                            List<Probe> endpoints, Check app, AppErrors errors, AppLog log, Check webhook,
                            Before before) {
-        /** From so many tasks a processor on, what seems slow says nothing of others. */
+        /** From so many tasks a processor on, what seems slow says nothing of others; what the tree is told then. */
         private static final int BUSY = 3;
+        static final String BUSY_HERE = "it seems so to a machine that is busy itself";
 
         /** All checks in the order in which people read them. */
         public List<Check> checks() {
@@ -361,11 +361,10 @@ public final class Checks implements AutoCloseable {
 
         /** Whether most endpoints answer slowly. That may be this machine's doing, where others wait for it as well. */
         String slow() {
-            boolean most = endpoints.stream().filter(Probe::slow).count() * 2 > endpoints.size();
-            if (!most) {
+            if (endpoints.stream().filter(Probe::slow).count() * 2 <= endpoints.size()) {
                 return "no";
             }
-            return waiting() < BUSY ? "yes" : "it seems so to a machine that is busy itself";
+            return waiting() < BUSY ? "yes" : BUSY_HERE;
         }
 
         /**

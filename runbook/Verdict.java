@@ -328,7 +328,8 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         values.put("page", findings.status().words());
         values.put("slow", findings.endpoints().stream().filter(Probe::slow).map(probe ->
                 probe.endpoint().name() + " " + probe.check().millis() + " ms").collect(Collectors.joining(", ")));
-        values.put("busy", findings.slow().startsWith("it seems"));
+        values.put("busy", cases.stream().flatMap(one -> one.path().stream())
+                .anyMatch(step -> step.answer().equals(Checks.Findings.BUSY_HERE)));
         values.put("failing", String.join(", ", findings.showing(symptom -> symptom != Symptom.NONE)));
         values.put("network", findings.all().map(Symptom::describe).findFirst()
                 .orElse(findings.network().check().summary()));
