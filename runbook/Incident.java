@@ -188,7 +188,11 @@ public record Incident(Path folder) {
         FileChannel channel = FileChannel.open(file,
                 Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE), mode("rw-------"));
         try {
-            return Optional.ofNullable(channel.tryLock()).map(FileLock::channel);
+            Optional<FileLock> lock = Optional.ofNullable(channel.tryLock());
+            if (lock.isEmpty()) {
+                channel.close();
+            }
+            return lock.map(any -> channel);
         } catch (OverlappingFileLockException e) {
             // Another thread of this process holds it. Closing the channel would end that lock too.
             return Optional.empty();

@@ -255,6 +255,26 @@ class WatchTest {
         }
     }
 
+    @Test
+    void aSecondWatchGoesOnWhereTheFirstDiesAndSaysNothingThatWasSaidBeforeTheFirstEnded() throws Exception {
+        begin("outage");
+        try (Run.Running first = process(NO_PAGE).start()) {
+            first.awaitOut(" degraded ");
+            try (Run.Running second = posting(NO_PAGE).start()) {
+                second.awaitOut("this one only looks");
+                first.kill();
+                second.awaitOut(" leads +the other watch is gone");
+                try (Run.Running third = posting(NO_PAGE, "--for", "3s").start()) {
+                    third.awaitOut("this one only looks");
+                    heals(second);
+                    assertTrue(third.await().ends(0).out().contains(" leads "));
+                }
+            }
+        }
+        assertEquals("diagnosed degraded recovering recovered", Session.kinds(journal()).replace("note ", ""));
+        assertEquals(2, sandbox.posts().size(), "recovering and recovered: " + sandbox.posts());
+    }
+
     // ---- who is told
 
     @Test

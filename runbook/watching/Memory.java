@@ -64,6 +64,15 @@ public final class Memory implements AutoCloseable {
         });
     }
 
+    /** Whether this one leads from now on, since the watch that did is gone. */
+    boolean takesOver() {
+        boolean looksOnly = !leading;
+        if (looksOnly) {
+            lead();
+        }
+        return looksOnly && leading;
+    }
+
     Optional<Incident> incident() {
         return incident;
     }
@@ -122,13 +131,22 @@ public final class Memory implements AutoCloseable {
 
     // ---- what is written
 
-    /** Opens an incident with its first failure, and what was noticed before it, where none is open. */
+    /** Joins the incident that somebody opened since, else opens one, with its first failure and what came before. */
     void open(Happening failure) {
         if (incident.isEmpty()) {
-            incident = Optional.of(incidents.opened(Instant.now()));
+            incident = since().or(() -> Optional.of(incidents.opened(Instant.now())));
             lead();
             append(Event.DETECTED, failure.words(), Map.of("since", failure.facts().get("since")));
             early.forEach(happening -> write(happening, false));
+        }
+    }
+
+    private Optional<Incident> since() {
+        try {
+            return incidents.current();
+        } catch (IOException e) {
+            complain(e);
+            return Optional.empty();
         }
     }
 
@@ -152,7 +170,7 @@ public final class Memory implements AutoCloseable {
         if (!incidents.drill().isEmpty()) {
             ((ObjectNode) event.data()).put("drill", incidents.drill());
         }
-        attempt(open -> open.append(event));
+        keep(open -> open.append(event));
         return event;
     }
 
@@ -164,21 +182,25 @@ public final class Memory implements AutoCloseable {
                     .collect(Collectors.toMap(Reading::check, Reading::millis)));
         }
         Event event = new Event(Instant.ofEpochMilli(at), STEP, "round", "", Json.of(looks));
-        attempt(open -> open.journal(ROUNDS).append(event));
+        keep(open -> open.journal(ROUNDS).append(event));
     }
 
     /** Leaves a text in the folder; says whether that worked. */
     boolean leave(String name, String text) {
-        return attempt(open -> open.write(name, text.getBytes(StandardCharsets.UTF_8)));
+        return keep(open -> open.write(name, text.getBytes(StandardCharsets.UTF_8)));
     }
 
     private interface Writing {
         void on(Incident open) throws IOException;
     }
 
+    private boolean keep(Writing writing) {
+        return leading && attempt(writing);
+    }
+
     private boolean attempt(Writing writing) {
         try {
-            if (incident.isPresent() && leading) {
+            if (incident.isPresent()) {
                 writing.on(incident.get());
                 return true;
             }

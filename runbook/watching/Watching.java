@@ -88,10 +88,10 @@ public final class Watching implements AutoCloseable {
     private final Rounds.Pace pace;
     private final Memory memory;
     private final History history;
-    private final Past past;
     private final Rounds rounds;
     private final Telling telling;
-    private final Keeper keeper;
+    private Past past;
+    private Keeper keeper;
     private volatile boolean leaving;
     // Empty while nobody has named it.
     private String diagnosis;
@@ -112,10 +112,6 @@ public final class Watching implements AutoCloseable {
         past = Past.of(memory.journal(), start);
         rounds = new Rounds(plan, pace, past, () -> plan.known().apply(memory.journal()));
         telling = new Telling(plan, rounds.checks.http(), memory, this::say);
-        telling.told(past.told());
-        boolean goesOn = past.troubled() && past.state() != State.RECOVERED;
-        keeper = new Keeper(plan.goal(), goesOn ? past.state() : State.STARTING, past.since(), past.troubled());
-        diagnosis = past.incident().severity().isEmpty() ? "" : past.incident().diagnosis();
     }
 
     private void say(String kind, String words) {
@@ -156,7 +152,6 @@ public final class Watching implements AutoCloseable {
 
     // ---- from round to round
 
-    /** Takes up what earlier watches on this incident saw. */
     private void begin() {
         Goal goal = plan.goal();
         say("watching", String.join(", ", plan.checks()) + "; every " + Durations.words(plan.interval()) + ", until "
@@ -164,6 +159,7 @@ public final class Watching implements AutoCloseable {
         if (!memory.leading()) {
             say("second", "another watch keeps this incident's journal and tells people; this one only looks");
         }
+        takeUp();
         lastLook = past.watched();
         memory.rounds((when, looks) -> {
             long at = Math.min(start, when.toEpochMilli());
@@ -180,9 +176,26 @@ public final class Watching implements AutoCloseable {
         if (goesOn && start - lastLook > plan.interval().toMillis() + late()) {
             happened(keeper.gap(lastLook, start, "no watch was running"));
         }
+        awake = ticker.millis();
+    }
+
+    /** Goes on from where earlier watches on this incident were. */
+    private void takeUp() {
+        boolean goesOn = past.troubled() && past.state() != State.RECOVERED;
+        keeper = new Keeper(plan.goal(), goesOn ? past.state() : State.STARTING, past.since(), past.troubled());
+        diagnosis = past.incident().severity().isEmpty() ? "" : past.incident().diagnosis();
+        telling.told(past.told());
         telling.lead();
         telling.catchUp(past.unposted());
-        awake = ticker.millis();
+    }
+
+    /** Where the watch that kept the journal has ended or died, this one does, as if it were started now. */
+    private void takeOver() {
+        if (memory.takesOver()) {
+            past = Past.of(memory.journal(), ticker.millis());
+            say("leads", "the other watch is gone: this one keeps the journal and tells people from now on");
+            takeUp();
+        }
     }
 
     /** How late a round may begin: one that is missed altogether is a gap. */
@@ -226,6 +239,7 @@ public final class Watching implements AutoCloseable {
 
     /** Makes a round on another thread, so that the view stays alive, and takes in what it saw. */
     private void look() throws InterruptedException {
+        takeOver();
         long now = ticker.millis();
         CompletableFuture<Rounds.Look> looking = CompletableFuture.supplyAsync(() -> rounds.look(now));
         boolean stoodStill = false;
