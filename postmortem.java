@@ -91,9 +91,6 @@ class Postmortem extends PostmortemCommand {
     @Option(names = "--check", paramLabel = "FILE", order = 44, arity = "0..1", fallbackValue = "",
             description = "write nothing; tell what is unfinished, with line numbers")
     String check;
-    @Option(names = "--errors-query", paramLabel = "PROMQL", order = 45,
-            description = "failed calls by status over $window (klaviyo_api_errors_total)")
-    String query = "sum by (status) (increase(klaviyo_api_errors_total[$window]))";
 
     @Override
     public Integer call() throws IOException {
@@ -123,7 +120,7 @@ class Postmortem extends PostmortemCommand {
 
     private int write(Notebook notebook, Document document, Optional<String> existing) {
         Report report = new Report(new Report.Sources(notebook, Optional.ofNullable(bundle),
-                Optional.of(shared.settings()), query, now, launcher(notebook)::line, shared.templates()));
+                Optional.of(shared.settings()), now, launcher(notebook)::line, shared.templates()));
         Document.Written written = report.markdown(shared.templates().template(Document.NAME), existing);
         List<Path> files = List.of(Document.save(document.markdown(), written.text()),
                 Document.save(document.page(), report.html(written.text())));
@@ -257,7 +254,7 @@ class Postmortem extends PostmortemCommand {
         @Override
         public Integer call() throws IOException {
             Notebook notebook = Notebook.of(incident(), shared.drill());
-            Report report = new Report(new Report.Sources(notebook, Optional.empty(), Optional.empty(), "", now,
+            Report report = new Report(new Report.Sources(notebook, Optional.empty(), Optional.empty(), now,
                     launcher(notebook)::line, shared.templates()));
             String text = report.handover();
             shared.screen().verbatim(text);

@@ -95,9 +95,6 @@ class Triage implements Callable<Integer> {
     @Option(names = "--observed", paramLabel = "STATUS", split = ",", order = 44,
             description = "statuses that the application gets from Klaviyo, by hand: 400,429")
     List<Integer> observed = List.of();
-    @Option(names = "--errors-query", paramLabel = "PROMQL", order = 45,
-            description = "the application's errors by status (increase of klaviyo_api_errors_total over 15 minutes)")
-    String errorsQuery;
     @Option(names = "--accounts", paramLabel = "FILE", order = 46,
             description = "triage many accounts: CSV or JSON with name, and where the key is: env, file or command")
     Path accounts;
@@ -164,9 +161,8 @@ class Triage implements Callable<Integer> {
         Settings.Probing all = settings.probing();
         List<Klaviyo.Endpoint> chosen = endpoints.isEmpty() ? all.endpoints()
                 : endpoints.stream().map(Klaviyo.Endpoint::given).toList();
-        String query = errorsQuery == null ? settings.app().query() : errorsQuery;
         return settings.withProbing(new Settings.Probing(all.timeout(), all.samples(), chosen))
-                .withApp(new Settings.AppErrors(observed, query));
+                .withApp(new Settings.AppErrors(observed, settings.app().query()));
     }
 
     private Findings look(Settings settings) {

@@ -66,6 +66,7 @@ import picocli.CommandLine.Option;
 import runbook.*;
 import runbook.Incident.Event;
 import runbook.Message.Slack;
+import runbook.Prometheus.AppErrors;
 import runbook.Screen.Mark;
 import runbook.Settings.Problem;
 import runbook.Text.Durations;
@@ -86,7 +87,6 @@ import runbook.watching.Watching.Shot;
         footer = {"  jbang watch --drill recovering",
                   "  jbang watch --post --exec './fallback.sh off' --chart recovery.svg"})
 class Watch implements Callable<Integer> {
-    private static final String DEFAULT_ERRORS_WINDOW = "[15m]";
     private static final Duration SCRAPED_TWICE = Duration.ofMinutes(2);
     private static final double DRILL_SPEED = 15;
 
@@ -196,7 +196,7 @@ class Watch implements Callable<Integer> {
         Settings.Probing once = new Settings.Probing(shared.timeout(), 1, settings.probing().endpoints());
         long window = drill() ? pause.toSeconds() : Math.max(SCRAPED_TWICE.toSeconds(), 2 * pause.toSeconds());
         Settings.AppErrors app = settings.app();
-        String query = app.query().replace(DEFAULT_ERRORS_WINDOW, "[" + Math.max(1, window) + "s]");
+        String query = AppErrors.over(app.query(), Duration.ofSeconds(window));
         return settings.withProbing(once).withApp(new Settings.AppErrors(app.observed(), query));
     }
 
@@ -258,7 +258,7 @@ class Watch implements Callable<Integer> {
     private void end(Shot end, int exit) {
         String drilled = shared.drill().map(scenario -> "DRILL " + scenario + ": ").orElse("");
         Duration watched = end.watched().truncatedTo(ChronoUnit.SECONDS).plusSeconds(1);
-        String state = end.state().word();
+        String state = end.word();
         String how = Map.of(0, "recovered: every condition holds", Watching.NOT_RECOVERED, "not recovered: " + state)
                 .getOrDefault(exit, "left: " + state + ", not called recovered");
         screen.verdict(Map.of(0, Mark.OK, Watching.NOT_RECOVERED, Mark.FAIL).getOrDefault(exit, Mark.SKIP),

@@ -40,6 +40,7 @@ public final class Cli {
     public static final String VERSION = "1.0.0";
     /** Set by a game day, whose sandbox is in another process: every screen and artefact has to say DRILL. */
     static final String GAME_DAY = "KLAVIYO_GAME_DAY";
+    private static final String ERRORS = "sum by (status) (increase(klaviyo_api_errors_total[15m]))";
     private static final int BUG = 1;
     /** The shared options as their help has them: heading, names, parameter, and the variable that sets them too. */
     private static final String TABLE = """
@@ -49,6 +50,8 @@ public final class Cli {
         --app-url URL           our application's health endpoint (KLAVIYO_APP_URL)
         --webhook-url URL       where Klaviyo delivers to us (KLAVIYO_WEBHOOK_URL)
         --prometheus URL        anything that speaks its HTTP API (KLAVIYO_PROMETHEUS_URL)
+        --errors-query PROMQL   our errors from Klaviyo by status; its [range] is set by each step \
+        (klaviyo_api_errors_total)
         --revision DATE         API revision to ask for (KLAVIYO_REVISION; 2026-10-15)
         The private key:
         --key-file FILE         private key from a file, - for standard input \
@@ -83,14 +86,15 @@ public final class Cli {
     /** Shared options are shown behind a script's own, in the table's order. */
     private static final int FIRST_SHARED = 1010;
     private static final String API = "api-url app-url webhook-url revision key-file key-command insecure-http";
-    private static final String SITES = API + " status-url prometheus timeout";
+    private static final String METRICS = " prometheus errors-query";
+    private static final String SITES = API + " status-url timeout" + METRICS;
     private static final String EXPORT = " export-templates";
     private static final String ALL_BUT_TEXTS = SITES + " incident drill json verbose quiet" + EXPORT;
     /** What a command (the first pattern that fits) has no use for; all others it has. */
-    private static final String[][] USELESS = {{"rotate-key", "status-url webhook-url" + EXPORT},
+    private static final String[][] USELESS = {{"rotate-key", "status-url webhook-url errors-query" + EXPORT},
         {"watch", EXPORT}, {"postmortem handover", SITES + EXPORT},
         {"postmortem (event|import|export|close)", SITES + " templates" + EXPORT}, {"postmortem", API},
-        {"debug-bundle (open|verify|redact)|drill|sandbox", ALL_BUT_TEXTS}, {".*", ""}};
+        {"debug-bundle (open|verify|redact)|drill|sandbox", ALL_BUT_TEXTS}, {"debug-bundle", "errors-query"}, {".*", ""}};
 
     static {
         // No option has a type of these packages, and to look for how picocli reads them takes a twentieth of a start.
@@ -448,8 +452,7 @@ public final class Cli {
         String revision = Optional.<Revision>ofNullable(given("revision")).map(Revision::text)
                 .or(() -> drilled.map(Sandbox::revision)).orElse(Revision.NEWEST.text());
         return new Settings(target, key, revision, new Settings.Probing(timeout(), 3, Endpoint.KNOWN),
-                new Settings.AppErrors(List.of(), "sum by (status) (increase(klaviyo_api_errors_total[15m]))"),
-                drill(), proxies, templates());
+                new Settings.AppErrors(List.of(), given("errors-query", ERRORS)), drill(), proxies, templates());
     }
 
     private URI klaviyo(String option, URI usual) {

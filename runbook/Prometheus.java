@@ -177,10 +177,9 @@ public record Prometheus(Http http) {
      * there, or {@code unavailable} where Prometheus could not be asked.
      */
     public record AppErrors(Check check, Map<String, Long> byStatus, String words) {
-        /** The window of the default query, and a short one that tells whether the errors still come. */
-        private static final String WINDOW = "[15m]";
-        private static final String LATELY = "[2m]";
-        private static final Duration LENGTH = Duration.ofMinutes(15);
+        /** What a range that names no time of its own is to triage, and a short one: do the errors still come? */
+        private static final String USUAL = "[15m]";
+        private static final Duration LATELY = Duration.ofMinutes(2);
         private static final String UNLABELLED = "unlabelled";
         /** No trouble: a 409 says that the profile is there already, and 2xx or 3xx are no errors at all. */
         private static final Pattern HARMLESS = Pattern.compile("409|[123]\\d\\d|[23]xx");
@@ -188,14 +187,33 @@ public record Prometheus(Http http) {
         private static final Pattern GROUPED_BY = Pattern.compile("\\bby\\s*\\(\\s*(\\w+)");
         private static final String LABELS = "status status_code code http_status";
 
+        /** The query for errors over a time of this length, in place of the range that it has. */
+        public static String over(String query, Duration time) {
+            return RANGE.matcher(ranged(query)).replaceAll("[" + Math.max(1, time.toSeconds()) + "s]");
+        }
+
+        private static String ranged(String query) {
+            return query.replaceAll("\\[\\$\\w+]", USUAL);
+        }
+
+        /** Over which time the query counts; nothing where it has no range. */
+        private static Duration length(String query) {
+            Matcher range = RANGE.matcher(ranged(query));
+            return range.find() ? Durations.parse(range.group(1)) : Duration.ZERO;
+        }
+
+        private static String within(String query) {
+            return length(query).isZero() ? "" : " in " + Durations.words(length(query));
+        }
+
         static boolean harmless(Map<String, Long> byStatus) {
             return byStatus.keySet().stream().allMatch(status -> HARMLESS.matcher(status).matches());
         }
 
-        /** {@code 401 × 12, no answer × 3}, or the statuses alone where nobody counted. */
+        /** {@code 401 × 2,012, no answer × 3}, or the statuses alone where nobody counted. */
         static String words(Map<String, Long> byStatus) {
             return byStatus.entrySet().stream().map(one -> (one.getKey().matches("0+") ? "no answer" : one.getKey())
-                    + (one.getValue() > 0 ? " × " + one.getValue() : "")).collect(Collectors.joining(", "));
+                    + (one.getValue() > 0 ? String.format(Locale.ROOT, " × %,d", one.getValue()) : "")).collect(Collectors.joining(", "));
         }
 
         /** What somebody told, without asking Prometheus. */
@@ -211,10 +229,11 @@ public record Prometheus(Http http) {
                 return told;
             }
             String query = http.settings.app().query();
+            Duration length = length(query);
             Prometheus metrics = new Prometheus(http);
             CompletableFuture<Map<String, Long>> asked = CompletableFuture.supplyAsync(() ->
-                    query.contains(WINDOW) ? count(metrics.instant(query.replace(WINDOW, LATELY)), query) : Map.of());
-            Result result = metrics.instant(query);
+                    length.compareTo(LATELY) > 0 ? count(metrics.instant(over(query, LATELY)), query) : Map.of());
+            Result result = metrics.instant(ranged(query));
             Map<String, Long> counted = count(result, query);
             if (!result.ok()) {
                 return told.unavailable(result, "metrics unavailable: " + Redactor.strict().text(result.trouble())
@@ -227,41 +246,40 @@ public record Prometheus(Http http) {
                         + ": write sum by (LABEL) (…) in --errors-query");
             }
             Map<String, Long> lately = asked.join();
-            Matcher range = RANGE.matcher(query);
-            String window = range.find() ? " in " + Durations.words(Durations.parse(range.group(1))) : "";
             // A status missing in the last minutes proves nothing, for a scrape a minute gives no increase; one that
             // stands at 0 is over.
             ToLongFunction<String> still = status -> lately.getOrDefault(status, 1L) == 0 ? 0 : counted.get(status);
-            return of(http.settings, counted, still, window, " in the last 2 minutes", result.answer());
+            return of(http.settings, counted, still, within(query), " in the last 2 minutes", result.answer());
         }
 
         /** The same counted from a time on: what came before is over, and said to be. */
         AppErrors since(Instant at, Http http) {
             String query = http.settings.app().query();
             Duration passed = Duration.between(at, Instant.now());
-            if (!query.contains(WINDOW) || passed.compareTo(LENGTH) >= 0
+            if (passed.compareTo(length(query)) >= 0
                     || byStatus.values().stream().noneMatch(count -> count > 0)) {
                 return this;
             }
-            Result result = new Prometheus(http)
-                    .instant(query.replace(WINDOW, "[" + Math.max(1, passed.toSeconds()) + "s]"));
+            Result result = new Prometheus(http).instant(over(query, passed));
             Map<String, Long> later = count(result, query);
             String since = " since " + Text.minute(at).substring(11);
             return !result.ok() ? this : of(http.settings, byStatus, status -> later.getOrDefault(status, 0L), since,
                     since, result.answer());
         }
 
-        // By what the query groups by, else by what exporters commonly call a status.
-        private static Map<String, Long> count(Result result, String query) {
+        /** A series' status: by what the query groups by, else by what exporters commonly call one. */
+        public static String status(Series series, String query) {
             Matcher by = GROUPED_BY.matcher(query);
             List<String> names = List.of(((by.find() ? by.group(1) + " " : "") + LABELS).split(" "));
+            return Text.safe(names.stream().map(series.labels()::get).filter(Objects::nonNull).findFirst()
+                    .orElse(UNLABELLED), 20);
+        }
+
+        private static Map<String, Long> count(Result result, String query) {
             Map<String, Long> counts = new TreeMap<>();
-            for (Prometheus.Series series : result.series()) {
-                String status = names.stream().map(series.labels()::get).filter(Objects::nonNull).findFirst()
-                        .orElse(UNLABELLED);
-                // increase() extrapolates: half an error is none.
-                counts.merge(Text.safe(status, 20), Math.round(series.last()), Long::sum);
-            }
+            // increase() extrapolates: half an error is none.
+            result.series().forEach(series ->
+                    counts.merge(status(series, query), Math.round(series.last()), Long::sum));
             return counts;
         }
 
@@ -280,7 +298,7 @@ public record Prometheus(Http http) {
             String within = still.values().stream().anyMatch(count -> count > 0) ? window : "";
             String words = still.isEmpty() ? "" : "the application gets " + words(still) + within;
             String none = "the application counts no errors from Klaviyo" + (over.isEmpty() ? window : later);
-            String past = over.isEmpty() ? "" : "; over, in 15 min: " + words(over);
+            String past = over.isEmpty() ? "" : "; over," + within(settings.app().query()) + ": " + words(over);
             Outcome fine = over.isEmpty() ? Outcome.OK : Outcome.WARN;
             Check check = new Check("app-errors", harmless(still) ? fine : Outcome.FAIL,
                     (words.isEmpty() ? none : words) + past, answer == null ? 0 : answer.millis(),

@@ -48,7 +48,7 @@ abstract class PostmortemJournals {
     /** What the incident's folder alone tells. */
     static Report report(Incident incident) {
         Notebook notebook = Notebook.of(incident, Optional.empty());
-        return new Report(new Report.Sources(notebook, Optional.empty(), Optional.empty(), "", WRITTEN,
+        return new Report(new Report.Sources(notebook, Optional.empty(), Optional.empty(), WRITTEN,
                 COMMAND, Templates.builtIn()));
     }
 

@@ -12,6 +12,7 @@ import java.util.zip.*;
 import runbook.*;
 import runbook.Incident.Event;
 import runbook.Message.Wording.Moment;
+import runbook.Prometheus.AppErrors;
 import runbook.Settings.Problem;
 import runbook.Text.Json;
 import runbook.report.Timeline.Row;
@@ -29,6 +30,7 @@ final class Evidence {
     private static final int MOST_NOTES = 1_000;
     private static final List<String> TELLING = List.of("lead", "vendorAt", "logged", "firstFailure", "drill");
     private static final int POINTS = 240;
+    private static final Duration EACH_POINT = Duration.ofMinutes(2);
 
     /** Failed calls by HTTP status as one source counted them, from one time to another where it names them. */
     record Count(String source, Instant from, Instant to, Map<String, Long> failed) {
@@ -241,19 +243,20 @@ final class Evidence {
         }
         Prometheus prometheus = new Prometheus(Http.of(settings));
         Instant until = ended.plus(AFTER).isBefore(from.now()) ? ended.plus(AFTER) : from.now();
+        String query = settings.app().query();
         Prometheus.Result curve =
-                prometheus.range(from.query().replace("$window", "2m"), noticed.minus(BEFORE), until, POINTS);
+                prometheus.range(AppErrors.over(query, EACH_POINT), noticed.minus(BEFORE), until, POINTS);
         List<Calls> calls = curve.series().stream().flatMap(series -> series.points().stream()
                 .filter(point -> Double.isFinite(point.value()))
-                .map(point -> new Calls(point.at(), status(series), point.value()))).toList();
+                .map(point -> new Calls(point.at(), AppErrors.status(series, query), point.value()))).toList();
         // Of what was high before the data begins nothing tells when it rose.
         Optional<Calls> rose = onset(calls, noticed)
                 .filter(began -> calls.stream().anyMatch(earlier -> earlier.at.isBefore(began.at)));
         rose.ifPresent(at -> symptoms.add(at.symptom("metrics")));
         // Failed calls are counted from when they began, which is often before anybody noticed.
         Instant began = rose.map(Calls::at).filter(at -> at.isBefore(noticed)).orElse(noticed);
-        String window = Math.max(60, Duration.between(began, until).toSeconds()) + "s";
-        Prometheus.Result failed = prometheus.instant(from.query().replace("$window", window), until);
+        Duration lasted = Duration.ofSeconds(Math.max(60, Duration.between(began, until).toSeconds()));
+        Prometheus.Result failed = prometheus.instant(AppErrors.over(query, lasted), until);
         Stream.of(curve, failed).filter(result -> !result.ok()).map(Prometheus.Result::trouble).distinct()
                 .forEach(trouble -> missing.add("--prometheus: " + trouble));
         if (failed.ok()) {
@@ -262,12 +265,9 @@ final class Evidence {
         if (!failed.series().isEmpty()) {
             counts.add(new Count("Prometheus", began, until, failed.series().stream()
                     .filter(series -> Double.isFinite(series.last()) && series.last() >= 0.5)
-                    .collect(Collectors.toMap(Evidence::status, one -> Math.round(one.last()), Long::sum))));
+                    .collect(Collectors.toMap(one -> AppErrors.status(one, query), one -> Math.round(one.last()),
+                            Long::sum))));
         }
-    }
-
-    private static String status(Prometheus.Series series) {
-        return series.labels().getOrDefault("status", series.labels().getOrDefault("code", "?"));
     }
 
     // ---- the vendor

@@ -29,11 +29,11 @@ public final class Report {
 
     /**
      * Where to look: the journal, in its folder; a debug bundle (else the newest in the folder); where the status page
-     * and Prometheus are (else nobody is asked), with what to ask it: failed calls by status over {@code $window}. And
-     * the time of writing, the line that starts one of our scripts, by its name and options, and whose words to take.
+     * and Prometheus are (else nobody is asked); the time of writing; the line that starts one of our scripts, by its
+     * name and options; and whose words to take.
      */
-    public record Sources(Notebook notebook, Optional<Path> bundle, Optional<Settings> settings, String query,
-            Instant now, BinaryOperator<String> command, Templates templates) { }
+    public record Sources(Notebook notebook, Optional<Path> bundle, Optional<Settings> settings, Instant now,
+            BinaryOperator<String> command, Templates templates) { }
 
     /** What to do, or why, and by which command; empty where a person has to do it. */
     public record Next(String text, String command) { }

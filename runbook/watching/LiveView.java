@@ -141,16 +141,13 @@ public final class LiveView implements Watching.Face {
         }
 
         private void state() {
-            // Everything fails that asks Klaviyo's API, or some of it: not the same to whoever is asked how bad it is.
-            List<Reading> asked = shot.readings().stream().filter(one -> one.result() != Result.UNKNOWN).toList();
-            List<Reading> api = asked.stream().filter(one -> one.check().matches("auth|endpoint:.*")).toList();
-            boolean all = (api.isEmpty() ? asked : api).stream().allMatch(one -> one.result() == Result.BAD);
-            String lasting = " for " + words(shot.lasting()) + " (now " + clock(shot.now()) + " UTC)";
+            String word = shot.word().toUpperCase(Locale.ROOT);
+            String lasting = word + " for " + words(shot.lasting()) + " (now " + clock(shot.now()) + " UTC)";
             switch (shot.state()) {
-                case HEALTHY, RECOVERED -> add(Mark.OK, shot.state() + lasting);
-                case DEGRADED -> add(Mark.FAIL, (all ? "DOWN" : "DEGRADED") + lasting);
-                case FLAPPING, RECOVERING -> add(Mark.WARN, shot.state() + lasting);
-                case STARTING -> add(Mark.WARN, "STARTING: nothing is decided yet");
+                case HEALTHY, RECOVERED -> add(Mark.OK, lasting);
+                case DEGRADED -> add(Mark.FAIL, lasting);
+                case FLAPPING, RECOVERING -> add(Mark.WARN, lasting);
+                case STARTING -> add(Mark.WARN, word + ": nothing is decided yet");
             }
         }
 

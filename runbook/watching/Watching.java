@@ -15,6 +15,7 @@ import runbook.watching.Keeper.Condition;
 import runbook.watching.Keeper.Goal;
 import runbook.watching.Keeper.Happening;
 import runbook.watching.Keeper.Reading;
+import runbook.watching.Keeper.Result;
 import runbook.watching.Keeper.State;
 import runbook.watching.Memory.History;
 import runbook.watching.Memory.Past;
@@ -73,6 +74,14 @@ public final class Watching implements AutoCloseable {
                        Function<String, Optional<Duration>> again, List<Condition> conditions, long round, boolean good,
                        long requests, Optional<Duration> next, Optional<Duration> message, Optional<String> record,
                        int untold) {
+        /** The state for people: where all fails that asks Klaviyo's API, or all there is, it is down. */
+        public String word() {
+            List<Reading> asked = readings.stream().filter(one -> one.result() != Result.UNKNOWN).toList();
+            List<Reading> api = asked.stream().filter(one -> one.check().matches("auth|endpoint:.*")).toList();
+            boolean all = (api.isEmpty() ? asked : api).stream().allMatch(one -> one.result() == Result.BAD);
+            return state == State.DEGRADED && all ? "down" : state.word();
+        }
+
         /** The conditions that do not hold, in words. */
         public List<String> open() {
             return conditions.stream().filter(one -> !one.met() && state != State.RECOVERED).map(Condition::words)
