@@ -102,8 +102,21 @@ class Postmortem extends PostmortemCommand {
         Notebook notebook = Notebook.of(incident, shared.drill());
         Document document = out == null ? Document.of(incident) : new Document(out);
         Optional<String> existing = document.existing(shared.templates());
+        Settings settings = shared.settings();
+        // Over nothing, so that a template, table or bundle that cannot be used is refused before anything is written.
+        Notebook nothing = new Notebook(new Incident(Path.of("none")), List.of(), List.of(), "");
+        report(nothing, Optional.empty()).markdown(template(), Optional.empty());
         writeWhoLeads(notebook);
-        return write(notebook, document, existing);
+        return write(report(notebook, Optional.of(settings)), notebook, document, existing);
+    }
+
+    private Report report(Notebook notebook, Optional<Settings> settings) {
+        return new Report(new Report.Sources(notebook, Optional.ofNullable(bundle), settings, now,
+                launcher(notebook)::line, shared.templates()));
+    }
+
+    private Message.Template template() {
+        return shared.templates().template(Document.NAME);
     }
 
     private void writeWhoLeads(Notebook notebook) {
@@ -118,10 +131,8 @@ class Postmortem extends PostmortemCommand {
         Optional.ofNullable(lead).ifPresent(name -> notebook.lead(now, name));
     }
 
-    private int write(Notebook notebook, Document document, Optional<String> existing) {
-        Report report = new Report(new Report.Sources(notebook, Optional.ofNullable(bundle),
-                Optional.of(shared.settings()), now, launcher(notebook)::line, shared.templates()));
-        Document.Written written = report.markdown(shared.templates().template(Document.NAME), existing);
+    private int write(Report report, Notebook notebook, Document document, Optional<String> existing) {
+        Document.Written written = report.markdown(template(), existing);
         List<Path> files = List.of(Document.save(document.markdown(), written.text()),
                 Document.save(document.page(), report.html(written.text())));
         ObjectNode known = report.json();

@@ -373,6 +373,20 @@ public final class ApiChecks {
             return Set.of(401, 403, 404, 405).contains(reply.status()) || reply.status() < 400 && reply.html();
         }
 
+        /** The reply in one line, for every step alike: its status, how long it took, and what it says. */
+        public static String words(Reply reply) {
+            String http = "HTTP " + reply.status() + " in " + reply.millis() + " ms";
+            if (garbled(reply)) {
+                return http + ", " + Redactor.strict().text(reply.notJson());
+            }
+            String form = foreign(reply) ? ", which is no health endpoint's answer (is the address right?)" : "";
+            return http + form + (body(reply).isEmpty() ? "" : ": " + body(reply));
+        }
+
+        static String body(Reply reply) {
+            return Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
+        }
+
         /** What stands in the reply's field for that; empty when there is none. */
         public static String field(Reply reply) {
             return Stream.of("status", "state", "health", "healthy", "ok").map(reply.json()::path)

@@ -230,8 +230,9 @@ public final class Checks implements AutoCloseable {
         /** What a log came to, well or not, and what is not well: those that failed first, equal findings together. */
         public List<Group> groups() {
             Stream<Check> read = Stream.of(log.check()).filter(check -> check.outcome() != Check.Outcome.SKIPPED);
+            List<Check> all = checks();
             Stream<Check> unwell = Stream.of(Check.Outcome.FAIL, Check.Outcome.WARN)
-                    .flatMap(outcome -> checks().stream().filter(check -> check.outcome() == outcome));
+                    .flatMap(outcome -> all.stream().filter(check -> check.outcome() == outcome));
             boolean refused = keyFaults().isEmpty() && !auth.samples().stream().allMatch(Symptom.NONE::is);
             return Group.of(Stream.concat(read, unwell).distinct().toList(), check -> refused && check == auth.check()
                     ? Symptom.describe(auth.samples().get(0))

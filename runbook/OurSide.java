@@ -108,16 +108,11 @@ public final class OurSide {
         }
         boolean untold = Health.foreign(reply);
         int health = untold ? 1 : Health.of(reply).ordinal();
-        String body = Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
-        String form = untold ? ", which is no health endpoint's answer (is the address right?)" : "";
-        String said = Health.garbled(reply) ? ", " + Redactor.strict().text(reply.notJson())
-                : form + (body.isEmpty() ? "" : ": " + body);
         String shown = reply.json().path("keyFingerprint").asText();
         JsonNode detail = Json.of(Map.of("status", Redactor.strict().text(Text.safe(Health.field(reply), 40)), "body",
-                body, "keyFingerprint", shown.matches("[0-9a-f]{8}") ? shown : ""));
-        return new Check("app", List.of(Outcome.OK, Outcome.WARN, Outcome.FAIL).get(health),
-                "HTTP " + reply.status() + " in " + reply.millis() + " ms" + said, reply.millis(), reply.status(),
-                detail, untold ? "not told" : List.of("yes", "degraded", "no").get(health));
+                Health.body(reply), "keyFingerprint", shown.matches("[0-9a-f]{8}") ? shown : ""));
+        return new Check("app", List.of(Outcome.OK, Outcome.WARN, Outcome.FAIL).get(health), Health.words(reply),
+                reply.millis(), reply.status(), detail, untold ? "not told" : List.of("yes", "degraded", "no").get(health));
     }
 
     // ---- the route that Klaviyo delivers to: the state is whether webhooks arrive
