@@ -331,7 +331,7 @@ class Triage implements Callable<Integer> {
                 + (opened ? " (opened now)" : " (joined: it was open already)")));
         if (!screen.verbose()) {
             String more = actions.size() > shown ? Text.count(actions.size() - shown, "more step") + ", " : "";
-            screen.line("-v shows " + more + "every check and the path");
+            screen.line("-v shows " + more + "every check" + (explain ? "" : " and the path"));
         }
     }
 
@@ -347,7 +347,8 @@ class Triage implements Callable<Integer> {
         Message message = Message.of(shared.templates(), Message.State.of(known),
                 Instant.now().truncatedTo(ChronoUnit.SECONDS), known,
                 new Message.Known(shared.drill(), lead, null, null, verdict.healthy()));
-        boolean colleagues = announce == Audience.internal || announce == Audience.both;
+        boolean sent = post && sent(Http.of(verdict.findings().settings()), message);
+        boolean colleagues = announce == Audience.internal || announce == Audience.both || post && !sent;
         boolean customers = announce == Audience.external || announce == Audience.both;
         Optional<String> external = message.external().filter(text -> customers);
         if (customers && external.isEmpty()) {
@@ -357,9 +358,7 @@ class Triage implements Callable<Integer> {
             draft("Internal message", message.internal());
         }
         external.ifPresent(text -> draft("External message", text));
-        if (post) {
-            post(Http.of(verdict.findings().settings()), message);
-        } else if (colleagues || external.isPresent()) {
+        if (!sent && (colleagues || external.isPresent())) {
             screen.line();
             screen.line("These are drafts. Once one is sent, put it on record:");
             screen.command(2, launcher.line("postmortem", "event 'told people' --kind announced"));
@@ -372,11 +371,12 @@ class Triage implements Callable<Integer> {
         screen.verbatim(text);
     }
 
-    private void post(Http http, Message message) {
+    private boolean sent(Http http, Message message) {
         Slack.Posted posted = shared.sandbox().map(one -> one.slackUrl())
                 .or(() -> Slack.webhook(shared.host().environment()))
                 .map(webhook -> Slack.post(http, webhook, message.forSlack())).orElse(Slack.Posted.NOWHERE);
-        screen.marked(posted.accepted() ? Mark.OK : Mark.FAIL, "slack", 0, posted.words());
+        // With -q too: nothing else tells it.
+        screen.verdict(posted.accepted() ? Mark.OK : Mark.FAIL, "slack  " + posted.words());
         if (posted.accepted() && incident.isPresent()) {
             try {
                 incident.get().append(message.posted(shared.drill().orElse("")));
@@ -384,6 +384,7 @@ class Triage implements Callable<Integer> {
                 notWritten(e);
             }
         }
+        return posted.accepted();
     }
 
     // ---- many accounts

@@ -62,7 +62,8 @@ public final class ApiChecks {
         String shown = "key " + key.cleaned().describe();
         String said = switch (symptom) {
             case NONE -> account.map(Account::toString).orElse("authenticated") + ", " + shown;
-            case FORBIDDEN -> "the key is valid but may not read accounts (" + reply + ")";
+            case FORBIDDEN -> Symptom.namesNoScope(answer) ? reply + ", which names no scope: that says nothing of the key"
+                    : "the key is valid but may not read accounts (" + reply + ")";
             case THROTTLED -> "throttled before the key was judged: " + reply;
             case UNAUTHORIZED -> reply + "; " + shown;
             default -> reply;

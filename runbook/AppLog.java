@@ -89,8 +89,8 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
 
     /** Tells what of a log is of now, and whether it is enough to go by. */
     private static final class Judge {
-        /** How far back from its end a log tells of now, and how many calls it takes for that at least. */
-        private static final Duration LATELY = Duration.ofMinutes(15);
+        private static final Duration LATELY = LogReader.LATELY;
+        /** How many calls it takes at least to tell of now. */
         private static final long ENOUGH = 20;
         /** A status that was not seen for this long while other calls went on is over, */
         private static final Duration OVER = Duration.ofMinutes(5);
@@ -154,9 +154,8 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
                     .filter(status -> newest(status) >= NEARLY_ALL).collect(Collectors.toSet());
             Optional<Instant> since = byStatus.keySet().stream().max(Comparator.comparing(byStatus::get))
                     .flatMap(loudest -> since(Integer.parseInt(loudest)));
-            Optional<String> loop = facts.endpoints().stream().findFirst().filter(rate -> !stale
-                    && rate.share() >= NEARLY_ALL && rate.perMinute() > limit(rate)
-                    && !rate.busyAt().isBefore(end.minus(LATELY))).map(rate -> words(rate) + caller(", by "));
+            Optional<String> loop = busy().filter(rate -> rate.perMinute() > limit(rate) && share(rate) >= NEARLY_ALL)
+                    .findFirst().map(rate -> words(rate) + caller(", by "));
             String words = byStatus.isEmpty() ? "" : words(byStatus)
                     + allSince(nearlyAll).or(() -> since.map(at -> ", since " + clock(at))).orElse("");
             Map<String, Object> detail = new LinkedHashMap<>();
@@ -225,10 +224,25 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
                     && first.at().truncatedTo(ChronoUnit.MINUTES).equals(minute) ? first.at() : minute);
         }
 
-        // Reading and writing of one resource have the same limit where we know one.
+        // What comes near its limit by now.
+        private Stream<Rate> busy() {
+            return facts.endpoints().stream().filter(rate -> !stale && rate.perMinute() > limit(rate) / 2
+                    && !rate.busyAt().isBefore(end.minus(LATELY)));
+        }
+
+        // Reading and writing of one resource have about the same limit where we know one; what else is done with it
+        // (/api/profile-import, /api/profiles/{id}), none above that.
         private static long limit(Rate rate) {
-            return Endpoint.KNOWN.stream().filter(endpoint -> rate.endpoint().endsWith(" " + endpoint.path()))
+            return Endpoint.KNOWN.stream()
+                    .filter(endpoint -> rate.endpoint().contains(" " + endpoint.path().replaceFirst("s$", "")))
                     .mapToLong(Endpoint::steady).findFirst().orElse(Long.MAX_VALUE);
+        }
+
+        // What is of now decides: a loop of a quarter of an hour is a small share of a whole day's log.
+        private double share(Rate rate) {
+            return facts.minutes().stream().filter(minute -> minute.endpoint().equals(rate.endpoint())
+                    && (minute.at() == null || !minute.at().isBefore(end.minus(LATELY))))
+                    .mapToLong(Minute::calls).sum() / (double) Math.max(1, calls(recent));
         }
 
         // ---- in words
@@ -263,11 +277,11 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
                 said.add("it ends " + ago(end) + ", and tells nothing of now"
                         + (sure ? "" : "; where its times are of another zone, " + ZONE));
             } else if (words.isEmpty() && failed > 0) {
-                said.add("too few, or over by now");
+                long still = recent.stream().mapToLong(Minute::failed).sum();
+                said.add(still > 0 && still * 100 < calls(recent) ? "too few to count" : "over by now");
             }
             ahead().ifPresent(said::add);
-            loop.or(() -> facts.endpoints().stream().filter(rate -> rate.perMinute() > limit(rate) / 2)
-                    .findFirst().map(Judge::words)).ifPresent(said::add);
+            loop.or(() -> busy().findFirst().map(this::words)).ifPresent(said::add);
             facts.notRead().stream().limit(2).forEach(said::add);
             return String.join("; ", said);
         }
@@ -283,16 +297,17 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
         }
 
         private String caller(String by) {
-            return facts.callers().stream().findFirst().filter(caller -> caller.share() >= MOST)
+            return reader.loudest().filter(caller -> caller.share() >= MOST)
                     .map(caller -> by.replace("{}", "" + Math.round(caller.share() * 100))
                             + Text.safe(caller.name(), 60)).orElse("");
         }
 
-        private static String words(Rate rate) {
+        private String words(Rate rate) {
             boolean above = rate.perMinute() > limit(rate);
+            String atMost = rate.endpoint().matches(".*/api/\\w+") ? "" : "at most ";
             return String.format(Locale.ROOT, "%s %,d a minute", rate.endpoint(), rate.perMinute())
-                    + (above ? String.format(Locale.ROOT, " (limit %,d)", limit(rate)) : "") + ", "
-                    + Math.round(rate.share() * 100) + " % of calls"
+                    + (above ? String.format(Locale.ROOT, " (limit %s%,d)", atMost, limit(rate)) : "") + ", "
+                    + Math.round(share(rate) * 100) + " % of calls"
                     + (rate.since() == null ? "" : ", since " + clock(rate.since()));
         }
 

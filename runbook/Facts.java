@@ -62,9 +62,8 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
 
     /** Endpoints, the loudest first. */
     public List<Rate> endpoints() {
-        long all = Math.max(1, minutes.stream().mapToLong(Minute::calls).sum());
         return minutes.stream().collect(Collectors.groupingBy(Minute::endpoint, TreeMap::new, Collectors.toList()))
-                .values().stream().map(some -> Rate.of(some, busiest, all))
+                .values().stream().map(some -> Rate.of(some, busiest))
                 .sorted(Comparator.comparing(rate -> -rate.calls)).toList();
     }
 
@@ -143,7 +142,12 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
     }
 
     /** Who called: its calls, and its share of all (0 to 1). */
-    public record Caller(String name, long calls, double share) { }
+    public record Caller(String name, long calls, double share) {
+        private static Caller of(Map.Entry<String, Long> calls, Map<String, Long> all, UnaryOperator<String> clean) {
+            double sum = all.values().stream().mapToLong(Long::longValue).sum();
+            return new Caller(clean.apply(calls.getKey()), calls.getValue(), calls.getValue() / sum);
+        }
+    }
 
     /** One failed call. */
     public record Failure(Instant at, int status, String endpoint) { }
@@ -183,16 +187,14 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
     public record Curve(String query, String name, String unit, double grown, List<Point> points) { }
 
     /** Calls to one endpoint, those in its busiest minute, the last one near that, and since when half of it came. */
-    public record Rate(String endpoint, long calls, long failed, double share, long perMinute, Instant busyAt,
-            Instant since) {
-        private static Rate of(List<Minute> minutes, Map<String, Long> busiest, long all) {
+    public record Rate(String endpoint, long calls, long failed, long perMinute, Instant busyAt, Instant since) {
+        private static Rate of(List<Minute> minutes, Map<String, Long> busiest) {
             long calls = minutes.stream().mapToLong(Minute::calls).sum();
             long failed = minutes.stream().mapToLong(Minute::failed).sum();
-            double share = calls / (double) all;
             String endpoint = minutes.get(0).endpoint;
             List<Minute> timed = minutes.stream().filter(minute -> minute.at != null).toList();
             if (timed.isEmpty()) {
-                return new Rate(endpoint, calls, failed, share, 0, null, null);
+                return new Rate(endpoint, calls, failed, 0, null, null);
             }
             Minute peak = Collections.max(timed, Comparator.comparing(Minute::calls));
             int since = timed.indexOf(peak);
@@ -203,7 +205,7 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
                     .reduce(peak, (earlier, later) -> later);
             // Of logs read one after the other only the first is in the sixty seconds; the clock's minutes have all.
             long most = Math.max(peak.calls(), busiest.getOrDefault(endpoint, 0L));
-            return new Rate(endpoint, calls, failed, share, most, busy.at, timed.get(since).at);
+            return new Rate(endpoint, calls, failed, most, busy.at, timed.get(since).at);
         }
     }
 
@@ -229,21 +231,26 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
         private final Map<String, String> endpoints = new HashMap<>();
         private final Map<String, Latest> latest = new HashMap<>();
         final Map<String, Long> busiest = new HashMap<>();
-        private final Map<String, Long> callers = new HashMap<>();
+        final Map<String, Long> callers = new HashMap<>();
+        /** Those of now alone, among whom a loop's is to be looked for. */
+        final Map<String, Long> callersLately = new HashMap<>();
+        private final Instant lately;
         private final Map<String, Long> customers = new HashMap<>();
-        private long calls;
         long dropped;
         Failure first;
         Failure last;
 
-        /** @param clean takes secrets and personal data out of a name */
-        Counter(UnaryOperator<String> clean) {
+        /** Calls since {@code lately} are of now; {@code clean} takes secrets and personal data out of a name. */
+        Counter(Instant lately, UnaryOperator<String> clean) {
+            this.lately = lately;
             this.clean = clean;
         }
 
         void add(Call call) {
-            calls++;
             count(callers, call.caller, MOST_NAMES);
+            if (call.at == null || !call.at.isBefore(lately)) {
+                count(callersLately, call.caller, MOST_NAMES);
+            }
             String endpoint = endpoints.computeIfAbsent(known(endpoints, call.endpoint, MOST_NAMES), clean);
             Instant minute = call.at == null ? null : call.at.truncatedTo(ChronoUnit.MINUTES);
             Cell cell = new Cell(minute, endpoint);
@@ -283,9 +290,9 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
                     .thenComparing(Minute::endpoint)).toList();
         }
 
-        List<Caller> callers() {
-            return most(callers).filter(one -> !one.getKey().isEmpty()).limit(MOST_TOLD).map(one ->
-                    new Caller(clean.apply(one.getKey()), one.getValue(), one.getValue() / (double) calls)).toList();
+        List<Caller> loudest(Map<String, Long> some) {
+            return most(some).filter(one -> !one.getKey().isEmpty()).limit(MOST_TOLD)
+                    .map(one -> Caller.of(one, some, clean)).toList();
         }
 
         Customers customers() {

@@ -17,6 +17,8 @@ import java.util.stream.*;
  * {@link Source}, for one thread.
  */
 public final class LogReader {
+    /** How far back from its end a log tells of now. */
+    static final Duration LATELY = Duration.ofMinutes(15);
     /** The time of a line that names none. */
     public static final long NO_TIME = Long.MIN_VALUE;
     private static final int LONGEST_LINE = 4_000;
@@ -53,7 +55,7 @@ public final class LogReader {
         this.from = from;
         this.to = to;
         this.clean = clean;
-        this.counter = new Facts.Counter(clean);
+        this.counter = new Facts.Counter(to.minus(LATELY), clean);
     }
 
     /** Reads a log to its end, once for all readers. Where it breaks off is noted in their facts. */
@@ -82,6 +84,11 @@ public final class LogReader {
         return outsideUpTo;
     }
 
+    /** Who calls most by now. */
+    synchronized Optional<Facts.Caller> loudest() {
+        return counter.loudest(counter.callersLately).stream().findFirst();
+    }
+
     /** Everything counted so far. */
     public synchronized Facts facts() {
         Set<String> left = new TreeSet<>(notRead);
@@ -96,7 +103,7 @@ public final class LogReader {
         boolean named = !zones.isEmpty() && !zones.contains(null);
         ZoneId read = named && zones.size() == 1 ? zones.iterator().next() : zone;
         return new Facts(Facts.SCHEMA, from, to, read.equals(ZoneOffset.UTC) ? "UTC" : read.getId(), named, lines,
-                bytes, counter.minutes(), counter.busiest, counter.callers(), counter.first, counter.last,
+                bytes, counter.minutes(), counter.busiest, counter.loudest(counter.callers), counter.first, counter.last,
                 List.copyOf(counter.waits.values()), counter.customers(), List.of(), List.of(), List.of(),
                 List.copyOf(left));
     }

@@ -237,7 +237,7 @@ public record Prometheus(Http http) {
             Map<String, Long> counted = count(result, query);
             if (!result.ok()) {
                 return told.unavailable(result, "metrics unavailable: " + Redactor.strict().text(result.trouble())
-                        + "; the direct probes still hold");
+                        + "; the other checks do without them");
             } else if (counted.keySet().equals(Set.of(UNLABELLED))) {
                 Set<String> there = new TreeSet<>();
                 result.series().forEach(series -> there.addAll(series.labels().keySet()));

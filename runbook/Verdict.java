@@ -194,11 +194,11 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         return actions;
     }
 
-    // A team's restart target, k8s:shop/deployment/web, as the command that stores.json has for it. What is wrong with
-    // that table, rotate-key says.
+    // A team's restart target, k8s:shop/deployment/web, as the command that stores.json has for it, where the step
+    // carries that. What is wrong with the table, rotate-key says.
     private static String restart(Settings.Templates templates, String target) {
         try {
-            for (JsonNode row : Json.read(templates.text("stores.json"))) {
+            for (JsonNode row : Json.read(templates.carries("stores.json") ? templates.text("stores.json") : "{}")) {
                 String form = row.at("/address/0").asText().replaceAll("\\[(.*?)]", "(?:$1)?")
                         .replaceAll("\\{(\\w+)}", "(?<$1>.+?)");
                 if (row.has("restart") && target.matches(form)) {

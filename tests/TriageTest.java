@@ -180,15 +180,22 @@ class TriageTest {
         }
     }
 
-    @ParameterizedTest(name = "a log that ends at second {0}")
-    @ValueSource(ints = {5, 25, 45})
-    void aRunawayLoopIsOneWhereverTheClocksMinutesBegin(int second) {
+    @ParameterizedTest(name = "a log that ends at second {0}, of {1} calls a minute to {2}")
+    @CsvSource({"5, 3750, /api/events, 'limit 3,500'", "25, 3750, /api/events, 'limit 3,500'",
+        "45, 900, /api/profile-import, limit at most 750"})
+    void aRunawayLoopIsOneWhereverTheClocksMinutesBeginAndWhateverTheDayHeld(
+            int second, int perMinute, String path, String limit) {
         Instant end = Instant.now().minusSeconds(120).truncatedTo(ChronoUnit.MINUTES).plusSeconds(second);
-        String log = IntStream.rangeClosed(-4_700, 0).mapToObj(i -> end.plusMillis(i * 16) + LIMITED)
+        String usual = IntStream.rangeClosed(-9_000, -400).mapToObj(i -> end.plusSeconds(i * 3)
+                + LIMITED.replace("429", "202").replace("resync", "usual")).collect(Collectors.joining());
+        String loop = IntStream.rangeClosed(-perMinute * 5 / 4, 0).mapToObj(i ->
+                end.plusMillis(i * 60_000L / perMinute) + LIMITED.replace("/api/events", path))
                 .collect(Collectors.joining());
         try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
-            TriageRun run = TriageRun.of(against(sandbox).args("--log", "-").stdin(log));
-            assertEquals("runaway-loop P2 exit 12", run.verdict());
+            TriageRun run = TriageRun.of(against(sandbox).args("--log", "-").stdin(usual + loop));
+            assertEquals("runaway-loop P2 exit 12", run.verdict(), run.check("app-log"));
+            String reason = run.json().path("reason").asText();
+            assertTrue(reason.contains(limit) && reason.endsWith(", by shop.jobs.resync"), reason);
             assertTrue(run.check("app-log").contains("100 % of all calls by shop.jobs.resync"), run.check("app-log"));
         }
     }
