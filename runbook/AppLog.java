@@ -307,8 +307,7 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
             String atMost = rate.endpoint().matches(".*/api/\\w+") ? "" : "at most ";
             return String.format(Locale.ROOT, "%s %,d a minute", rate.endpoint(), rate.perMinute())
                     + (above ? String.format(Locale.ROOT, " (limit %s%,d)", atMost, limit(rate)) : "") + ", "
-                    + Math.round(share(rate) * 100) + " % of calls"
-                    + (rate.since() == null ? "" : ", since " + clock(rate.since()));
+                    + Math.round(share(rate) * 100) + " % of calls, since " + clock(rate.since());
         }
 
         private static String count(long number, String noun) {

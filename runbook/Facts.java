@@ -142,12 +142,7 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
     }
 
     /** Who called: its calls, and its share of all (0 to 1). */
-    public record Caller(String name, long calls, double share) {
-        private static Caller of(Map.Entry<String, Long> calls, Map<String, Long> all, UnaryOperator<String> clean) {
-            double sum = all.values().stream().mapToLong(Long::longValue).sum();
-            return new Caller(clean.apply(calls.getKey()), calls.getValue(), calls.getValue() / sum);
-        }
-    }
+    public record Caller(String name, long calls, double share) { }
 
     /** One failed call. */
     public record Failure(Instant at, int status, String endpoint) { }
@@ -291,8 +286,9 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
         }
 
         List<Caller> loudest(Map<String, Long> some) {
-            return most(some).filter(one -> !one.getKey().isEmpty()).limit(MOST_TOLD)
-                    .map(one -> Caller.of(one, some, clean)).toList();
+            double all = some.values().stream().mapToLong(Long::longValue).sum();
+            return most(some).filter(one -> !one.getKey().isEmpty()).limit(MOST_TOLD).map(one ->
+                    new Caller(clean.apply(one.getKey()), one.getValue(), one.getValue() / all)).toList();
         }
 
         Customers customers() {

@@ -103,9 +103,9 @@ public final class LogReader {
         boolean named = !zones.isEmpty() && !zones.contains(null);
         ZoneId read = named && zones.size() == 1 ? zones.iterator().next() : zone;
         return new Facts(Facts.SCHEMA, from, to, read.equals(ZoneOffset.UTC) ? "UTC" : read.getId(), named, lines,
-                bytes, counter.minutes(), counter.busiest, counter.loudest(counter.callers), counter.first, counter.last,
-                List.copyOf(counter.waits.values()), counter.customers(), List.of(), List.of(), List.of(),
-                List.copyOf(left));
+                bytes, counter.minutes(), counter.busiest, counter.loudest(counter.callers), counter.first,
+                counter.last, List.copyOf(counter.waits.values()), counter.customers(), List.of(), List.of(),
+                List.of(), List.copyOf(left));
     }
 
     /** One log while it is read. For one thread. */

@@ -187,7 +187,7 @@ class TriageTest {
             int second, int perMinute, String path, String limit) {
         Instant end = Instant.now().minusSeconds(120).truncatedTo(ChronoUnit.MINUTES).plusSeconds(second);
         String usual = IntStream.rangeClosed(-9_000, -400).mapToObj(i -> end.plusSeconds(i * 3)
-                + LIMITED.replace("429", "202").replace("resync", "usual")).collect(Collectors.joining());
+                + LIMITED.replace("429 Too Many", "202").replace("resync", "usual")).collect(Collectors.joining());
         String loop = IntStream.rangeClosed(-perMinute * 5 / 4, 0).mapToObj(i ->
                 end.plusMillis(i * 60_000L / perMinute) + LIMITED.replace("/api/events", path))
                 .collect(Collectors.joining());
