@@ -94,7 +94,8 @@ public final class Cli {
     private static final String[][] USELESS = {{"rotate-key", "status-url webhook-url errors-query" + EXPORT},
         {"watch", EXPORT}, {"postmortem handover", SITES + EXPORT},
         {"postmortem (event|import|export|close)", SITES + " templates" + EXPORT}, {"postmortem", API},
-        {"debug-bundle (open|verify|redact)|drill|sandbox", ALL_BUT_TEXTS}, {"debug-bundle", "errors-query"}, {".*", ""}};
+        {"debug-bundle (open|verify|redact)|drill|sandbox", ALL_BUT_TEXTS}, {"debug-bundle", "errors-query"},
+        {".*", ""}};
 
     static {
         // No option has a type of these packages, and to look for how picocli reads them takes a twentieth of a start.

@@ -61,13 +61,14 @@ public record Incident(Path folder) {
             return joined || around == null ? Optional.empty() : new Choice(around, null, drill).open();
         }
 
-        /** A new one. Who opens one within the same second joins it, unless it is closed or of another drill. */
+        /** The one that somebody has opened by now, else a new one. */
         public Incident opened(Instant at) {
             String name = at.truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "");
             Incident incident = new Incident(base.resolve(name));
             try {
-                List<Event> events = incident.journal().read().events();
-                return events.isEmpty() || Incident.open(events) && ours(events) ? incident : opened(at.plusSeconds(1));
+                Optional<Incident> open = current();
+                boolean free = incident.journal().read().events().isEmpty();
+                return open.isPresent() || free ? open.orElse(incident) : opened(at.plusSeconds(1));
             } catch (IOException e) {
                 return incident; // Whoever writes there is told why that cannot be done.
             }
@@ -188,11 +189,11 @@ public record Incident(Path folder) {
         FileChannel channel = FileChannel.open(file,
                 Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE), mode("rw-------"));
         try {
-            Optional<FileLock> lock = Optional.ofNullable(channel.tryLock());
-            if (lock.isEmpty()) {
+            FileLock lock = channel.tryLock();
+            if (lock == null) {
                 channel.close();
             }
-            return lock.map(any -> channel);
+            return Optional.ofNullable(lock).map(any -> channel);
         } catch (OverlappingFileLockException e) {
             // Another thread of this process holds it. Closing the channel would end that lock too.
             return Optional.empty();

@@ -112,7 +112,8 @@ public final class OurSide {
         JsonNode detail = Json.of(Map.of("status", Redactor.strict().text(Text.safe(Health.field(reply), 40)), "body",
                 Health.body(reply), "keyFingerprint", shown.matches("[0-9a-f]{8}") ? shown : ""));
         return new Check("app", List.of(Outcome.OK, Outcome.WARN, Outcome.FAIL).get(health), Health.words(reply),
-                reply.millis(), reply.status(), detail, untold ? "not told" : List.of("yes", "degraded", "no").get(health));
+                reply.millis(), reply.status(), detail,
+                untold ? "not told" : List.of("yes", "degraded", "no").get(health));
     }
 
     // ---- the route that Klaviyo delivers to: the state is whether webhooks arrive

@@ -184,7 +184,8 @@ class JournalTest {
         assertEquals("20261123T000000Z", newest("outage"));
         assertEquals("none", newest("revoked-key"), "a drill joins only a drill of its own scenario");
         assertEquals("20261123T000000Z", named("outage"), "opened within the same second");
-        assertEquals("20261123T000001Z", named(""), "a drill keeps its folder to itself");
+        assertEquals("20261123T000001Z", named("revoked-key"), "a drill keeps its folder to itself");
+        assertEquals("20261121T000000Z", named(""), "what somebody opened meanwhile is joined");
         incident("20261123T000000Z", Map.of("drill", "outage"), Event.DETECTED, Event.CLOSED);
         incident("20261123T000001Z", Map.of(), Event.DETECTED);
         assertEquals("none", newest("outage"));

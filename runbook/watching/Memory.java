@@ -56,21 +56,16 @@ public final class Memory implements AutoCloseable {
         lead();
     }
 
-    private void lead() {
-        attempt(open -> {
-            Optional<FileChannel> held = Incident.lock(open.folder().resolve("watch.lock"));
-            leading = held.isPresent();
-            lock = held.orElse(null);
-        });
+    private boolean lead() {
+        return attempt(open -> {
+            lock = Incident.lock(open.folder().resolve("watch.lock")).orElse(null);
+            leading = lock != null;
+        }) && leading;
     }
 
     /** Whether this one leads from now on, since the watch that did is gone. */
     boolean takesOver() {
-        boolean looksOnly = !leading;
-        if (looksOnly) {
-            lead();
-        }
-        return looksOnly && leading;
+        return !leading && lead();
     }
 
     Optional<Incident> incident() {
@@ -134,19 +129,10 @@ public final class Memory implements AutoCloseable {
     /** Joins the incident that somebody opened since, else opens one, with its first failure and what came before. */
     void open(Happening failure) {
         if (incident.isEmpty()) {
-            incident = since().or(() -> Optional.of(incidents.opened(Instant.now())));
+            incident = Optional.of(incidents.opened(Instant.now()));
             lead();
             append(Event.DETECTED, failure.words(), Map.of("since", failure.facts().get("since")));
             early.forEach(happening -> write(happening, false));
-        }
-    }
-
-    private Optional<Incident> since() {
-        try {
-            return incidents.current();
-        } catch (IOException e) {
-            complain(e);
-            return Optional.empty();
         }
     }
 
