@@ -177,7 +177,7 @@ public final class ApiChecks {
 
     /**
      * What the answers say about the account's rate limits, which all its private keys share: each endpoint's steady
-     * window by its name, those that answered 429, and the seconds of the longest wait that a 429 asked for, or 0.
+     * window by its name, those that answered 429, and the seconds of the longest wait that a 429 asked for, or -1.
      */
     public record RateLimits(Map<String, Window> windows, Set<String> throttled, long seconds) {
         /** A window that a few of our own probes can use up: little left of it says nothing of the application. */
@@ -186,12 +186,12 @@ public final class ApiChecks {
         static RateLimits of(Map<String, List<Answer>> answers) {
             Map<String, Window> windows = new LinkedHashMap<>();
             Set<String> throttled = new LinkedHashSet<>();
-            long seconds = 0;
+            long seconds = -1;
             for (String name : answers.keySet()) {
                 for (Answer answer : answers.get(name)) {
                     if (Symptom.THROTTLED.is(answer)) {
                         throttled.add(name);
-                        seconds = Math.max(seconds, ApiError.retryAfter((Reply) answer).orElse(0L));
+                        seconds = Math.max(seconds, ApiError.retryAfter((Reply) answer).orElse(-1L));
                     } else if (answer instanceof Reply reply && reply.number("ratelimit-limit").isPresent()) {
                         windows.merge(name, Window.of(reply), (one, other) ->
                                 other.remaining < one.remaining ? other : one);
@@ -215,7 +215,7 @@ public final class ApiChecks {
             Outcome well = windows.values().stream().anyMatch(Window::low) ? Outcome.WARN : Outcome.OK;
             return new Check("rate-limit", throttled.isEmpty() ? well : Outcome.FAIL, String.join("; ", said), 0,
                     throttled.isEmpty() ? null : 429,
-                    Json.of(Map.of("windows", plain, "throttled", throttled, "retryAfterSeconds", seconds)));
+                    Json.of(Map.of("windows", plain, "throttled", throttled, "retryAfterSeconds", Math.max(0, seconds))));
         }
 
         /** Windows of which less than a tenth is left: {@code profiles 3 of 750 left (full again in 12 s)}. */
@@ -226,8 +226,9 @@ public final class ApiChecks {
 
         /** {@code 429 on events: full again in 1 min}; empty without a 429. */
         String refusal() {
-            String wait = seconds <= 0 ? "may be asked again at once"
+            String told = seconds == 0 ? "may be asked again at once"
                     : "full again in " + Text.Durations.words(Duration.ofSeconds(seconds));
+            String wait = seconds < 0 ? "for how long is not told" : told;
             return throttled.isEmpty() ? "" : "429 on " + String.join(", ", throttled) + ": " + wait;
         }
     }
@@ -296,6 +297,12 @@ public final class ApiChecks {
             if (reply.status() < 500 && reply.status() != 429 && ApiError.fromCdn(reply)) {
                 return CDN_BLOCK;
             }
+            // Klaviyo does not say it by a page: a login, or another host, does.
+            boolean page = reply.html() && reply.status() < 500 && reply.status() != 429;
+            return page || reply.status() == 404 && reply.json().isMissingNode() ? FOREIGN : said(reply);
+        }
+
+        private static Symptom said(Reply reply) {
             return switch (reply.status()) {
                 case 401 -> UNAUTHORIZED;
                 case 403 -> FORBIDDEN;

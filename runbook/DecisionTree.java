@@ -48,7 +48,7 @@ public final class DecisionTree {
         │   │   │   ├── one endpoint alone → P3 revision-retired: this revision may not have it: move to a supported one
         │   │   │   └── some requests / nearly all requests → P1 revision-retired: move to a supported revision
         │   │   ├── other 4xx → P3 partial: check that endpoint
-        │   │   ├── 5xx or no answer
+        │   │   ├── 5xx or no answer / 400 or other 4xx to everything
         │   │   │   Does status.klaviyo.com show an incident?
         │   │   │   ├── yes → see KLAVIYO'S OUTAGE
         │   │   │   └── no / not seen
@@ -89,6 +89,7 @@ public final class DecisionTree {
         THE KEY
         What is the key?
         ├── not the application's, which works → key-other: no outage: load the application's into this shell
+        ├── refused here, and taken there → P2 partial: check what refuses it
         ├── unfit to be sent → P1 key-malformed: mend how it is stored
         ├── an OAuth token → P1 token-expired: expired, or its refresh failed: nothing is to be rotated
         ├── replaced since → key-replaced: load the new one into this shell
@@ -179,6 +180,7 @@ public final class DecisionTree {
     private static final int INDENT = 4;
     /** From this share of failing requests on, it is an outage and not a degradation. */
     private static final double NEARLY_ALL = 0.8;
+    private static final Set<Symptom> REFUSALS = EnumSet.of(Symptom.INVALID, Symptom.OTHER_CLIENT_ERROR);
 
     private final Checks.Findings found;
     private final List<Case> cases = new ArrayList<>();
@@ -343,6 +345,10 @@ public final class DecisionTree {
             answers.removeAll(Set.of("403", "5xx or no answer"));
             answers.add("403 that names no scope, on most endpoints or beside 5xx");
         }
+        if (refusesAll()) {
+            answers.removeAll(Set.of("400", "other 4xx"));
+            answers.add("400 or other 4xx to everything");
+        }
         return answers;
     }
 
@@ -354,9 +360,15 @@ public final class DecisionTree {
                 || found.showing(Symptom.FORBIDDEN::equals).size() * 2 > found.endpoints().size());
     }
 
+    /** Whether nothing gets through, and neither a key, a payload nor a limit explains that. */
+    private boolean refusesAll() {
+        return !gets(Symptom.NONE) && found.share(REFUSALS::contains) >= NEARLY_ALL;
+    }
+
     /** Whether it is Klaviyo's own trouble. */
     boolean failing(Symptom symptom) {
-        return symptom.failure() || symptom == Symptom.FORBIDDEN && shedsLoad();
+        return symptom.failure() || symptom == Symptom.FORBIDDEN && shedsLoad()
+                || REFUSALS.contains(symptom) && refusesAll();
     }
 
     /** How much of what was asked shows some symptoms. One endpoint alone shows them each time, and no other ever. */
@@ -377,6 +389,8 @@ public final class DecisionTree {
         boolean bare = key.filter(one -> one.cleaned().faults().isEmpty()).isPresent();
         if (!replaced && found.applicationWorksWithAnotherKey()) {
             return "not the application's, which works";
+        } else if (!replaced && gets(Symptom.UNAUTHORIZED) && gets(Symptom.NONE)) {
+            return "refused here, and taken there";
         } else if (!found.keyFaults().isEmpty() && !(bare && gets(Symptom.UNAUTHORIZED))) {
             return "unfit to be sent";
         }
@@ -434,7 +448,7 @@ public final class DecisionTree {
     // Whose key is refused there. What few calls get leads nowhere while many more get something else.
     private String refusedApplication() {
         boolean replaced = found.before().replacedAt().isPresent();
-        if (gets(Symptom.UNAUTHORIZED)) {
+        if (gets(Symptom.UNAUTHORIZED) && !gets(Symptom.NONE)) {
             return replaced ? "401, and the key here was replaced" : "401, and the key is refused here too";
         } else if (found.onSomeCalls("401")) {
             return "401" + found.onCalls("401");

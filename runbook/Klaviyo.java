@@ -235,10 +235,11 @@ public final class Klaviyo {
 
         /**
          * Seconds until a throttled request may be sent again: {@code Retry-After}, else the number in the detail
-         * (a 429 without the header has been seen: klaviyo-api-python issue 15).
+         * (a 429 without the header has been seen: klaviyo-api-python issue 15). What nobody can wait for is none.
          */
         public static Optional<Long> retryAfter(Http.Reply reply) {
-            Optional<Long> told = reply.number("retry-after").stream().boxed().findFirst();
+            Optional<Long> told = reply.number("retry-after").stream().filter(seconds -> seconds >= 0
+                    && seconds <= Duration.ofDays(1).toSeconds()).boxed().findFirst();
             return Optional.of(reply).filter(one -> one.status() == 429).flatMap(one -> told.or(() ->
                     of(one).map(error -> EXPECTED_IN.matcher(error.detail)).filter(Matcher::find)
                             .map(found -> Long.parseLong(found.group(1)))));
@@ -247,12 +248,13 @@ public final class Klaviyo {
         /**
          * Whether a reply comes from the content network in front of Klaviyo and not from Klaviyo: no error of
          * Klaviyo's, and HTML, a {@code cf-mitigated} header or a status of 520 to 530. {@code cf-ray} alone proves
-         * nothing, for genuine answers carry it too (klaviyo-api-python issue 15).
+         * nothing, for genuine answers carry it too (klaviyo-api-python issue 15). Login pages and wrong hosts are HTML
+         * too.
          */
         public static boolean fromCdn(Http.Reply reply) {
             boolean networks = reply.status() >= 520 && reply.status() <= 530;
             return reply.status() >= 400 && of(reply).isEmpty()
-                    && (networks || reply.html() || reply.header("cf-mitigated").isPresent());
+                    && (networks || reply.html() && !Set.of(401, 404, 405).contains(reply.status()) || reply.header("cf-mitigated").isPresent());
         }
 
         @Override

@@ -181,6 +181,7 @@ public record Prometheus(Http http) {
         private static final String USUAL = "[15m]";
         private static final Duration LATELY = Duration.ofMinutes(2);
         private static final String UNLABELLED = "unlabelled";
+        private static final Pattern STATUS = Pattern.compile("(?i)\\d{1,3}|[1-5]xx");
         /** No trouble: a 409 says that the profile is there already, and 2xx or 3xx are no errors at all. */
         private static final Pattern HARMLESS = Pattern.compile("409|[123]\\d\\d|[23]xx");
         private static final Pattern RANGE = Pattern.compile("\\[((?:\\d{1,5}[smhd])+)]");
@@ -236,21 +237,30 @@ public record Prometheus(Http http) {
                     length.compareTo(LATELY) > 0 ? count(metrics.instant(over(query, LATELY)), query) : Map.of());
             Result result = metrics.instant(ranged(query));
             Map<String, Long> counted = count(result, query);
-            if (!result.ok()) {
-                return told.unavailable(result, "metrics unavailable: " + Redactor.strict().text(result.trouble())
-                        + "; the other checks do without them");
-            } else if (counted.keySet().equals(Set.of(UNLABELLED))) {
-                Set<String> there = new TreeSet<>();
-                result.series().forEach(series -> there.addAll(series.labels().keySet()));
-                return told.unavailable(result, "the query's series have no label that holds a status, but "
-                        + (there.isEmpty() ? "none at all" : Text.safe(String.join(", ", there), 80))
-                        + ": write sum by (LABEL) (…) in --errors-query");
+            String unfit = result.ok() ? unfit(result.series(), counted.keySet()) : "metrics unavailable: "
+                    + Redactor.strict().text(result.trouble()) + "; the other checks do without them";
+            if (!unfit.isEmpty()) {
+                return told.unavailable(result, unfit);
             }
             Map<String, Long> lately = asked.join();
             // A status missing in the last minutes proves nothing, for a scrape a minute gives no increase; one that
             // stands at 0 is over.
             ToLongFunction<String> still = status -> lately.getOrDefault(status, 1L) == 0 ? 0 : counted.get(status);
             return of(http.settings, counted, still, within(query), " in the last 2 minutes", result.answer());
+        }
+
+        /** Why these series tell nothing of errors by status; empty where they do. */
+        private static String unfit(List<Series> all, Set<String> statuses) {
+            if (all.stream().anyMatch(series -> Double.isInfinite(series.last()))) {
+                return "the query gives +Inf, which is no number of calls: mend --errors-query";
+            } else if (all.isEmpty() || statuses.stream().anyMatch(status -> STATUS.matcher(status).matches())) {
+                return "";
+            }
+            Set<String> there = new TreeSet<>();
+            all.forEach(series -> there.addAll(series.labels().keySet()));
+            return "the query's series have no label that holds a status, but "
+                    + (there.isEmpty() ? "none at all" : Text.safe(String.join(", ", there), 80))
+                    + ": write sum by (LABEL) (…) in --errors-query";
         }
 
         /** The same counted from a time on: what came before is over, and said to be. */
