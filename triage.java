@@ -1,6 +1,7 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
 //JAVA 17+
-//COMPILE_OPTIONS -encoding UTF-8 -XDstringConcat=inline -proc:none -J-XX:TieredStopAtLevel=1 -J-XX:+UseSerialGC
+//COMPILE_OPTIONS -encoding UTF-8 -XDstringConcat=inline -proc:none
+//COMPILE_OPTIONS -J-XX:TieredStopAtLevel=1 -J-XX:+UseSerialGC -J-Xms128m
 //DESCRIPTION Klaviyo is broken: tells what is broken, how bad it is, and what to do next
 //SOURCES runbook/ApiChecks.java
 //SOURCES runbook/AppLog.java
@@ -39,8 +40,7 @@
 //FILES templates/=templates/diagnoses.json
 //FILES templates/=templates/scenarios.json
 //FILES templates/=templates/stores.json
-//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:CompileThresholdScaling=3 -XX:CICompilerCount=1
-//RUNTIME_OPTIONS -XX:+UseSerialGC -Xmn16m -Xlog:disable
+//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:CompileThresholdScaling=3 -XX:+UseSerialGC -Xmn16m -Xlog:disable
 //CDS
 
 import java.io.*;
