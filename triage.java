@@ -222,7 +222,7 @@ class Triage implements Callable<Integer> {
         }
         incident = Optional.of(folder);
         String stamp = at.truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[:-]", "");
-        String json = verdict.json(launcher, incident).toPrettyString();
+        String json = Json.pretty(verdict.json(launcher, incident));
         folder.write("triage-" + stamp + ".json", json.getBytes(StandardCharsets.UTF_8));
         journal = folder.journal().read().events();
     }

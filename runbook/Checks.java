@@ -25,9 +25,7 @@ public final class Checks implements AutoCloseable {
     public static final Set<String> CHOICES =
             Set.of("status-page", "network", "auth", "endpoints", "app", "app-errors", "app-log", "webhook");
 
-    private static final String LOADED = "Text ApiChecks OurSide Prometheus AppLog DecisionTree Message redact.View"
-            + " CommandLine$Model$OptionSpec CommandLine$Model$PositionalParamSpec CommandLine$Interpreter"
-            + " CommandLine$ParseResult CommandLine$Help";
+    private static final String LOADED = "Text ApiChecks OurSide Prometheus AppLog DecisionTree Message redact.View";
     private static final int ACCOUNTS_AT_ONCE = 20;
 
     private final Settings settings;
@@ -46,24 +44,19 @@ public final class Checks implements AutoCloseable {
     }
 
     /**
-     * Loads on another thread what comes after the command line, and the half of what reads that, which is much: a
-     * fifth of a second. Nothing comes of it but time.
+     * Makes ready on another thread what comes after the command line: a fifth of a second.
      *
      * @param said the command line, and a variable's address: what can be told before they are read
      */
     public static void prepare(String said) {
-        if (said.contains("--help")) {
-            return;
+        if (!said.contains("--help")) {
+            Cli.ahead(() -> {
+                Cli.load(LOADED);
+                // Whether the API will be asked over TLS.
+                Http.prepare(!said.contains("http:") && !said.contains("--drill"));
+                Redactor.strict().text("");
+            });
         }
-        Thread thread = new Thread(() -> {
-            Cli.load(LOADED);
-            // Whether the API will be asked over TLS.
-            Http.prepare(!said.contains("http:") && !said.contains("--drill"));
-            Text.Json.object().toString();
-            Redactor.strict().text("");
-        }, "prepare");
-        thread.setDaemon(true);
-        thread.start();
     }
 
     /** Reads the application's log too, once. */

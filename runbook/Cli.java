@@ -70,17 +70,19 @@ public final class Cli {
         -q --quiet              one line
         --no-color              no colours (NO_COLOR does the same)
         """;
-    private static final int SHORT = 1;
-    private static final int NAME = 2;
-    private static final int LABEL = 3;
-    private static final int TEXT = 4;
-    /** The variable that sets it too, or null. */
-    static final int VARIABLE = 5;
-    private static final Pattern ROW =
-            Pattern.compile("(?m)^(?:(-\\w) )?--(\\S+) ?([A-Z]*)  +(.*?(?:\\((KLAVIYO_\\w+)[;)].*)?)$");
-    /** The table's rows by their options' names. */
-    static final Map<String, MatchResult> SHARED = ROW.matcher(TABLE).results()
-            .collect(Collectors.toMap(row -> row.group(NAME), Function.identity()));
+
+    /** A row of that table, and where it begins there; {@code letter} and {@code variable} may be null. */
+    record Shared(int place, String letter, String name, String label, String text, String variable) {
+        /** All of them, by their options' names. */
+        static final Map<String, Shared> ALL = new LinkedHashMap<>();
+
+        static {
+            Pattern form = Pattern.compile("(?m)^(?:(-\\w) )?--(\\S+) ?([A-Z]*)  +(.*?(?:\\((KLAVIYO_\\w+)[;)].*)?)$");
+            form.matcher(TABLE).results().forEach(row -> ALL.put(row.group(2), new Shared(row.start(), row.group(1),
+                    row.group(2), row.group(3), row.group(4), row.group(5))));
+        }
+    }
+
     private static final Map<String, Class<?>> TYPES = Map.of("", boolean.class, "URL", URI.class,
             "DATE", Revision.class, "DURATION", Duration.class, "DIR", Path.class);
     /** Shared options are shown behind a script's own, in the table's order. */
@@ -98,8 +100,9 @@ public final class Cli {
         {".*", ""}};
 
     static {
-        // No option has a type of these packages, and to look for how picocli reads them takes a twentieth of a start.
+        // No option has a type of these packages or is Groovy's: to look for those takes a twentieth of a start.
         System.getProperties().putIfAbsent("picocli.converters.excludes", "java.(sql|time).+");
+        System.getProperties().putIfAbsent("picocli.disable.closures", "true");
     }
 
     private CommandSpec spec;
@@ -131,6 +134,7 @@ public final class Cli {
      * that was a look at the help, a rehearsal with arguments that need nothing is run too, unseen.
      */
     public static int main(Supplier<?> script, String[] arguments, String... rehearsal) {
+        ahead(() -> loadNested(CommandLine.class));
         load("Screen Settings");
         int exit = run(script.get(), Host.ofProcess(), arguments);
         boolean looked = Arrays.stream(arguments).anyMatch(Set.of("-h", "--help", "-V", "--version")::contains);
@@ -145,14 +149,26 @@ public final class Cli {
         return exit;
     }
 
+    /** Does on another thread what will be needed soon. Nothing comes of it but time. */
+    static void ahead(Runnable work) {
+        Thread thread = new Thread(work, "ahead");
+        thread.setDaemon(true);
+        thread.start();
+    }
+
+    /** Loads a class's nested ones. JDK 17 has no classes as old as picocli's in its archives, and reads them anew. */
+    private static void loadNested(Class<?> outer) {
+        Stream.of(outer.getDeclaredClasses()).forEach(Cli::loadNested);
+    }
+
     /**
-     * Loads classes of the helper and, as {@code CommandLine…}, of picocli. Lambdas of nested classes come from JBang's
-     * class archive only where the outer class was there before them.
+     * Loads classes of the helper. Lambdas of nested classes come from JBang's class archive only where the outer class
+     * was there before them.
      */
     static void load(String names) {
         try {
             for (String name : names.split(" ")) {
-                Class.forName((name.startsWith("CommandLine") ? "picocli." : "runbook.") + name);
+                Class.forName("runbook." + name);
             }
         } catch (ClassNotFoundException e) {
             throw new IllegalStateException(e);
@@ -195,17 +211,15 @@ public final class Cli {
         host = around;
         values = set;
         List<String> useless = useless(spec.qualifiedName());
-        SHARED.values().stream().filter(row -> !useless.contains(row.group(NAME)))
-                .sorted(Comparator.comparing(MatchResult::start))
+        Shared.ALL.values().stream().filter(row -> !useless.contains(row.name))
                 .forEach(row -> spec.addOption(option(row)));
         line.getHelpSectionMap().put("optionList", help -> options(help, values));
     }
 
-    private static OptionSpec option(MatchResult row) {
-        String[] names = Stream.of(row.group(SHORT), "--" + row.group(NAME)).filter(Objects::nonNull)
-                .toArray(String[]::new);
-        return OptionSpec.builder(names).type(TYPES.getOrDefault(row.group(LABEL), String.class))
-                .paramLabel(row.group(LABEL)).description(row.group(TEXT)).order(FIRST_SHARED + row.start()).build();
+    private static OptionSpec option(Shared row) {
+        String[] names = Stream.of(row.letter, "--" + row.name).filter(Objects::nonNull).toArray(String[]::new);
+        return OptionSpec.builder(names).type(TYPES.getOrDefault(row.label, String.class)).paramLabel(row.label)
+                .description(row.text).order(FIRST_SHARED + row.place).build();
     }
 
     // Before anything is parsed: the team's settings may lie in that folder.
@@ -285,7 +299,7 @@ public final class Cli {
 
     /** Whether it is one of the options that scripts share. */
     public static boolean shared(OptionSpec option) {
-        return SHARED.containsKey(name(option));
+        return Shared.ALL.containsKey(name(option));
     }
 
     /** Whether the next script is to have it too: what says where things are, and not how they are shown. */
@@ -294,7 +308,7 @@ public final class Cli {
     }
 
     private static String heading(OptionSpec option) {
-        String above = shared(option) ? TABLE.substring(0, SHARED.get(name(option)).start()) : "";
+        String above = shared(option) ? TABLE.substring(0, Shared.ALL.get(name(option)).place) : "";
         return above.lines().filter(line -> line.endsWith(":")).reduce("This step:", (first, last) -> last);
     }
 
@@ -345,8 +359,8 @@ public final class Cli {
         host.err().println("error: " + said);
         if (asJson) {
             // On one line, as watch prints each of its documents.
-            write(Json.object().put("schema", 1).put("error", said).put("exit", exit)
-                    .set("advice", advice("now", said, null)).toString(), host);
+            write(Json.line(Json.object().put("schema", 1).put("error", said).put("exit", exit)
+                    .set("advice", advice("now", said, null))), host);
         }
         return exit;
     }
@@ -370,13 +384,13 @@ public final class Cli {
 
     /** Prints a document on standard output: in UTF-8, as JSON has it, whatever the terminal's character set. */
     public void print(JsonNode document) {
-        write(document.toPrettyString(), host);
+        write(Json.pretty(document), host);
         printed = true;
     }
 
     /** The same on one line: for one of many. */
     public void printLine(JsonNode document) {
-        write(document.toString(), host);
+        write(Json.line(document), host);
     }
 
     private static void write(String json, Host host) {

@@ -313,7 +313,7 @@ public record Incident(Path folder) {
         /** Appends one event, forced to the disk. A write that fails half-way (a full disk) is taken back. */
         public void append(Event event) throws IOException {
             refuseOther();
-            String line = Key.mask(event.json().toString()) + "\n";
+            String line = Key.mask(Json.line(event.json())) + "\n";
             Set<OpenOption> options = Set.of(StandardOpenOption.CREATE, StandardOpenOption.READ,
                     StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
             // A file lock belongs to the whole process: threads of one process have to take turns first.

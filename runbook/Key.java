@@ -257,7 +257,7 @@ public record Key(String reveal, boolean token) {
             try {
                 Path file = folder(host).resolve(FILE);
                 boolean fit = Files.isRegularFile(file) && Files.size(file) < LONGEST_FILE;
-                return fit ? Json.table(FILE, Files.readString(file), true, LastGood.class) : Map.of();
+                return fit ? Json.table(FILE, Files.readAllBytes(file), true, LastGood.class) : Map.of();
             } catch (IOException | Problem e) {
                 return Map.of();
             }
@@ -285,7 +285,7 @@ public record Key(String reveal, boolean token) {
             Stream.concat(Stream.of(good), known.values().stream()).limit(MOST).forEach(one -> rows.put(one.id,
                     Map.of("account", one.account, "organisation", one.organisation, "scopes",
                             new TreeSet<>(one.scopes), "since", one.since, "at", one.at)));
-            String table = Json.of(rows).toPrettyString() + "\n";
+            String table = Json.pretty(rows) + "\n";
             new Incident(folder(host)).write(FILE, table.getBytes(StandardCharsets.UTF_8));
         }
 

@@ -167,8 +167,12 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
 
         /** A team's rows over ours, by the diagnosis's id; of two that are equally bad, the one that is first leads. */
         public static Map<String, Wording> all(Templates templates) {
-            Map<String, Wording> all = new LinkedHashMap<>(Templates.builtIn().table(FILE, Wording.class));
-            Map<String, Wording> own = templates.own(FILE) ? templates.table(FILE, Wording.class) : Map.of();
+            Map<String, Wording> ours = Templates.builtIn().table(FILE, Wording.class);
+            if (!templates.own(FILE)) {
+                return ours;
+            }
+            Map<String, Wording> all = new LinkedHashMap<>(ours);
+            Map<String, Wording> own = templates.table(FILE, Wording.class);
             own.keySet().stream().filter(id -> !all.containsKey(id)).findFirst().ifPresent(id -> {
                 throw new Problem(templates.origin(FILE) + ", " + id + ": there is no such diagnosis"
                         + Text.hint(id, all.keySet()));
@@ -265,7 +269,7 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
          * is no delivery: a proxy's login page is HTTP 200 too.
          */
         public static Posted post(Http http, URI webhook, String text) {
-            byte[] body = Json.object().put("text", text).toString().getBytes(StandardCharsets.UTF_8);
+            byte[] body = Json.line(Map.of("text", text)).getBytes(StandardCharsets.UTF_8);
             Map<String, String> headers = Map.of("content-type", "application/json; charset=utf-8");
             Answer answer = http.once("POST", webhook, headers, body);
             if (answer instanceof Http.Fault fault) {

@@ -303,7 +303,7 @@ public final class Screen {
 
         /** The check as the JSON of {@code triage --json}. */
         public JsonNode json() {
-            return inShort().set("detail", detail);
+            return inShort().set("detail", Json.of(detail));
         }
 
         /** The same without its detail, as the journal has it. */

@@ -14,6 +14,7 @@ import picocli.CommandLine.Option;
 import runbook.*;
 import runbook.Settings.Problem;
 import runbook.Text.Durations;
+import runbook.Text.Json;
 import runbook.Text.Moment;
 import runbook.bundle.Archive.Part;
 import runbook.bundle.Pipeline.Unsafe;
@@ -327,7 +328,7 @@ public final class Bundle {
         }
 
         void json(String file, JsonNode content) throws IOException {
-            text(file, content.toPrettyString() + "\n");
+            text(file, Json.pretty(content) + "\n");
         }
 
         /** Adds a file from the disk, under a name; that it cannot be read is noted. */

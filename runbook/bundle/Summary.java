@@ -295,7 +295,7 @@ final class Summary {
         manifest.putAll(about);
         manifest.putAll(fields("complete", complete(sinks), "missing", missing(sinks), "collectors", collectors,
                 "files", files));
-        Part first = pages.page(MANIFEST, Json.of(manifest).toPrettyString() + "\n");
+        Part first = pages.page(MANIFEST, Json.pretty(manifest) + "\n");
         first.finish();
         return Stream.concat(Stream.of(first), parts.stream()).toList();
     }

@@ -267,8 +267,8 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
     private static String clean(String text) {
         try {
             JsonNode json = Json.read(text);
-            String before = json.toString();
-            String clean = Key.mask(Incident.Journal.redacted(json).toString());
+            String before = Json.line(json);
+            String clean = Key.mask(Json.line(Incident.Journal.redacted(json)));
             return alike(clean).equals(alike(before)) ? text : clean + "\n";
         } catch (IOException e) {
             return Key.mask(Redactor.strict().text(text));

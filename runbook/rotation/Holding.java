@@ -215,13 +215,13 @@ final class Holding {
     // May have done it even when it fails: it is read back before that is judged.
     private void write(Key key) {
         String value = field().isEmpty() ? key.reveal()
-                : within(now.whole).replaced(Json.of(key.reveal()).toString());
+                : within(now.whole).replaced(Json.line(key.reveal()));
         byte[] bytes = value.getBytes(StandardCharsets.UTF_8);
         Map<String, String> forms = Map.of("key", value, "key:base64", Base64.getEncoder().encodeToString(bytes));
         JsonNode stdin = row.stdin().orElseThrow();
-        UnaryOperator<String> inJson = part -> Json.of(part).toString().replaceAll("^\"|\"$", "");
+        UnaryOperator<String> inJson = part -> Json.line(part).replaceAll("^\"|\"$", "");
         String input = stdin.isTextual() ? store.filled(stdin.asText(), forms, UnaryOperator.identity())
-                : store.filled(stdin.toString(), forms, inJson);
+                : store.filled(Json.line(stdin), forms, inJson);
         store.run(row.write().orElseThrow(), Map.of(), input, Optional.empty());
     }
 

@@ -91,7 +91,7 @@ public final class Probes {
 
     private Answer ask(Key key, String method, String target, Map<String, ?> body) {
         String revision = target.startsWith(KEYS) ? BETA : settings.revision();
-        byte[] bytes = body == null ? null : Json.of(body).toString().getBytes(StandardCharsets.UTF_8);
+        byte[] bytes = body == null ? null : Json.line(body).getBytes(StandardCharsets.UTF_8);
         Http asking = http.withKey(Optional.of(key));
         return Progress.until(() -> asking.api(method, target, revision, bytes),
                 answer -> Symptom.of(answer) != Symptom.THROTTLED, PATIENCE,

@@ -137,8 +137,12 @@ public final class Progress {
     }
 
     static final String FILE = "rotation.json";
-    private static final ObjectMapper MAPPER = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT)
-            .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES);
+
+    /** Made when a rotation first keeps where it stands: to look and to be shown the help take less without it. */
+    private static final class Mapped {
+        static final ObjectMapper MAPPER = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT)
+                .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES);
+    }
 
     final Wishes wishes;
     final Listener listener;
@@ -160,7 +164,7 @@ public final class Progress {
         looking = onlyLooking;
         Path file = where.folder().resolve(FILE);
         if (!wishes.settings().target().passing() && Files.exists(file)) {
-            Kept earlier = MAPPER.readValue(Files.readAllBytes(file), Kept.class);
+            Kept earlier = Mapped.MAPPER.readValue(Files.readAllBytes(file), Kept.class);
             resumed = earlier.changed() && List.of("unfinished", "stuck").contains(earlier.outcome);
             kept = resumed ? earlier : kept;
         }
@@ -170,7 +174,7 @@ public final class Progress {
     /** Writes where things stand; a rotation that cannot keep that must not go on. */
     void save() {
         try {
-            incident.write(FILE, MAPPER.writeValueAsBytes(kept));
+            incident.write(FILE, Mapped.MAPPER.writeValueAsBytes(kept));
         } catch (IOException e) {
             throw new Trouble(Effect.UNKNOWN, "the state of the rotation cannot be kept: " + Incident.why(e),
                     "df -h " + incident);

@@ -82,9 +82,10 @@ public final class Stores {
             Optional<String> note, List<Explanation> explain, Optional<String> install) {
         // Refuses a row that could show the key, or that names what its address does not have.
         Row {
+            String input = stdin.map(Json::line).orElse("");
             if (address.isEmpty() || !address.stream().allMatch(form -> form.matches(FORM) && form.contains("{"))) {
                 throw new IllegalArgumentException("address has to be a list of forms: [\"name:{part}/{part}\"]");
-            } else if (restart.isEmpty() && (write.isEmpty() || !stdin.toString().contains("{key"))) {
+            } else if (restart.isEmpty() && (write.isEmpty() || !input.contains("{key"))) {
                 throw new IllegalArgumentException("has neither restart, nor write with a stdin that has {key} in it");
             }
             List<String> known = new ArrayList<>(List.of("version", "within", "now"));
@@ -92,7 +93,7 @@ public final class Stores {
             Map<String, Object> fields = new TreeMap<>(Map.of("value", value, "inside", inside, "version", version,
                     "mark", mark, "need", need, "refuse", refuse, "readAt", readAt, "undo", undo, "show", show));
             fields.putAll(Map.of("read", read, "write", write, "restart", restart, "explain", explain,
-                    "stdin", stdin.toString().replaceAll("\\{key(:base64)?}", "")));
+                    "stdin", input.replaceAll("\\{key(:base64)?}", "")));
             fields.forEach((field, held) -> names(held.toString()).forEach(name -> {
                 if (!known.contains(name)) {
                     throw new IllegalArgumentException(field + " has {" + name + "} in it" + (name.startsWith("key")

@@ -314,7 +314,7 @@ final class FakeKlaviyo {
     }
 
     private static Reply data(Object data) {
-        return new Reply(200, JSON_API, Json.of(map("data", data)).toString());
+        return new Reply(200, JSON_API, Json.line(map("data", data)));
     }
 
     // ---- refusals
@@ -351,7 +351,7 @@ final class FakeKlaviyo {
         Map<String, Object> error = map("id", hex(32), "status", status, "code", code, "title",
                 ERRORS.get(code).substring(4), "detail", detail,
                 "source", map(at.startsWith("/") ? "pointer" : "parameter", at));
-        return new Refusal(status, JSON_API, Json.of(map("errors", List.of(error))).toString());
+        return new Refusal(status, JSON_API, Json.line(map("errors", List.of(error))));
     }
 
     /** What the CDN in front of Klaviyo says by itself. */

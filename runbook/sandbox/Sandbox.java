@@ -340,7 +340,7 @@ public class Sandbox implements AutoCloseable {
     /** What a site answers. */
     record Reply(int status, String type, String body) {
         static Reply json(int status, Object... namesAndValues) {
-            return new Reply(status, "application/json", Json.of(map(namesAndValues)).toString());
+            return new Reply(status, "application/json", Json.line(map(namesAndValues)));
         }
     }
 
