@@ -26,6 +26,7 @@ public final class LogReader {
     private static final char ESCAPE = 27;
     private static final Pattern COLOUR = Pattern.compile("\u001b[^m\u001b]*+m?");
     private static final Pattern ANSWER = Pattern.compile("[1-5]\\d\\d");
+    private static final Pattern NO_WAIT = Pattern.compile("\\D.*|\\d{7,}");
     private static final int MOST_KINDS = 5_000;
 
     private final ZoneId zone;
@@ -194,7 +195,7 @@ public final class LogReader {
                 outsideUpTo = outsideUpTo == null || at.isAfter(outsideUpTo) ? at : outsideUpTo;
                 return true;
             }
-            String seconds = status == 429 ? word(kind.pause).replaceFirst("\\D.*|\\d{7,}", "") : "";
+            String seconds = status == 429 ? NO_WAIT.matcher(word(kind.pause)).replaceFirst("") : "";
             boolean about = kind.customers && Facts.failed(status);
             List<String> whose = about ? Kind.customers(text(line, 0, length)) : List.of();
             counter.add(new Facts.Call(at, kind.endpoint, kind.caller, status, Integer.parseInt("0" + seconds), whose));
@@ -387,6 +388,8 @@ public final class LogReader {
         private final DateTimeFormatter forms;
         // What each text up to the minute says: most lines are of the same minutes.
         private final Map<String, Optional<LocalDateTime>> minutes = new HashMap<>();
+        private byte[] lastWritten = {};
+        private Optional<LocalDateTime> minute = Optional.empty();
         private final Set<ZoneOffset> zones = new HashSet<>();
 
         /** @param zone of times that name none; {@code end} tells which year syslog's yearless times are of */
@@ -413,11 +416,14 @@ public final class LogReader {
 
         // The minutes stand after this colon, day and hour before it.
         private long clock(byte[] data, int from, int colon, int last) {
-            if (minutes.size() > MOST_MINUTES) {
-                minutes.clear();
+            int begin = Math.max(from, colon - 14);
+            if (!Arrays.equals(data, begin, colon + 3, lastWritten, 0, lastWritten.length)) {
+                if (minutes.size() > MOST_MINUTES) {
+                    minutes.clear();
+                }
+                lastWritten = Arrays.copyOfRange(data, begin, colon + 3);
+                minute = minutes.computeIfAbsent(text(data, begin, colon + 3), this::minute);
             }
-            Optional<LocalDateTime> minute =
-                    minutes.computeIfAbsent(text(data, Math.max(from, colon - 14), colon + 3), this::minute);
             int i = colon + 4;
             long millis = 0;
             for (long unit = 10_000; i < last; i++) {

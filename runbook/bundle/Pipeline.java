@@ -36,6 +36,8 @@ final class Pipeline implements Closeable {
     private static final int LONGEST_NOTE = 400;
     private static final int LONGEST_CLEAN = 20_000;
     private static final byte[] NOTHING = {};
+    // In the first line of each, and in few others.
+    private static final Words PRIVATE_KEY = new Words("private key");
 
     final Redactor redactor;
     final Archive archive;
@@ -183,7 +185,9 @@ final class Pipeline implements Closeable {
                 return new Packed(NOTHING, NOTHING, 0);
             }
             Scan scan = new Scan(redactor, tally);
-            scan.blankPrivateKeys(piece);
+            if (PRIVATE_KEY.find(piece.data(), 0, piece.length()) >= 0) {
+                scan.blankPrivateKeys(piece);
+            }
             int unjudged = piece.blankWhatCannotBeJudged();
             byte[] plain = scan.clean(wanted.of(piece));
             Tally left = new Tally();
@@ -234,9 +238,15 @@ final class Pipeline implements Closeable {
      * @param around lines of context before and after
      * @param window null for any time
      * @param zone   of times that name none
+     * @param stamps a thread's reader of times, for all pieces: most of them are of the same minutes
      */
-    record Wanted(Words words, int around, Bundle.Window window, ZoneId zone) {
+    record Wanted(Words words, int around, Bundle.Window window, ZoneId zone, ThreadLocal<LogReader.Stamps> stamps) {
         static final Wanted EVERYTHING = new Wanted(null, 0, null, null);
+
+        Wanted(Words words, int around, Bundle.Window window, ZoneId zone) {
+            this(words, around, window, zone,
+                    ThreadLocal.withInitial(() -> new LogReader.Stamps(zone, window.to())));
+        }
 
         /** Why there may be none. */
         String none() {
@@ -274,7 +284,7 @@ final class Pipeline implements Closeable {
             this.piece = piece;
             this.all = piece.data();
             this.length = piece.length();
-            this.stamps = new LogReader.Stamps(wanted.zone, wanted.window.to());
+            this.stamps = wanted.stamps.get();
             // A line that is not whole in the piece is only there to be looked at: it is its neighbour's.
             done = piece.beginsWithinLine() ? 0 : piece.from();
         }
@@ -343,41 +353,59 @@ final class Pipeline implements Closeable {
         }
     }
 
-    /** Finds ASCII words in bytes, letters in either case, by Horspool's skips: most bytes are never looked at. */
+    /**
+     * Finds ASCII words in bytes, letters in either case. Most bytes are never looked at: wherever the words may be,
+     * two neighbours tell whether they can, and where they would begin.
+     */
     static final class Words {
+        private static final int LONGEST_STEP = 32;
+
         final String text;
         private final byte[] lower;
         private final byte[] upper;
-        private final int[] skip = new int[256];
+        // How far apart neighbours are; 0 in a word of one letter.
+        private final int next;
+        private final int step;
+        // By two neighbours: how far behind the earliest possible one the words would begin, a bit for each.
+        private final int[] begins = new int[1 << 10];
 
         /** A search for these words, which may not be empty. */
         Words(String text) {
             this.text = text;
             lower = text.toLowerCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
             upper = text.toUpperCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
-            Arrays.fill(skip, lower.length);
-            for (int i = 0; i < lower.length; i++) {
-                skip[lower[i] & 0xff] = lower.length - 1 - i;
-                skip[upper[i] & 0xff] = lower.length - 1 - i;
+            next = Math.min(1, lower.length - 1);
+            step = Math.min(lower.length - next, LONGEST_STEP);
+            for (byte[] one : List.of(lower, upper)) {
+                for (int i = 0; i < step; i++) {
+                    begins[pair(one[i], lower[i + next])] |= 1 << step - 1 - i;
+                    begins[pair(one[i], upper[i + next])] |= 1 << step - 1 - i;
+                }
             }
+        }
+
+        // Of five bits of each: a letter has the same in either case.
+        private static int pair(byte first, byte second) {
+            return (first & 31) << 5 | second & 31;
         }
 
         /** Where they first begin in {@code data[from, to)}, or -1. */
         int find(byte[] data, int from, int to) {
-            int last = from + lower.length - 1;
-            while (last < to) {
-                int far = skip[data[last] & 0xff];
-                if (far == 0 && isAt(data, last - lower.length + 1)) {
-                    return last - lower.length + 1;
+            for (int at = from + step - 1; at + next < to; at += step) {
+                for (int left = begins[pair(data[at], data[at + next])]; left != 0; left &= left - 1) {
+                    int begin = at - step + 1 + Integer.numberOfTrailingZeros(left);
+                    if (isAt(data, begin, to)) {
+                        return begin;
+                    }
                 }
-                last += Math.max(1, far);
             }
             return -1;
         }
 
-        private boolean isAt(byte[] data, int at) {
+        private boolean isAt(byte[] data, int begin, int to) {
             int i = 0;
-            while (i < lower.length && (data[at + i] == lower[i] || data[at + i] == upper[i])) {
+            while (i < lower.length && begin + i < to
+                    && (data[begin + i] == lower[i] || data[begin + i] == upper[i])) {
                 i++;
             }
             return i == lower.length;

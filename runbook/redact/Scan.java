@@ -47,9 +47,6 @@ public final class Scan {
     /** Overwrites the bodies of private keys, line ends kept: before lines are chosen and looked at one by one. */
     public void blankPrivateKeys(Piece piece) {
         byte[] data = piece.data();
-        if (!new String(data, 0, piece.length(), StandardCharsets.ISO_8859_1).contains("PRIVATE KEY")) {
-            return;
-        }
         for (Span span : new Finder(KEYS).find(data, piece.length(), false)) {
             for (int i = span.start(); i < span.end(); i++) {
                 data[i] = "\n\r\"".indexOf(data[i]) >= 0 ? data[i] : Piece.BLANK;
