@@ -388,8 +388,6 @@ public final class LogReader {
         private final DateTimeFormatter forms;
         // What each text up to the minute says: most lines are of the same minutes.
         private final Map<String, Optional<LocalDateTime>> minutes = new HashMap<>();
-        private byte[] lastWritten = {};
-        private Optional<LocalDateTime> minute = Optional.empty();
         private final Set<ZoneOffset> zones = new HashSet<>();
 
         /** @param zone of times that name none; {@code end} tells which year syslog's yearless times are of */
@@ -416,14 +414,11 @@ public final class LogReader {
 
         // The minutes stand after this colon, day and hour before it.
         private long clock(byte[] data, int from, int colon, int last) {
-            int begin = Math.max(from, colon - 14);
-            if (!Arrays.equals(data, begin, colon + 3, lastWritten, 0, lastWritten.length)) {
-                if (minutes.size() > MOST_MINUTES) {
-                    minutes.clear();
-                }
-                lastWritten = Arrays.copyOfRange(data, begin, colon + 3);
-                minute = minutes.computeIfAbsent(text(data, begin, colon + 3), this::minute);
+            if (minutes.size() > MOST_MINUTES) {
+                minutes.clear();
             }
+            Optional<LocalDateTime> minute =
+                    minutes.computeIfAbsent(text(data, Math.max(from, colon - 14), colon + 3), this::minute);
             int i = colon + 4;
             long millis = 0;
             for (long unit = 10_000; i < last; i++) {

@@ -14,6 +14,7 @@ import java.util.stream.*;
 import java.util.zip.*;
 import runbook.*;
 import runbook.Settings.Problem;
+import runbook.redact.*;
 import runbook.redact.Redactor.Tally;
 
 /**
@@ -197,7 +198,7 @@ final class Archive implements Closeable {
     private static final class Block {
         private static final int MOST = 1 << 22;
 
-        private final MessageDigest sum = sha256();
+        private final MessageDigest sum = Redactor.sha256();
         private final Path file;
         private int packed;
         private int plain;
@@ -230,7 +231,7 @@ final class Archive implements Closeable {
         final List<String> notes = new CopyOnWriteArrayList<>();
         private final byte[] name;
         private final Deque<Block> blocks = new ArrayDeque<>();
-        private final MessageDigest digest = sha256();
+        private final MessageDigest digest = Redactor.sha256();
         private final CRC32 crc = new CRC32();
         /** How many bytes it holds, unpacked. */
         long plain;
@@ -319,14 +320,6 @@ final class Archive implements Closeable {
         }
     }
 
-    static MessageDigest sha256() {
-        try {
-            return MessageDigest.getInstance("SHA-256");
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every Java platform has SHA-256", e);
-        }
-    }
-
     // ---- the zip
 
     /**
@@ -369,7 +362,7 @@ final class Archive implements Closeable {
             for (Part part : parts) {
                 back.skipNBytes(30 + part.name.length);
                 for (Block block : part.blocks) {
-                    if (!Arrays.equals(block.sum.digest(), sha256().digest(back.readNBytes(block.packed)))) {
+                    if (!Arrays.equals(block.sum.digest(), Redactor.sha256().digest(back.readNBytes(block.packed)))) {
                         throw new Pipeline.Unsafe("the archive read back is not what was looked through");
                     }
                 }

@@ -234,7 +234,7 @@ public final class Existing implements Closeable {
                 byte[] letters = name.getBytes(StandardCharsets.UTF_8);
                 found.wrong(named, names.objection(name));
                 found.found(named, judge.judge(Pipeline.whole(letters)), mayStay);
-                DigestInputStream summed = new DigestInputStream(limit.of(unpacked), Archive.sha256());
+                DigestInputStream summed = new DigestInputStream(limit.of(unpacked), Redactor.sha256());
                 Tally inside = new Tally();
                 String trouble = judge.each(new Pieces(summed, Long.MAX_VALUE), () -> false, judge::judge,
                         counts -> counts.forEach(inside::add));

@@ -36,7 +36,6 @@ final class Pipeline implements Closeable {
     private static final int LONGEST_NOTE = 400;
     private static final int LONGEST_CLEAN = 20_000;
     private static final byte[] NOTHING = {};
-    // In the first line of each, and in few others.
     private static final Words PRIVATE_KEY = new Words("private key");
 
     final Redactor redactor;
@@ -189,7 +188,7 @@ final class Pipeline implements Closeable {
                 scan.blankPrivateKeys(piece);
             }
             int unjudged = piece.blankWhatCannotBeJudged();
-            byte[] plain = scan.clean(wanted.of(piece));
+            byte[] plain = scan.clean(wanted == Wanted.EVERYTHING ? piece : new Choice(wanted, piece).chosen());
             Tally left = new Tally();
             search.count(whole(plain), left);
             Unsafe.unlessNone(left.counts());
@@ -254,11 +253,6 @@ final class Pipeline implements Closeable {
             return this == EVERYTHING ? ""
                     : ": no line" + about + " in the window (times without a zone read as " + zone + ")";
         }
-
-        /** The wanted lines of a piece, as a piece. */
-        Piece of(Piece piece) {
-            return this == EVERYTHING ? piece : new Choice(this, piece).chosen();
-        }
     }
 
     /** Chooses lines of a piece by what they say, and when. Lines that do not are passed over, not looked at. */
@@ -298,16 +292,12 @@ final class Pipeline implements Closeable {
                     break;
                 }
                 int line = Redactor.lineStart(all, hit);
-                start = next(hit);
+                start = forth(hit, 1);
                 if (inWindow(line, start)) {
                     take(back(line, around), forth(start, around));
                 }
             }
             return new Piece(chosen.toByteArray(), chosen.size(), before, before + own);
-        }
-
-        private int next(int at) {
-            return Math.min(Redactor.lineEnd(all, at, length) + 1, length);
         }
 
         private int back(int line, int lines) {
@@ -321,7 +311,7 @@ final class Pipeline implements Closeable {
         private int forth(int line, int lines) {
             int end = line;
             for (int i = 0; i < lines && end < length; i++) {
-                end = next(end);
+                end = Math.min(Redactor.lineEnd(all, end, length) + 1, length);
             }
             return end;
         }
@@ -358,11 +348,8 @@ final class Pipeline implements Closeable {
      * two neighbours tell whether they can, and where they would begin.
      */
     static final class Words {
-        private static final int LONGEST_STEP = 32;
-
         final String text;
-        private final byte[] lower;
-        private final byte[] upper;
+        private final int length;
         // How far apart neighbours are; 0 in a word of one letter.
         private final int next;
         private final int step;
@@ -372,14 +359,13 @@ final class Pipeline implements Closeable {
         /** A search for these words, which may not be empty. */
         Words(String text) {
             this.text = text;
-            lower = text.toLowerCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
-            upper = text.toUpperCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
-            next = Math.min(1, lower.length - 1);
-            step = Math.min(lower.length - next, LONGEST_STEP);
-            for (byte[] one : List.of(lower, upper)) {
-                for (int i = 0; i < step; i++) {
-                    begins[pair(one[i], lower[i + next])] |= 1 << step - 1 - i;
-                    begins[pair(one[i], upper[i + next])] |= 1 << step - 1 - i;
+            length = text.getBytes(StandardCharsets.UTF_8).length;
+            next = Math.min(1, length - 1);
+            step = Math.min(length - next, Integer.SIZE);
+            for (String one : List.of(text.toLowerCase(Locale.ROOT), text.toUpperCase(Locale.ROOT))) {
+                byte[] bytes = one.getBytes(StandardCharsets.UTF_8);
+                for (int i = 0; i < Math.min(step, bytes.length - next); i++) {
+                    begins[pair(bytes[i], bytes[i + next])] |= 1 << step - 1 - i;
                 }
             }
         }
@@ -394,21 +380,13 @@ final class Pipeline implements Closeable {
             for (int at = from + step - 1; at + next < to; at += step) {
                 for (int left = begins[pair(data[at], data[at + next])]; left != 0; left &= left - 1) {
                     int begin = at - step + 1 + Integer.numberOfTrailingZeros(left);
-                    if (isAt(data, begin, to)) {
+                    if (begin + length <= to && text.equalsIgnoreCase(
+                            new String(data, begin, length, StandardCharsets.UTF_8))) {
                         return begin;
                     }
                 }
             }
             return -1;
-        }
-
-        private boolean isAt(byte[] data, int begin, int to) {
-            int i = 0;
-            while (i < lower.length && begin + i < to
-                    && (data[begin + i] == lower[i] || data[begin + i] == upper[i])) {
-                i++;
-            }
-            return i == lower.length;
         }
     }
 }

@@ -77,7 +77,8 @@ public final class Redactor {
         return new Finder(this).clean(bytes, bytes.length, 0, bytes.length, new HashMap<>());
     }
 
-    private static MessageDigest sha256() {
+    /** One SHA-256. */
+    public static MessageDigest sha256() {
         try {
             return MessageDigest.getInstance("SHA-256");
         } catch (NoSuchAlgorithmException e) {
@@ -182,6 +183,8 @@ public final class Redactor {
 
         private final Redactor redactor;
         private final Map<String, Matcher> matchers = new HashMap<>();
+        // Where a rule was last tried in vain: others of its triggers may lead there, too.
+        private final Map<Rule, Integer> inVain = new IdentityHashMap<>();
         private final List<Span> spans = new ArrayList<>();
         private final MessageDigest digest = sha256();
         private boolean sparing;
@@ -273,7 +276,8 @@ public final class Redactor {
 
         private void look() {
             text = view.text;
-            matchers.clear();
+            matchers.values().forEach(matcher -> matcher.reset(text));
+            inVain.clear();
             formsFrom = 0;
             contextsFrom = 0;
             context = "";
@@ -318,7 +322,7 @@ public final class Redactor {
                 boolean mayHead = "=:".indexOf(text.charAt(last)) < 0;
                 // Two cells may be a name and its value; more head a table.
                 if (!mayHead || !column(rule, first, last, 3)) {
-                    int end = named(rule, last);
+                    int end = Objects.equals(inVain.put(rule, last), last) ? -1 : named(rule, last);
                     took(rule, end);
                     if (mayHead && end < 0 && !inserted(rule, first, last)) {
                         column(rule, first, last, 2);
@@ -330,7 +334,12 @@ public final class Redactor {
         private void formed(Trigger trigger, int first, int last) {
             Rule rule = trigger.rule();
             Matcher form = matcher(rule.form().orElseThrow());
-            if (!isAt(form, lead(trigger, first), text.length()) || form.end() <= last || !rule.passes(form)) {
+            int lead = lead(trigger, first);
+            if (Objects.equals(inVain.put(rule, lead), lead) || !form.region(lead, text.length()).lookingAt()) {
+                return;
+            }
+            inVain.remove(rule);
+            if (form.end() <= last || !rule.passes(form)) {
                 return;
             }
             int group = form.groupCount() > 0 && form.start(1) >= 0 ? 1 : 0;
@@ -377,19 +386,15 @@ public final class Redactor {
         }
 
         private boolean isAt(String pattern, int start, int end) {
-            return isAt(matcher(pattern), start, end);
-        }
-
-        private boolean isAt(Matcher matcher, int start, int end) {
-            return matcher.region(start, end).lookingAt();
+            return matcher(pattern).region(start, end).lookingAt();
         }
 
         // ---- by a field's name
 
         /** Takes what follows a field's name: a sign, and one value or several in brackets. Gives its end, or -1. */
         private int named(Rule rule, int from) {
-            Matcher sign = matcher(rule.sign());
-            if (!isAt(sign, from, text.length()) || sign.end() == text.length() || text.startsWith("{{", sign.end())) {
+            Matcher sign = matcher(rule.sign()).region(from, text.length());
+            if (!sign.lookingAt() || sign.end() == text.length() || text.startsWith("{{", sign.end())) {
                 return -1;
             }
             int at = sign.end();
@@ -462,10 +467,6 @@ public final class Redactor {
             return c == '"' || c == '\'' || c == '`';
         }
 
-        private static boolean isLetter(char c) {
-            return (c | 32) >= 'a' && (c | 32) <= 'z';
-        }
-
         // A line's end, where there is nothing more.
         private char charAt(int at) {
             return at < text.length() ? text.charAt(at) : '\n';
@@ -477,7 +478,8 @@ public final class Redactor {
             int at = open + 1;
             while (at < limit) {
                 char c = text.charAt(at);
-                boolean within = quote == '\'' && isLetter(charAt(at + 1));
+                int after = charAt(at + 1) | 32;
+                boolean within = quote == '\'' && after >= 'a' && after <= 'z';
                 if (c == '\n' || c == '\r' && charAt(at + 1) == '\n' || c == quote && !within) {
                     break;
                 }

@@ -47,6 +47,9 @@ public final class Scan {
     /** Overwrites the bodies of private keys, line ends kept: before lines are chosen and looked at one by one. */
     public void blankPrivateKeys(Piece piece) {
         byte[] data = piece.data();
+        if (!new String(data, 0, piece.length(), StandardCharsets.ISO_8859_1).contains("PRIVATE KEY")) {
+            return;
+        }
         for (Span span : new Finder(KEYS).find(data, piece.length(), false)) {
             for (int i = span.start(); i < span.end(); i++) {
                 data[i] = "\n\r\"".indexOf(data[i]) >= 0 ? data[i] : Piece.BLANK;
@@ -62,11 +65,8 @@ public final class Scan {
      */
     public static final class Search {
         private static final int PREFIX = 4;
-        private static final int[] LOWER = new int[256];
-
-        static {
-            Arrays.setAll(LOWER, b -> b >= 'A' && b <= 'Z' ? b - 'A' + 'a' : b);
-        }
+        private static final int[] LOWER =
+                IntStream.range(0, 256).map(b -> b >= 'A' && b <= 'Z' ? b - 'A' + 'a' : b).toArray();
 
         private record Wanted(String id, byte[] bytes) { }
 
