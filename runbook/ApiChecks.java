@@ -62,7 +62,7 @@ public final class ApiChecks {
         String shown = "key " + key.cleaned().describe();
         String said = switch (symptom) {
             case NONE -> account.map(Account::toString).orElse("authenticated") + ", " + shown;
-            case FORBIDDEN -> Symptom.namesNoScope(answer) ? reply + ", which names no scope: no word of the key in it"
+            case FORBIDDEN -> Symptom.namesNoScope(answer) ? reply + "; no scope is named: it need not be the key"
                     : "the key is valid but may not read accounts (" + reply + ")";
             case THROTTLED -> "throttled before the key was judged: " + reply;
             case UNAUTHORIZED -> reply + "; " + shown;

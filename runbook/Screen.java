@@ -396,8 +396,7 @@ public final class Screen {
         private static UnaryOperator<String> script(Host host, Function<String, Optional<String>> set,
                 List<String> notes) {
             Optional<String> wrapper = host.env("KLAVIYO_RUNBOOK_COMMAND");
-            Optional<String> catalog = Optional.ofNullable(System.getProperty("runbook.catalog"))
-                    .filter(name -> !name.isBlank()).or(() -> set.apply("catalog"));
+            Optional<String> catalog = set.apply("catalog");
             Path jar = ownJar();
             if (wrapper.isPresent()) {
                 return name -> Text.word(wrapper.get()) + " " + name;

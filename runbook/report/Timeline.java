@@ -139,12 +139,22 @@ final class Timeline {
 
     /** When triage or watch last found all well, unless it has failed again since; whether it held nobody knows. */
     Optional<Row> seenWell() {
-        return all.stream().filter(row -> seen(row.event).matches("failing|flapping|recovering|healthy"))
-                .reduce((one, later) -> later).filter(row -> seen(row.event).matches("recovering|healthy"));
+        return last("recovering|healthy", "failing|flapping");
+    }
+
+    /** When it was last seen to fail, unless something was done against it since. */
+    Optional<Row> failsStill() {
+        return last("failing|flapping", "mitigating|recovering|healthy");
+    }
+
+    private Optional<Row> last(String wanted, String unless) {
+        return all.stream().filter(row -> seen(row.event).matches(wanted + "|" + unless))
+                .reduce((one, later) -> later).filter(row -> seen(row.event).matches(wanted));
     }
 
     private static String seen(Event event) {
-        return event.failing() ? "failing" : event.data().path("kind").asText(diagnosis(event));
+        String known = event.mitigating() ? "mitigating" : event.data().path("kind").asText(diagnosis(event));
+        return event.failing() ? "failing" : known;
     }
 
     /** From one moment to another, in minutes as they are shown; negative where that came first. */
