@@ -37,6 +37,8 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
         Map<Integer, Long> statuses, Optional<Instant> failingSince, Optional<String> loop) {
     /** A 5xx, or what clients count when no answer came. */
     static final String SERVER_ERROR = "(?i)5\\d\\d|5xx|0+|.*time.?out.*";
+    /** How far back from its end a log tells of now. */
+    static final Duration LATELY = Duration.ofMinutes(15);
     static final AppLog UNREAD = new AppLog(Check.skipped("app-log", "not read: --log FILE reads the application's"
             + " log"), Map.of(), Set.of(), "", Map.of(), Optional.empty(), Optional.empty());
 
@@ -89,7 +91,6 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
 
     /** Tells what of a log is of now, and whether it is enough to go by. */
     private static final class Judge {
-        private static final Duration LATELY = LogReader.LATELY;
         /** How many calls it takes at least to tell of now. */
         private static final long ENOUGH = 20;
         /** A status that was not seen for this long while other calls went on is over, */
@@ -249,26 +250,25 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
 
         // Where calls are throttled, who makes most of them is who can end that.
         private String words(Map<String, Long> byStatus) {
-            Instant begin = recent.stream().map(Minute::at).filter(Objects::nonNull)
-                    .reduce((newer, older) -> older).orElse(null);
-            Duration span = begin == null ? LATELY : Duration.between(begin, end);
-            String window = " in the log's last " + Durations.words(span.compareTo(LATELY) > 0 ? span : LATELY);
-            return AppErrors.words(byStatus) + " of " + count(calls(recent), "call") + (begin == null ? "" : window)
-                    + (byStatus.containsKey("429") ? caller(", {} % of all calls by ") : "");
+            String window = recent.stream().map(Minute::at).filter(Objects::nonNull).reduce((newer, older) -> older)
+                    .map(begin -> " in the log's last " + Durations.words(begin.isBefore(end.minus(LATELY))
+                    ? Duration.between(begin, end) : LATELY)).orElse("");
+            String caller = byStatus.containsKey("429") ? caller(", {} % of all calls by ") : "";
+            return AppErrors.words(byStatus) + " of " + Text.count(calls(recent), "call") + window + caller;
         }
 
         private String summary(String words, Optional<String> loop) {
             // What all the rest stands on comes first: a log of an hour ago may be one of now in another zone.
             List<String> said = new ArrayList<>(zone.isEmpty() ? List.of() : List.of(zone));
             long failed = facts.minutes().stream().mapToLong(Minute::failed).sum();
-            String lines = count(facts.lines(), "line");
+            String lines = Text.count(facts.lines(), "line");
             if (!words.isEmpty()) {
                 said.add("the application gets " + words);
             }
             if (!recent.isEmpty()) {
                 String when = failed > 0 && facts.last().at() != null ? ", the first on " + facts.first().endpoint()
                         + ", the last " + ago(facts.last().at()) : "";
-                said.add(lines + ", " + (failed == 0 ? "no failed call" : count(failed, "failed call")) + when);
+                said.add(lines + ", " + (failed == 0 ? "no failed call" : Text.count(failed, "failed call")) + when);
             } else if (ahead().isEmpty()) {
                 said.add("no call to Klaviyo in its " + lines + ": is it the application's log?");
             }
@@ -308,10 +308,6 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
             return String.format(Locale.ROOT, "%s %,d a minute", rate.endpoint(), rate.perMinute())
                     + (above ? String.format(Locale.ROOT, " (limit %s%,d)", atMost, limit(rate)) : "") + ", "
                     + Math.round(share(rate) * 100) + " % of calls, since " + clock(rate.since());
-        }
-
-        private static String count(long number, String noun) {
-            return String.format(Locale.ROOT, "%,d %s%s", number, noun, number == 1 ? "" : "s");
         }
 
         private String ago(Instant at) {

@@ -17,8 +17,6 @@ import java.util.stream.*;
  * {@link Source}, for one thread.
  */
 public final class LogReader {
-    /** How far back from its end a log tells of now. */
-    static final Duration LATELY = Duration.ofMinutes(15);
     /** The time of a line that names none. */
     public static final long NO_TIME = Long.MIN_VALUE;
     private static final int LONGEST_LINE = 4_000;
@@ -56,7 +54,7 @@ public final class LogReader {
         this.from = from;
         this.to = to;
         this.clean = clean;
-        this.counter = new Facts.Counter(to.minus(LATELY), clean);
+        this.counter = new Facts.Counter(to.minus(AppLog.LATELY), clean);
     }
 
     /** Reads a log to its end, once for all readers. Where it breaks off is noted in their facts. */

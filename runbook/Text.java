@@ -48,9 +48,10 @@ public final class Text {
         return at.truncatedTo(ChronoUnit.MINUTES).toString().replace(":00Z", "Z");
     }
 
-    /** {@code 1 request}, {@code 3 requests}. */
+    /** {@code 1 request}, {@code 3,600 requests}. */
     public static String count(long number, String noun) {
-        return number + " " + noun + (number == 1 ? "" : "s");
+        return (number < 1_000 ? "" + number : String.format(Locale.ROOT, "%,d", number)) + " " + noun
+                + (number == 1 ? "" : "s");
     }
 
     /** A text as one word of a shell's command line. */
