@@ -199,7 +199,7 @@ public final class Cli {
                 .setUsageHelpWidth(80).setUsageHelpLongOptionsMaxWidth(28).setCaseInsensitiveEnumValuesAllowed(true)
                 .registerConverter(Duration.class, Durations::parse).registerConverter(Path.class, host::path)
                 .registerConverter(URI.class, Settings::address).registerConverter(Revision.class, Revision::parse)
-                .setExecutionStrategy(parsed -> of(line).given("export-templates") == null
+                .setExecutionStrategy(parsed -> of(line).given("export-templates", null) == null
                         ? new CommandLine.RunLast().execute(parsed) : of(line).exported())
                 .setOut(new PrintWriter(host.out(), true)).setErr(new PrintWriter(host.err(), true))
                 .setParameterExceptionHandler((e, given) -> usage(e, host, values, asJson))
@@ -245,14 +245,10 @@ public final class Cli {
         return value.orElse(otherwise);
     }
 
-    private <T> T given(String name) {
-        return given(name, null);
-    }
-
     /** Writes the texts and tables that came with this script; what only other steps carry is written by those. */
     private int exported() {
         Screen shown = screen();
-        Path folder = given("export-templates");
+        Path folder = given("export-templates", null);
         String words = " --export-templates " + Text.word(folder.toString());
         Templates.export(folder).forEach(file -> shown.marked(Screen.Mark.OK, "", 0, file.toString()));
         for (String step : spec.name().equals("triage") ? List.of("debug-bundle", "postmortem") : List.<String>of()) {
@@ -422,7 +418,7 @@ public final class Cli {
 
     /** The drill's scenario, or that of the game day around us ({@code drill}); empty in earnest. */
     public Optional<String> drill() {
-        return Optional.<String>ofNullable(given("drill")).or(() -> host.env(GAME_DAY));
+        return Optional.<String>ofNullable(given("drill", null)).or(() -> host.env(GAME_DAY));
     }
 
     /** What follows the drill's scenario after a colon, as in {@code revoked-key:restart}. */
@@ -437,7 +433,7 @@ public final class Cli {
 
     /** The sandbox behind {@code --drill}, started by who asks first, closed when the run ends; empty in earnest. */
     public Optional<Sandbox> sandbox() {
-        String drill = given("drill");
+        String drill = given("drill", null);
         if (drill != null && sandbox == null) {
             String name = Incident.scenario(drill);
             Map<String, Scenario> all = Scenario.all(templates());
@@ -453,18 +449,18 @@ public final class Cli {
     /** Where to look and with which key; in a drill, the sandbox's. */
     public Settings settings() {
         Settings.Target given = new Settings.Target(klaviyo("api-url", Settings.Target.KLAVIYO.api()),
-                klaviyo("status-url", Settings.Target.KLAVIYO.status()), given("app-url"), given("webhook-url"),
-                given("prometheus"));
+                klaviyo("status-url", Settings.Target.KLAVIYO.status()), given("app-url", null),
+                given("webhook-url", null), given("prometheus", null));
         Optional<Sandbox> drilled = sandbox();
         Settings.Target target = drilled.map(Sandbox::target).orElse(given);
         Map<String, String> proxies = drilled.isPresent() ? Map.of() : host.environment();
         Optional<Key> key = drilled.isPresent() ? drilled.map(Sandbox::key).map(Key::of)
-                : Key.read(host, "--key", given("key-file"), given("key-command"), "KLAVIYO_PRIVATE_KEY",
+                : Key.read(host, "--key", given("key-file", null), given("key-command", null), "KLAVIYO_PRIVATE_KEY",
                         "KLAVIYO_ACCESS_TOKEN");
         if (key.isPresent() && !given("insecure-http", false)) {
             Settings.refuseOpen(values.named("api-url", given.api().toString(), "--api-url"), target.api(), proxies);
         }
-        String revision = Optional.<Revision>ofNullable(given("revision")).map(Revision::text)
+        String revision = Optional.<Revision>ofNullable(given("revision", null)).map(Revision::text)
                 .or(() -> drilled.map(Sandbox::revision)).orElse(Revision.NEWEST.text());
         return new Settings(target, key, revision, new Settings.Probing(timeout(), 3, Endpoint.KNOWN),
                 new Settings.AppErrors(List.of(), given("errors-query", ERRORS)), drill(), proxies, templates());
@@ -482,7 +478,7 @@ public final class Cli {
     /** The incidents of this folder, or of the team setting {@code incidents}; a drill's apart from real ones. */
     public Incident.Choice incidents() {
         Path base = host.path(setting("incidents").orElse(Incident.BASE));
-        return new Incident.Choice(base, given("incident"), drill().orElse(""));
+        return new Incident.Choice(base, given("incident", null), drill().orElse(""));
     }
 
     // ---- printed commands

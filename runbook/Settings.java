@@ -232,24 +232,16 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             return own(name) || Templates.class.getResource("/templates/" + name) != null;
         }
 
-        private byte[] bytes(String name) {
-            try (InputStream file = own(name) ? Files.newInputStream(over.resolve(name))
-                    : Templates.class.getResourceAsStream("/templates/" + name)) {
-                byte[] bytes = file.readNBytes(LARGEST + 1);
-                if (bytes.length > LARGEST) {
-                    throw new Problem(origin(name) + " is larger than 1 MiB: that is no template");
-                }
-                return bytes;
-            } catch (IOException e) {
-                throw new Problem(origin(name) + " cannot be read: " + Incident.why(e));
-            }
-        }
-
         /** A file's text. */
         public String text(String name) {
-            try {
-                return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes(name))).toString();
-            } catch (CharacterCodingException e) {
+            try (InputStream file = own(name) ? Files.newInputStream(over.resolve(name))
+                    : Templates.class.getResourceAsStream("/templates/" + name)) {
+                byte[] text = file.readNBytes(LARGEST + 1);
+                if (text.length > LARGEST) {
+                    throw new Problem(origin(name) + " is larger than 1 MiB: that is no template");
+                }
+                return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(text)).toString();
+            } catch (IOException e) {
                 throw new Problem(origin(name) + " cannot be read: " + Incident.why(e));
             }
         }
@@ -261,7 +253,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
 
         /** A JSON table: rows by their ids, each a record, as {@link Json#table} reads them. */
         public <T extends Record> Map<String, T> table(String name, Class<T> row) {
-            return Json.table(origin(name), bytes(name), own(name), row);
+            return Json.table(origin(name), text(name), own(name), row);
         }
 
         /** Whether every file is in a folder. */

@@ -159,14 +159,13 @@ public final class Text {
         private static JsonNode node(JsonParser from) throws IOException {
             if (from.hasToken(JsonToken.START_OBJECT)) {
                 ObjectNode object = object();
-                for (String name = from.nextFieldName(); name != null; name = from.nextFieldName()) {
-                    from.nextToken();
-                    object.set(name, node(from));
+                while (from.nextValue() != JsonToken.END_OBJECT) {
+                    object.set(from.currentName(), node(from));
                 }
                 return object;
             } else if (from.hasToken(JsonToken.START_ARRAY)) {
                 ArrayNode array = JsonNodeFactory.instance.arrayNode();
-                while (from.nextToken() != JsonToken.END_ARRAY) {
+                while (from.nextValue() != JsonToken.END_ARRAY) {
                     array.add(node(from));
                 }
                 return array;
@@ -242,10 +241,10 @@ public final class Text {
          * what to write. What a team wrote is checked at once; of ours a row is read when it is asked for, which takes
          * less time. A {@link Problem} is one line that names file ({@code origin}), id and field.
          */
-        public static <T extends Record> Map<String, T> table(String origin, byte[] file, boolean team, Class<T> type) {
+        public static <T extends Record> Map<String, T> table(String origin, String text, boolean team, Class<T> type) {
             Set<Map.Entry<String, T>> rows = new LinkedHashSet<>();
             try {
-                JsonNode table = read(file);
+                JsonNode table = read(text);
                 if (!table.isObject()) {
                     throw new Problem(origin + " has to be an object: rows by id");
                 }
