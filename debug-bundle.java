@@ -77,8 +77,8 @@ import runbook.bundle.*;
 import runbook.bundle.Bundle.State;
 import runbook.redact.Redactor.Policy;
 
-@Command(name = "debug-bundle", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
-        showDefaultValues = false, description = "Collects all the evidence in one archive that is safe to send.",
+@Command(name = "debug-bundle", mixinStandardHelpOptions = true, version = Cli.VERSION,
+        description = "Collects all the evidence in one archive that is safe to send.",
         subcommands = {DebugBundle.Verify.class, DebugBundle.Redact.class, DebugBundle.Open.class}, footerHeading =
         "%nExit codes: 0 complete; 41 written, but a collector failed (the manifest names%n  it); 42 refused: it "
         + "could not be made safe to share; 1 unexpected failure;%n  2 wrong usage; 130 interrupted, or not wanted "

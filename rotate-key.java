@@ -62,8 +62,7 @@ import runbook.rotation.Stores.Hands;
 import runbook.rotation.Stores.Place;
 import runbook.sandbox.*;
 
-@Command(name = "rotate-key", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
-        showDefaultValues = false,
+@Command(name = "rotate-key", mixinStandardHelpOptions = true, version = Cli.VERSION,
         description = {"Replaces a Klaviyo private key everywhere it is used, verified at every step, and rolls back if"
                 + " anything fails.", "",
             "Stores: gcp:SECRET[@PROJECT]  aws:SECRET_ID[@REGION][#FIELD]",

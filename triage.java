@@ -62,8 +62,7 @@ import runbook.Screen.Mark;
 import runbook.Settings.Problem;
 import runbook.Text.Json;
 
-@Command(name = "triage", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
-        showDefaultValues = false,
+@Command(name = "triage", mixinStandardHelpOptions = true, version = Cli.VERSION,
         description = "Tells what is broken between us and Klaviyo, how bad it is, and what to do next.",
         footerHeading = "%nExit codes: 0 healthy; 11, 12, 13, 14 for P1 to P4; 20 could not tell;%n"
                 + "  1 unexpected failure; 2 wrong usage; 130 interrupted.%n%nExamples:%n",

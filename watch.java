@@ -79,8 +79,7 @@ import runbook.watching.Watching.Face;
 import runbook.watching.Watching.Plan;
 import runbook.watching.Watching.Shot;
 
-@Command(name = "watch", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
-        showDefaultValues = false,
+@Command(name = "watch", mixinStandardHelpOptions = true, version = Cli.VERSION,
         description = "Watches until Klaviyo works again for us: tells the moment it has recovered, and not before.",
         footerHeading = "%nExit codes: 0 recovered; 31 not recovered when --max ran out;%n"
                 + "  1 unexpected failure; 2 wrong usage; 130 interrupted (Ctrl-C).%n%nExamples:%n",

@@ -32,7 +32,6 @@ public final class Http {
     /** The most that is read of one body, in bytes. */
     public static final int LARGEST_BODY = 1 << 20;
     private static final int MOST_REDIRECTS = 5;
-    private static final URI NOBODY = URI.create("http://127.0.0.1:1");
     private static SSLContext trusting;
 
     static {
@@ -66,8 +65,8 @@ public final class Http {
 
     /** Has a client ask nobody, for port 1 is refused, so that the next one is faster ({@code Checks.prepare}). */
     public static void prepare(boolean tls) {
-        made(tls, Optional.empty(), Duration.ofSeconds(1))
-                .sendAsync(HttpRequest.newBuilder(NOBODY).build(), HttpResponse.BodyHandlers.discarding());
+        HttpRequest nobody = HttpRequest.newBuilder(URI.create("http://127.0.0.1:1")).build();
+        made(tls, Optional.empty(), Duration.ofSeconds(1)).sendAsync(nobody, HttpResponse.BodyHandlers.discarding());
     }
 
     /** This client with another key. */
