@@ -105,7 +105,7 @@ class Postmortem extends PostmortemCommand {
         Settings settings = shared.settings();
         // Over nothing, so that a template, table or bundle that cannot be used is refused before anything is written.
         Notebook nothing = new Notebook(new Incident(Path.of("none")), List.of(), List.of(), "");
-        report(nothing, Optional.empty()).markdown(template(), Optional.empty());
+        report(nothing, Optional.empty()).markdown(Optional.empty());
         writeWhoLeads(notebook);
         return write(report(notebook, Optional.of(settings)), notebook, document, existing);
     }
@@ -113,10 +113,6 @@ class Postmortem extends PostmortemCommand {
     private Report report(Notebook notebook, Optional<Settings> settings) {
         return new Report(new Report.Sources(notebook, Optional.ofNullable(bundle), settings, now,
                 launcher(notebook)::line, shared.templates()));
-    }
-
-    private Message.Template template() {
-        return shared.templates().template(Document.NAME);
     }
 
     private void writeWhoLeads(Notebook notebook) {
@@ -132,7 +128,7 @@ class Postmortem extends PostmortemCommand {
     }
 
     private int write(Report report, Notebook notebook, Document document, Optional<String> existing) {
-        Document.Written written = report.markdown(template(), existing);
+        Document.Written written = report.markdown(existing);
         List<Path> files = List.of(Document.save(document.markdown(), written.text()),
                 Document.save(document.page(), report.html(written.text())));
         ObjectNode known = report.json();

@@ -146,7 +146,7 @@ class Triage implements Callable<Integer> {
         if (shared.json()) {
             shared.print(verdict.json(launcher, incident));
         }
-        return verdict.exitCode();
+        return verdict.worst().exitCode();
     }
 
     // ---- what to look at
@@ -249,7 +249,7 @@ class Triage implements Callable<Integer> {
         }
         if (explain) {
             screen.line();
-            DecisionTree.draw(verdict.cases().get(0), screen.either("→", "").isEmpty()).forEach(screen::verbatim);
+            DecisionTree.draw(verdict.worst(), screen.either("→", "").isEmpty()).forEach(screen::verbatim);
         }
         screen.line();
         showNext(verdict.actions(launcher));
@@ -310,7 +310,7 @@ class Triage implements Callable<Integer> {
         screen.line();
         Group.show(screen, verdict.findings().checks().stream().map(Group::of).toList(), Integer.MAX_VALUE);
         screen.line();
-        verdict.path().forEach(step -> screen.item("  ", step.question() + " " + screen.either("→", "->") + " "
+        verdict.worst().path().forEach(step -> screen.item("  ", step.question() + " " + screen.either("→", "->") + " "
                 + step.answer()));
         screen.line();
         verdict.also().forEach(also -> screen.marked(Mark.WARN, also, 0, verdict.reason(also)));
@@ -398,7 +398,7 @@ class Triage implements Callable<Integer> {
                     verdicts.put(name, DecisionTree.judge(found, wording)));
         }
         List<String> worstFirst = verdicts.keySet().stream()
-                .sorted(Comparator.comparing(name -> verdicts.get(name).rank())).toList();
+                .sorted(Comparator.comparing(name -> verdicts.get(name).worst().rank())).toList();
         Group.show(screen, worstFirst.stream().map(name -> verdicts.get(name).line(name)).toList(), Integer.MAX_VALUE);
         long wrong = verdicts.values().stream().filter(one -> !one.healthy()).count();
         screen.line();
@@ -409,7 +409,7 @@ class Triage implements Callable<Integer> {
             shared.print(Json.of(Map.of("schema", 1, "at", Instant.now().truncatedTo(ChronoUnit.MILLIS),
                     "accounts", all, "advice", all.get(0).path("advice"))));
         }
-        return verdicts.get(worstFirst.get(0)).exitCode();
+        return verdicts.get(worstFirst.get(0)).worst().exitCode();
     }
 
     // ---- in peacetime, and by hand
@@ -427,7 +427,7 @@ class Triage implements Callable<Integer> {
             shared.print(Json.of(Map.of("schema", 1, "ready", open == 0, "checks", all.stream().map(Check::json)
                     .toList(), "advice", Cli.advice(open == 0 ? "never" : "now", words, null))));
         }
-        return verdict.exitCode() == 0 && open > 0 ? 14 : verdict.exitCode();
+        return verdict.healthy() && open > 0 ? 14 : verdict.worst().exitCode();
     }
 
     private int curlCommands(Settings settings) {

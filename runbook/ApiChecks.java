@@ -279,7 +279,6 @@ public final class ApiChecks {
             return this == SERVER_ERROR || this == NO_ANSWER;
         }
 
-        /** What an answer says. */
         public static Symptom of(Answer answer) {
             if (answer instanceof Reply reply) {
                 boolean data = reply.status() / 100 == 2 && reply.json().path("data").isArray();

@@ -64,7 +64,6 @@ public final class Checks implements AutoCloseable {
         log = applicationLog;
     }
 
-    /** The HTTP client of these checks. */
     public Http http() {
         return http;
     }
@@ -182,7 +181,6 @@ public final class Checks implements AutoCloseable {
      * the key was rotated or that all was well again.
      */
     public record Before(Optional<Instant> replacedAt, Optional<LastGood> good, Optional<Instant> mendedAt) {
-        /** Nothing is known. */
         public static final Before NOTHING = new Before(Optional.empty(), Optional.empty(), Optional.empty());
 
         /** What a journal and, in earnest, the last good state know of these settings' key. */
@@ -240,7 +238,6 @@ public final class Checks implements AutoCloseable {
             return new Findings(at, settings, status, network, auth, endpoints, app, errors, read, webhook, before);
         }
 
-        /** What the answers say about the account's rate limits. */
         public ApiChecks.RateLimits limits() {
             return ApiChecks.RateLimits.of(answers());
         }

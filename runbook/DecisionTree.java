@@ -149,6 +149,9 @@ public final class DecisionTree {
         └── no → P4 monitoring-gap: mend the monitoring
         """.lines().toList();
 
+    /** An answer: our application is unwell because Klaviyo is. */
+    static final String SUFFERS = "no, as Klaviyo fails it";
+
     // ---- the walk
 
     /** One question on the way through the tree, and its answer. */
@@ -162,13 +165,13 @@ public final class DecisionTree {
         private static final List<Integer> WORST_FIRST = List.of(11, 12, 13, Verdict.UNDECIDED, 14, 0);
 
         /** Triage's exit code for it: 0 healthy, 11 to 14 for P1 to P4, 20 when it could not tell. */
-        int exitCode() {
+        public int exitCode() {
             int unknown = diagnosis.equals("healthy") ? 0 : Verdict.UNDECIDED;
             return severity == null ? unknown : severity.exitCode();
         }
 
         /** How far behind the worst it comes: P1 to P3, then what could not be told, then P4. */
-        int rank() {
+        public int rank() {
             return WORST_FIRST.indexOf(exitCode());
         }
     }
@@ -185,7 +188,6 @@ public final class DecisionTree {
     private final Checks.Findings found;
     private final List<Case> cases = new ArrayList<>();
 
-    /** The tree over what was found. */
     DecisionTree(Checks.Findings found) {
         this.found = found;
     }
@@ -360,7 +362,7 @@ public final class DecisionTree {
                 || found.showing(Symptom.FORBIDDEN::equals).size() * 2 > found.endpoints().size());
     }
 
-    /** Whether nothing gets through, and neither a key, a payload nor a limit explains that. */
+    // Nothing gets through, and neither a key, a payload nor a limit explains that.
     private boolean refusesAll() {
         return !gets(Symptom.NONE) && found.share(REFUSALS::contains) >= NEARLY_ALL;
     }
@@ -374,8 +376,7 @@ public final class DecisionTree {
     /** How much of what was asked shows some symptoms. One endpoint alone shows them each time, and no other ever. */
     private String extent(Predicate<Symptom> some) {
         List<String> names = found.showing(some);
-        boolean alone = names.size() == 1
-                && found.answers().get(names.get(0)).stream().map(Symptom::of).allMatch(some);
+        boolean alone = names.size() == 1 && found.answers().get(names.get(0)).stream().map(Symptom::of).allMatch(some);
         String less = alone ? "one endpoint alone" : "some requests";
         return found.share(some) >= NEARLY_ALL ? "nearly all requests" : less;
     }
@@ -400,7 +401,8 @@ public final class DecisionTree {
 
     // ---- our side
 
-    private String applicationHealth() {
+    /** How our application does; suffering because Klaviyo fails, it is no second cause, and no worse a verdict. */
+    String applicationHealth() {
         String state = found.app().state();
         if (!state.equals("no") && !state.equals("degraded")) {
             return state;
@@ -411,12 +413,7 @@ public final class DecisionTree {
         boolean failing = found.klaviyoAnswers() && found.share(Symptom.NONE::equals) <= 0.5;
         boolean explained = refused || failing || found.status().admitsMajorOutage()
                 || state.equals("degraded") && found.share(Symptom::failure) > 0;
-        return explained ? "no, as Klaviyo fails it" : state;
-    }
-
-    /** Whether our application is unwell because Klaviyo is: no second cause, and no worse a verdict. */
-    boolean applicationSuffers() {
-        return applicationHealth().equals("no, as Klaviyo fails it");
+        return explained ? SUFFERS : state;
     }
 
     private Set<String> applicationErrors() {

@@ -75,7 +75,6 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
                 Stream.concat(notRead.stream(), missing.stream()).toList());
     }
 
-    /** As JSON. */
     public String json() {
         try {
             return Mapped.MAPPER.writeValueAsString(this) + "\n";
@@ -144,7 +143,6 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
     /** Who called: its calls, and its share of all (0 to 1). */
     public record Caller(String name, long calls, double share) { }
 
-    /** One failed call. */
     public record Failure(Instant at, int status, String endpoint) { }
 
     /** A minute's 429s, and the longest wait in seconds that was asked for; 0 where none named one. */

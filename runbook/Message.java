@@ -243,10 +243,8 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
          * print, with the seconds to wait before trying again, when Slack said so.
          */
         public record Posted(boolean accepted, String why, OptionalLong retryAfter) {
-            /** Nobody knows where to. */
             public static final Posted NOWHERE = new Posted(false, "set " + VARIABLE, OptionalLong.empty());
 
-            /** What became of it. */
             public String words() {
                 return accepted ? "posted" : "not posted: " + why;
             }

@@ -84,11 +84,6 @@ public final class OurSide {
         }
     }
 
-    /** Whether a certificate ends within days; null is none. */
-    private static boolean endsSoon(Instant end) {
-        return end != null && end.isBefore(Instant.now().plus(EXPIRES_SOON));
-    }
-
     /** {@code , certificate until 2027-01-31 (68 days)}; empty without one. */
     private static String expiry(Instant end) {
         return end == null ? "" : ", certificate until " + end.toString().substring(0, 10) + " ("
@@ -143,11 +138,12 @@ public final class OurSide {
                 : ": the route is not there or fails";
         String there = page ? " with a web page: is that the route, or the site's page for everything?"
                 : " to an unsigned request: the route is live";
-        boolean soon = endsSoon(reply.expires());
+        Instant end = reply.expires();
+        boolean soon = end != null && end.isBefore(Instant.now().plus(EXPIRES_SOON));
         Outcome well = page || soon ? Outcome.WARN : Outcome.OK;
         String arriving = soon ? "yes, but the certificate ends soon" : "yes";
         return new Check("webhook", live ? well : Outcome.FAIL,
-                "HTTP " + reply.status() + (live ? there : dead) + expiry(reply.expires()), reply.millis(),
+                "HTTP " + reply.status() + (live ? there : dead) + expiry(end), reply.millis(),
                 reply.status(), Json.object(), live ? arriving : "no: route");
     }
 

@@ -177,30 +177,28 @@ public record Prometheus(Http http) {
      * there, or {@code unavailable} where Prometheus could not be asked.
      */
     public record AppErrors(Check check, Map<String, Long> byStatus, String words) {
-        /** What a range that names no time of its own is to triage, and a short one: do the errors still come? */
-        private static final String USUAL = "[15m]";
+        /** Over which time errors are counted where the query names none, and a short one: do they still come? */
+        private static final Duration USUAL = Duration.ofMinutes(15);
         private static final Duration LATELY = Duration.ofMinutes(2);
         private static final String UNLABELLED = "unlabelled";
         private static final Pattern STATUS = Pattern.compile("(?i)\\d{1,3}|[1-5]xx");
         /** No trouble: a 409 says that the profile is there already, and 2xx or 3xx are no errors at all. */
         private static final Pattern HARMLESS = Pattern.compile("409|[123]\\d\\d|[23]xx");
-        private static final Pattern RANGE = Pattern.compile("\\[((?:\\d{1,5}[smhd])+)]");
+        private static final Pattern RANGE = Pattern.compile("\\[(?:\\$\\w+|((?:\\d{1,5}[smhd])+))]");
         private static final Pattern GROUPED_BY = Pattern.compile("\\bby\\s*\\(\\s*(\\w+)");
         private static final String LABELS = "status status_code code http_status";
 
         /** The query for errors over a time of this length, in place of the range that it has. */
         public static String over(String query, Duration time) {
-            return RANGE.matcher(ranged(query)).replaceAll("[" + Math.max(1, time.toSeconds()) + "s]");
-        }
-
-        private static String ranged(String query) {
-            return query.replaceAll("\\[\\$\\w+]", USUAL);
+            return RANGE.matcher(query).replaceAll("[" + Math.max(1, time.toSeconds()) + "s]");
         }
 
         /** Over which time the query counts; nothing where it has no range. */
         private static Duration length(String query) {
-            Matcher range = RANGE.matcher(ranged(query));
-            return range.find() ? Durations.parse(range.group(1)) : Duration.ZERO;
+            Matcher range = RANGE.matcher(query);
+            boolean ranged = range.find();
+            Duration named = ranged && range.group(1) != null ? Durations.parse(range.group(1)) : USUAL;
+            return ranged ? named : Duration.ZERO;
         }
 
         private static String within(String query) {
@@ -235,7 +233,7 @@ public record Prometheus(Http http) {
             Prometheus metrics = new Prometheus(http);
             CompletableFuture<Map<String, Long>> asked = CompletableFuture.supplyAsync(() ->
                     length.compareTo(LATELY) > 0 ? count(metrics.instant(over(query, LATELY)), query) : Map.of());
-            Result result = metrics.instant(ranged(query));
+            Result result = metrics.instant(over(query, length));
             Map<String, Long> counted = count(result, query);
             String unfit = result.ok() ? unfit(result.series(), counted.keySet()) : "metrics unavailable: "
                     + Redactor.strict().text(result.trouble()) + "; the other checks do without them";
@@ -267,8 +265,7 @@ public record Prometheus(Http http) {
         AppErrors since(Instant at, Http http) {
             String query = http.settings.app().query();
             Duration passed = Duration.between(at, Instant.now());
-            if (passed.compareTo(length(query)) >= 0
-                    || byStatus.values().stream().noneMatch(count -> count > 0)) {
+            if (passed.compareTo(length(query)) >= 0 || byStatus.values().stream().noneMatch(count -> count > 0)) {
                 return this;
             }
             Result result = new Prometheus(http).instant(over(query, passed));

@@ -43,7 +43,6 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
             this.within = within;
         }
 
-        /** Triage's exit code for it. */
         public int exitCode() {
             return 11 + ordinal();
         }
@@ -74,32 +73,24 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
 
     // ---- what it says
 
-    /** The worst that holds, by its id. */
+    /** The worst that holds. */
+    public Case worst() {
+        return cases.get(0);
+    }
+
     public String diagnosis() {
-        return cases.get(0).diagnosis();
+        return worst().diagnosis();
     }
 
     /** Empty when healthy, undecided, or only a key is missing. */
     public Optional<Severity> severity() {
-        return Optional.ofNullable(cases.get(0).severity());
+        return Optional.ofNullable(worst().severity());
     }
 
-    /** Triage's exit code: 0 healthy, 11 to 14 for P1 to P4, 20 when it could not tell. */
-    public int exitCode() {
-        return cases.get(0).exitCode();
-    }
-
-    /** How far behind the worst it comes among others: P1 to P3, then what could not be told, then P4. */
-    public int rank() {
-        return cases.get(0).rank();
-    }
-
-    /** Whether nothing is wrong. */
     public boolean healthy() {
-        return exitCode() == 0;
+        return worst().exitCode() == 0;
     }
 
-    /** The diagnosis in one line. */
     public String title() {
         return wording.get(diagnosis()).title();
     }
@@ -114,7 +105,6 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         return name() + ": " + title();
     }
 
-    /** Why, one sentence. */
     public String reason() {
         return reason(diagnosis());
     }
@@ -124,11 +114,6 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         return wording.get(other).reason().fill(values());
     }
 
-    /** The questions that led to the diagnosis, and their answers. */
-    public List<DecisionTree.Step> path() {
-        return cases.get(0).path();
-    }
-
     /** What holds besides, worst first. */
     public List<String> also() {
         return cases.stream().skip(1).map(Case::diagnosis).toList();
@@ -136,7 +121,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
 
     /** What is unwell only because of the rest, each in one sentence. */
     public List<String> consequences() {
-        return !new DecisionTree(findings).applicationSuffers() ? List.of()
+        return !new DecisionTree(findings).applicationHealth().equals(DecisionTree.SUFFERS) ? List.of()
                 : List.of("our application is unwell too, as Klaviyo fails it: " + findings.app().summary());
     }
 
@@ -155,9 +140,8 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         });
     }
 
-    /** How a screen marks it. */
     public Screen.Mark mark() {
-        return switch (exitCode()) {
+        return switch (worst().exitCode()) {
             case 0 -> Screen.Mark.OK;
             case 14 -> Screen.Mark.WARN;
             case UNDECIDED -> Screen.Mark.SKIP;
@@ -273,7 +257,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         data.put("also", also());
         data.put("title", title());
         data.put("reason", reason());
-        data.put("path", path().stream().map(step -> Map.of("question", step.question(), "answer", step.answer()))
+        data.put("path", worst().path().stream().map(step -> Map.of("question", step.question(), "answer", step.answer()))
                 .toList());
         data.put("checks", findings.checks().stream()
                 .filter(check -> check.outcome() != Check.Outcome.SKIPPED).map(Check::inShort).toList());
@@ -292,7 +276,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         Map<String, Object> values = new TreeMap<>();
         findings.checks().stream().filter(check -> !check.name().contains(":"))
                 .forEach(check -> values.put(check.name(), check.summary()));
-        values.put("urgent", exitCode() == 11 || exitCode() == 12);
+        values.put("urgent", Set.of(11, 12).contains(worst().exitCode()));
         values.put("pageUnseen", !findings.status().seen());
         values.put("metricsUnseen", findings.errors().check().state().equals("unavailable"));
         values.put("appUntold", findings.app().state().equals("not told"));

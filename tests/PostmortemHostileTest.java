@@ -11,7 +11,6 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.*;
 import runbook.Incident.Event;
-import runbook.Settings.Templates;
 import runbook.report.*;
 
 /** Nothing that came from a log, a status page or the network may run in the document, or break it. */
@@ -48,7 +47,7 @@ class PostmortemHostileTest extends PostmortemJournals {
         Document page = Jsoup.parse(report.html(markdown));
         assertInert(page);
         assertSameShape(page);
-        assertEquals(markdown, report.markdown(Templates.builtIn().template("postmortem.md"), Optional.of(markdown))
+        assertEquals(markdown, report.markdown(Optional.of(markdown))
                 .text(), "its markers are its own");
         assertFalse((markdown + page.outerHtml()).contains(KEY), "keys are masked");
         assertFalse(markdown.matches("(?s).*[\\p{Cc}\\p{Cf}&&[^\\n]].*"), "no control character survives");

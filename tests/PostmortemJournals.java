@@ -58,7 +58,7 @@ abstract class PostmortemJournals {
 
     /** The report's Markdown by the built-in template, written for the first time. */
     static String markdown(Report report) {
-        return report.markdown(Templates.builtIn().template("postmortem.md"), Optional.empty()).text();
+        return report.markdown(Optional.empty()).text();
     }
 
     /** The same with everything filled in that people have to. */

@@ -48,12 +48,10 @@ public record Document(Path markdown) {
         markdown = markdown.resolveSibling(markdown.getFileName().toString().replaceFirst("\\.html$", ".md"));
     }
 
-    /** The one in an incident's folder. */
     public static Document of(Incident incident) {
         return new Document(incident.folder().resolve(NAME));
     }
 
-    /** Where the page is or will be. */
     public Path page() {
         String name = markdown.getFileName().toString().replaceFirst("\\.(md|markdown)$", "");
         return markdown.resolveSibling(name + ".html");

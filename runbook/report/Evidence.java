@@ -206,7 +206,6 @@ final class Evidence {
         }
     }
 
-    /** The newest file of such a name in the folder. */
     static Optional<Path> newest(Incident incident, String name) {
         try (Stream<Path> files = Files.list(incident.folder())) {
             return files.filter(file -> file.getFileName().toString().matches(name)).max(Comparator.naturalOrder());

@@ -65,10 +65,11 @@ public final class Report {
     }
 
     /**
-     * The Markdown by a template: new, or the existing text with its generated parts brought up to date; a {@link
+     * The Markdown by the template: new, or the existing text with its generated parts brought up to date; a {@link
      * Settings.Problem} when the template uses a field that does not exist.
      */
-    public Document.Written markdown(Template template, Optional<String> existing) {
+    public Document.Written markdown(Optional<String> existing) {
+        Template template = sources.templates().template(Document.NAME);
         return Document.merge(existing, template.fill(values(), Report::form, Document::escaped));
     }
 

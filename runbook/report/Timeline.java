@@ -117,7 +117,6 @@ final class Timeline {
         return event.data().path("diagnosis").asText("");
     }
 
-    /** Whether it is a diagnosis of our checks. */
     static boolean found(Event event) {
         return event.event().equals(Event.DIAGNOSED) && !diagnosis(event).isEmpty();
     }

@@ -53,7 +53,6 @@ public final class Keeper {
     public enum Result {
         GOOD, BAD, UNKNOWN;
 
-        /** {@code good}: how files and JSON call it. */
         public String word() {
             return name().toLowerCase(Locale.ROOT);
         }
@@ -294,12 +293,10 @@ public final class Keeper {
 
     // ---- what can be asked of it
 
-    /** Where things stand. */
     public State state() {
         return state;
     }
 
-    /** When that began. */
     public long since() {
         return since;
     }

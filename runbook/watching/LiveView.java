@@ -152,8 +152,7 @@ public final class LiveView implements Watching.Face {
         }
 
         private void message(Duration due) {
-            String when = due.isNegative() ? "OVERDUE by " + words(due.negated())
-                    : "DUE in " + words(due);
+            String when = due.isNegative() ? "OVERDUE by " + words(due.negated()) : "DUE in " + words(due);
             if (shot.record().isEmpty()) {
                 add(Mark.NONE, "next post to Slack in " + words(due));
             } else if (due.compareTo(Telling.SOON) < 0) {

@@ -35,9 +35,10 @@ public final class Memory implements AutoCloseable {
     private final Set<String> complained = ConcurrentHashMap.newKeySet();
     // What was noticed before there was an incident, at most so much, for the journal of the one that is opened.
     private final List<Happening> early = new ArrayList<>();
-    private Optional<Incident> incident;
+    Optional<Incident> incident;
+    /** Whether this is the one watch that writes and tells people. */
+    boolean leading = true;
     private FileChannel lock;
-    private boolean leading = true;
 
     /**
      * The memory of the incident that is open; when there is none, the first failure opens one. {@code complain} is
@@ -66,15 +67,6 @@ public final class Memory implements AutoCloseable {
     /** Whether this one leads from now on, since the watch that did is gone. */
     boolean takesOver() {
         return !leading && lead();
-    }
-
-    Optional<Incident> incident() {
-        return incident;
-    }
-
-    /** Whether this is the one watch that writes and tells people. */
-    boolean leading() {
-        return leading;
     }
 
     @Override
@@ -210,7 +202,6 @@ public final class Memory implements AutoCloseable {
      */
     public record Past(Incident.State incident, long began, long told, State state, long since, long watched,
                        Set<String> updates, List<Event> unposted) {
-        /** What these events tell at a moment. */
         public static Past of(List<Event> events, long now) {
             State state = State.STARTING;
             long since = 0;
@@ -274,7 +265,6 @@ public final class Memory implements AutoCloseable {
             }
         }
 
-        /** All of it as a picture. */
         public Chart drawn(Instant began, Instant end, List<Event> events, String drill) {
             String title = "Klaviyo, as watch saw it" + (drill.isEmpty() ? "" : " (DRILL: " + drill + ")");
             long first = checks.values().stream().mapToLong(looks -> looks.firstEntry().getValue().from).min()

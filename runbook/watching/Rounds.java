@@ -21,7 +21,7 @@ import runbook.watching.Keeper.Round;
 import runbook.watching.Memory.Past;
 
 /** Makes the rounds: triage's own checks, one request each, as many of them as the {@link Pace} allows. */
-public final class Rounds implements AutoCloseable {
+public final class Rounds {
     static final String PAGE = "status-page";
 
     /**
@@ -85,11 +85,6 @@ public final class Rounds implements AutoCloseable {
                     + ", so it tells nothing: load the new one and start watch again");
         });
         return before;
-    }
-
-    @Override
-    public void close() {
-        checks.close();
     }
 
     // ---- what a check came to

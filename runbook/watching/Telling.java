@@ -40,8 +40,10 @@ public final class Telling implements AutoCloseable {
     private final BiConsumer<String, String> say;
     private final ExecutorService posting = Executors.newSingleThreadExecutor(Telling::daemon);
     private final ExecutorService executing = Executors.newSingleThreadExecutor(Telling::daemon);
-    private final AtomicInteger pending = new AtomicInteger();
-    private long due;
+    /** Messages that Slack has not accepted yet. */
+    final AtomicInteger pending = new AtomicInteger();
+    /** When people have to be told again. */
+    long due;
 
     /** {@code say} shows a kind of event and its words. */
     Telling(Watching.Plan plan, Http http, Memory memory, BiConsumer<String, String> say) {
@@ -61,11 +63,7 @@ public final class Telling implements AutoCloseable {
 
     /** Whether it posts: a second watch does not, whatever it was given. */
     boolean posts() {
-        return choice.webhook().isPresent() && memory.leading();
-    }
-
-    int pending() {
-        return pending.get();
+        return choice.webhook().isPresent() && memory.leading;
     }
 
     // ---- when it is told
@@ -79,10 +77,6 @@ public final class Telling implements AutoCloseable {
         return choice.remind().map(told::plus).orElseGet(() -> Message.due(memory.journal(), told));
     }
 
-    long due() {
-        return due;
-    }
-
     /** Takes in that it still lasts: what a person says was sent counts, and what is due is posted. */
     void lasts(State state, long now) {
         if (!posts() && now >= due - SOON.toMillis()) {
@@ -91,7 +85,7 @@ public final class Telling implements AutoCloseable {
         } else if (posts() && now >= due) {
             told(now);
             // Unless something is waiting to be accepted already.
-            if (pending() == 0) {
+            if (pending.get() == 0) {
                 post("", message(state, Instant.now()));
             }
         }
@@ -99,7 +93,7 @@ public final class Telling implements AutoCloseable {
 
     /** Tells of a change, as the journal has it; where there is no journal, it is told all the same. */
     void change(Event change, State before) {
-        if (memory.leading()) {
+        if (memory.leading) {
             lead();
             Message message = message(State.of(Memory.kind(change)), change.at());
             draft(change, "internal", message.internal());
@@ -110,7 +104,7 @@ public final class Telling implements AutoCloseable {
             Map<String, String> variables = Map.of("KLAVIYO_WATCH_STATE", Memory.kind(change),
                     "KLAVIYO_WATCH_PREVIOUS", before.word(), "KLAVIYO_WATCH_SUMMARY", change.summary(),
                     "KLAVIYO_WATCH_AT", change.at().toString(), "KLAVIYO_WATCH_DRILL", drill,
-                    "KLAVIYO_WATCH_INCIDENT", memory.incident().map(Incident::toString).orElse(""));
+                    "KLAVIYO_WATCH_INCIDENT", memory.incident.map(Incident::toString).orElse(""));
             choice.command().ifPresent(command -> executing.submit(() -> execute(command, variables)));
         }
     }
@@ -126,7 +120,7 @@ public final class Telling implements AutoCloseable {
         String stamp = change.at().truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "");
         String name = "message-" + stamp + "-" + audience + ".md";
         if (choice.drafts().contains(audience) && memory.leave(name, text)) {
-            say.accept("draft", memory.incident().orElseThrow().folder().resolve(name).toString());
+            say.accept("draft", memory.incident.orElseThrow().folder().resolve(name).toString());
         }
     }
 

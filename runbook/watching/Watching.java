@@ -51,7 +51,6 @@ public final class Watching implements AutoCloseable {
         /** Something happened, in words that are safe to print. */
         void event(Event event);
 
-        /** A round is over. */
         default void round(Supplier<Shot> shot) { }
 
         /** Passes the time, and shows what is to be seen meanwhile. */
@@ -150,11 +149,10 @@ public final class Watching implements AutoCloseable {
         }, "leave"));
     }
 
-    /** Ends everything that was started for it. */
     @Override
     public void close() {
         telling.close();
-        rounds.close();
+        rounds.checks.close();
         memory.close();
         closed.complete(null);
     }
@@ -165,7 +163,7 @@ public final class Watching implements AutoCloseable {
         Goal goal = plan.goal();
         say("watching", String.join(", ", plan.checks()) + "; every " + Durations.words(plan.interval()) + ", until "
                 + Text.count(goal.rounds(), "good round") + " in a row over " + Durations.words(goal.lasting()));
-        if (!memory.leading()) {
+        if (!memory.leading) {
             say("second", "another watch keeps this incident's journal and tells people; this one only looks");
         }
         takeUp();
@@ -293,11 +291,8 @@ public final class Watching implements AutoCloseable {
     }
 
     private boolean lasting(State state) {
-        return switch (state) {
-            case HEALTHY, RECOVERED -> false;
-            case STARTING -> past.troubled();
-            default -> true;
-        };
+        boolean well = state == State.HEALTHY || state == State.RECOVERED;
+        return state == State.STARTING ? past.troubled() : !well;
     }
 
     // ---- what happened
@@ -345,12 +340,12 @@ public final class Watching implements AutoCloseable {
         long now = ticker.millis();
         boolean lasts = lasting(keeper.state());
         Optional<Duration> incident = Optional.of(Duration.ofMillis(now - past.began()));
-        Optional<Duration> message = Optional.of(Duration.ofMillis(telling.due() - now));
+        Optional<Duration> message = Optional.of(Duration.ofMillis(telling.due - now));
         return new Shot(plan.settings().drill(), Instant.now(), keeper.state(), Duration.ofMillis(now - start),
                 Duration.ofMillis(now - keeper.since()), incident.filter(one -> lasts || past.troubled()),
-                memory.incident(), rounds.readings, check -> pace.wait(check, now), keeper.conditions(now), made,
+                memory.incident, rounds.readings, check -> pace.wait(check, now), keeper.conditions(now), made,
                 last != null && keeper.good(last.round()), requests, next, message.filter(one -> lasts),
-                Optional.of(plan.record()).filter(command -> !telling.posts()), telling.pending());
+                Optional.of(plan.record()).filter(command -> !telling.posts()), telling.pending.get());
     }
 
     /**
