@@ -135,19 +135,16 @@ public final class Klaviyo {
                 throw new Problem("--accounts " + Text.safe(list.toString(), 100) + " cannot be read as CSV or JSON: "
                         + Text.safe(Incident.why(e), 120));
             }
-            String wrong = all.isEmpty() ? "no account in it" : "";
             Set<String> names = new HashSet<>();
-            for (int i = 0; i < all.size() && wrong.isEmpty(); i++) {
-                Account one = all.get(i);
+            for (Account one : all) {
                 long places = Stream.of(one.env, one.file, one.command).filter(Objects::nonNull).count();
-                if (one.name == null || places != 1) {
-                    wrong = "entry " + (i + 1) + " needs a name, and one of env, file and command";
-                } else if (!names.add(one.name)) {
-                    wrong = "entry " + (i + 1) + ": " + Text.safe(one.name, 60) + " is there twice";
+                if (one.name == null || places != 1 || !names.add(one.name)) {
+                    throw new Problem("--accounts: entry " + (names.size() + 1)
+                            + " needs a name that no other has, and one of env, file and command");
                 }
             }
-            if (!wrong.isEmpty()) {
-                throw new Problem("--accounts: " + wrong);
+            if (all.isEmpty()) {
+                throw new Problem("--accounts: no account in it");
             }
             return all;
         }
