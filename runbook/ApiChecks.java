@@ -215,7 +215,8 @@ public final class ApiChecks {
             Outcome well = windows.values().stream().anyMatch(Window::low) ? Outcome.WARN : Outcome.OK;
             return new Check("rate-limit", throttled.isEmpty() ? well : Outcome.FAIL, String.join("; ", said), 0,
                     throttled.isEmpty() ? null : 429,
-                    Json.of(Map.of("windows", plain, "throttled", throttled, "retryAfterSeconds", Math.max(0, seconds))));
+                    Json.of(Map.of("windows", plain, "throttled", throttled, "retryAfterSeconds",
+                            Math.max(0, seconds))));
         }
 
         /** Windows of which less than a tenth is left: {@code profiles 3 of 750 left (full again in 12 s)}. */

@@ -250,8 +250,9 @@ public final class Klaviyo {
          */
         public static boolean fromCdn(Http.Reply reply) {
             boolean networks = reply.status() >= 520 && reply.status() <= 530;
+            boolean page = reply.html() && !Set.of(401, 404, 405).contains(reply.status());
             return reply.status() >= 400 && of(reply).isEmpty()
-                    && (networks || reply.html() && !Set.of(401, 404, 405).contains(reply.status()) || reply.header("cf-mitigated").isPresent());
+                    && (networks || page || reply.header("cf-mitigated").isPresent());
         }
 
         @Override

@@ -257,8 +257,8 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         data.put("also", also());
         data.put("title", title());
         data.put("reason", reason());
-        data.put("path", worst().path().stream().map(step -> Map.of("question", step.question(), "answer", step.answer()))
-                .toList());
+        data.put("path", worst().path().stream()
+                .map(step -> Map.of("question", step.question(), "answer", step.answer())).toList());
         data.put("checks", findings.checks().stream()
                 .filter(check -> check.outcome() != Check.Outcome.SKIPPED).map(Check::inShort).toList());
         findings.settings().drill().ifPresent(scenario -> data.put("drill", scenario));
