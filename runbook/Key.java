@@ -257,7 +257,7 @@ public record Key(String reveal, boolean token) {
             try {
                 Path file = folder(host).resolve(FILE);
                 boolean fit = Files.isRegularFile(file) && Files.size(file) < LONGEST_FILE;
-                return fit ? Json.table(FILE, Files.readString(file), true, LastGood.class) : Map.of();
+                return fit ? Json.table(FILE, Files.readAllBytes(file), true, LastGood.class) : Map.of();
             } catch (IOException | Problem e) {
                 return Map.of();
             }

@@ -2,7 +2,6 @@ package runbook;
 
 import java.io.*;
 import java.net.*;
-import java.nio.*;
 import java.nio.charset.*;
 import java.nio.file.*;
 import java.time.*;
@@ -232,18 +231,26 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             return own(name) || Templates.class.getResource("/templates/" + name) != null;
         }
 
-        /** A file's text. */
-        public String text(String name) {
+        private byte[] bytes(String name) {
             try (InputStream file = own(name) ? Files.newInputStream(over.resolve(name))
                     : Templates.class.getResourceAsStream("/templates/" + name)) {
-                byte[] text = file.readNBytes(LARGEST + 1);
-                if (text.length > LARGEST) {
+                byte[] bytes = file.readNBytes(LARGEST + 1);
+                if (bytes.length > LARGEST) {
                     throw new Problem(origin(name) + " is larger than 1 MiB: that is no template");
                 }
-                return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(text)).toString();
+                return bytes;
             } catch (IOException e) {
                 throw new Problem(origin(name) + " cannot be read: " + Incident.why(e));
             }
+        }
+
+        /** A file's text. */
+        public String text(String name) {
+            String text = new String(bytes(name), StandardCharsets.UTF_8);
+            if (text.contains("\ufffd")) {
+                throw new Problem(origin(name) + " cannot be read: no text in UTF-8");
+            }
+            return text;
         }
 
         /** A file as a Mustache template; what is wrong in it is said when it is filled. */
@@ -253,7 +260,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
 
         /** A JSON table: rows by their ids, each a record, as {@link Json#table} reads them. */
         public <T extends Record> Map<String, T> table(String name, Class<T> row) {
-            return Json.table(origin(name), text(name), own(name), row);
+            return Json.table(origin(name), bytes(name), own(name), row);
         }
 
         /** Whether every file is in a folder. */

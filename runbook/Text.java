@@ -241,10 +241,10 @@ public final class Text {
          * what to write. What a team wrote is checked at once; of ours a row is read when it is asked for, which takes
          * less time. A {@link Problem} is one line that names file ({@code origin}), id and field.
          */
-        public static <T extends Record> Map<String, T> table(String origin, String text, boolean team, Class<T> type) {
+        public static <T extends Record> Map<String, T> table(String origin, byte[] file, boolean team, Class<T> type) {
             Set<Map.Entry<String, T>> rows = new LinkedHashSet<>();
             try {
-                JsonNode table = read(text);
+                JsonNode table = read(file);
                 if (!table.isObject()) {
                     throw new Problem(origin + " has to be an object: rows by id");
                 }
@@ -254,7 +254,7 @@ public final class Text {
                 String said = e.getOriginalMessage().replaceFirst("(?s) \\(start marker.*", "");
                 throw new Problem(origin + line + " is no JSON: " + safe(said, 200));
             } catch (IOException e) {
-                throw new UncheckedIOException(e);
+                throw new Problem(origin + " is no JSON: " + Incident.why(e));
             }
             rows.stream().filter(row -> team).forEach(Map.Entry::getValue);
             return new AbstractMap<>() {

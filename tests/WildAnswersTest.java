@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.*;
+import java.nio.charset.*;
 import java.nio.file.*;
 import java.util.*;
 import java.util.regex.*;
@@ -49,7 +50,8 @@ class WildAnswersTest {
     Stream<DynamicTest> anAnswerSeenInTheWildHasTheRightVerdict() {
         return Stream.of("tests/wild-errors.json", "tests/wild-pages.json", "tests/right-answers.json")
                 .map(Repository::file)
-                .flatMap(file -> Json.table(file.toString(), Tree.read(file), false, Row.class).values().stream())
+                .flatMap(file -> Json.table(file.toString(), Tree.read(file).getBytes(StandardCharsets.UTF_8), false,
+                        Row.class).values().stream())
                 .map(row -> dynamicTest(row.id, () -> judge(row)));
     }
 
