@@ -172,7 +172,7 @@ class RotateKey implements Callable<Integer>, Listener {
 
     // ---- the step of the runbook
 
-    private Ending rotate(Incident incident) throws IOException {
+    private Ending rotate(Incident incident) {
         try {
             rotation.begin(incident, dryRun || cannotAsk() || stores.isEmpty());
             refuseWrongUsage(incident);

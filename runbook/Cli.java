@@ -195,7 +195,7 @@ public final class Cli {
         }
         boolean asJson = List.of(arguments).contains("--json");
         return line.setDefaultValueProvider(argument -> argument instanceof OptionSpec option
-                        ? values.of(name(option)).map(Value::text).orElse(null) : null)
+                        && !given(option, arguments) ? values.of(name(option)).map(Value::text).orElse(null) : null)
                 .setUsageHelpWidth(80).setUsageHelpLongOptionsMaxWidth(28).setCaseInsensitiveEnumValuesAllowed(true)
                 .registerConverter(Duration.class, Durations::parse).registerConverter(Path.class, host::path)
                 .registerConverter(URI.class, Settings::address).registerConverter(Revision.class, Revision::parse)
@@ -204,6 +204,12 @@ public final class Cli {
                 .setOut(new PrintWriter(host.out(), true)).setErr(new PrintWriter(host.err(), true))
                 .setParameterExceptionHandler((e, given) -> usage(e, host, values, asJson))
                 .setExecutionExceptionHandler((e, one, parsed) -> failure(e, host, asJson && !of(one).printed));
+    }
+
+    // A flag, also among others behind one dash: picocli takes one that is given for the opposite of what is set.
+    private static boolean given(OptionSpec flag, String... arguments) {
+        return flag.arity().max() == 0 && Stream.of(flag.names()).anyMatch(name -> Stream.of(arguments).anyMatch(word ->
+                word.equals(name) || name.length() == 2 && word.matches("-\\w*" + name.charAt(1) + "\\w*")));
     }
 
     private void begin(CommandLine line, Host around, Values set) {

@@ -28,8 +28,6 @@ public record Key(String reveal, boolean token) {
     // Looser than those: what looks like a key must never be shown, whatever its case and the typing error in it.
     private static final Pattern MASKED = Pattern.compile("(?i)pk_[a-z0-9_]{8,}");
     private static final Pattern ARGUMENT = Pattern.compile("(?i)(?<![a-z0-9])pk_[a-z0-9_]{24,}");
-    private static final Pattern ASSIGNMENT = Pattern.compile("(?m)^[ \\t]*(?:export[ \\t]+)?([A-Za-z_]\\w*)[ \\t]*="
-            + "[ \\t]*(\"[^\"\\r\\n]*\"|'[^'\\r\\n]*'|[^\\s\"'#=][^\\r\\n]*?)[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$");
     private static final int LONGEST = 4_096;
     private static final int LONGEST_FILE = 1 << 20;
     private static final int SHORTEST_TOKEN = 16;
@@ -197,8 +195,8 @@ public record Key(String reveal, boolean token) {
             String text = new String(input.readNBytes(LONGEST_FILE), StandardCharsets.UTF_8);
             // What a dotenv file sets, the last assignment of each; nothing for a file that is none.
             Map<String, String> assigned = new LinkedHashMap<>();
-            ASSIGNMENT.matcher(text).results().forEach(line ->
-                    assigned.put(line.group(1), line.group(2).replaceAll("^([\"'])(.*)\\1$", "$2")));
+            assignment("[A-Za-z_]\\w*", "[^\\s\"'][^\\r\\n]*?").matcher(text).results().forEach(line ->
+                    assigned.put(line.group(1), line.group(3)));
             String variable = file.substring(hash + 1);
             if (!inside && assigned.isEmpty()) {
                 return whole(option, text);
@@ -215,6 +213,16 @@ public record Key(String reveal, boolean token) {
         } catch (IOException e) {
             throw new Problem(option + " cannot be read: " + Incident.why(e));
         }
+    }
+
+    /**
+     * How a line of a dotenv file sets a variable, patterns of its name and of a value without quotes: groups are name,
+     * quote and value. Before the first line may stand a byte order mark, in UTF-8 or its bytes.
+     */
+    public static Pattern assignment(String name, String bare) {
+        String value = "((?<=\")[^\"\\r\\n]*|(?<=')[^'\\r\\n]*|(?<![\"'])(?![#=])" + bare + ")";
+        return Pattern.compile("(?m)^(?:\\A(?:\ufeff|\u00ef\u00bb\u00bf))?[ \\t]*(?:export[ \\t]+)?(" + name
+                + ")[ \\t]*=[ \\t]*([\"']?)" + value + "\\2[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$");
     }
 
     private static Key fromCommand(Screen.Host host, String option, String command) {

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.JsonParseException;
 import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonPointer;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadFeature;
@@ -235,11 +236,11 @@ public final class Text {
          * Reads a table: an object whose fields are rows' ids. A row becomes a record, its fields the record's
          * components by name; a component {@code id} gets the row's id. Components are texts, numbers, booleans, enums
          * (by name, whatever the case, {@code -} for {@code _}), {@link Duration}, {@link Pattern}, {@link Instant},
-         * trees ({@link JsonNode}), Mustache templates ({@link Template}), records, and lists and maps (by name) of
-         * those. An {@link Optional} may be missing; a missing list or map is empty; anything else has to be there. A
-         * record's constructor refuses what makes no sense with an {@link IllegalArgumentException}, whose message says
-         * what to write. What a team wrote is checked at once; of ours a row is read when it is asked for, which takes
-         * less time. A {@link Problem} is one line that names file ({@code origin}), id and field.
+         * {@link JsonPointer}, trees ({@link JsonNode}), Mustache templates ({@link Template}), records, and lists and
+         * maps (by name) of those. An {@link Optional} may be missing; a missing list or map is empty; anything else
+         * has to be there. A record's constructor refuses what makes no sense with an {@link IllegalArgumentException},
+         * whose message says what to write. What a team wrote is checked at once; of ours a row is read when it is
+         * asked for, which takes less time. A {@link Problem} is one line that names file ({@code origin}), id, field.
          */
         public static <T extends Record> Map<String, T> table(String origin, byte[] file, boolean team, Class<T> type) {
             Set<Map.Entry<String, T>> rows = new LinkedHashSet<>();
@@ -390,6 +391,8 @@ public final class Text {
                     return Pattern.compile(text);
                 } else if (type == Instant.class) {
                     return Instant.parse(text);
+                } else if (type == JsonPointer.class) {
+                    return JsonPointer.compile(text);
                 } else if (type == Template.class) {
                     Template template = new Template(place() + field, text);
                     return team ? template.parsed() : template;

@@ -8,6 +8,7 @@ import java.time.*;
 import java.time.temporal.*;
 import java.util.*;
 import java.util.function.*;
+import java.util.regex.*;
 import java.util.stream.*;
 import runbook.ApiChecks.Probe;
 import runbook.ApiChecks.Symptom;
@@ -17,6 +18,7 @@ import runbook.Incident.Event;
 import runbook.Klaviyo.Endpoint;
 import runbook.Message.Wording;
 import runbook.Screen.Check;
+import runbook.Settings.Form;
 import runbook.Text.Json;
 
 /**
@@ -183,17 +185,17 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
     private static String restart(Settings.Templates templates, String target) {
         try {
             for (JsonNode row : Json.read(templates.carries("stores.json") ? templates.text("stores.json") : "{}")) {
-                String form = row.at("/address/0").asText().replaceAll("\\[(.*?)]", "(?:$1)?")
-                        .replaceAll("\\{(\\w+)}", "(?<$1>.+?)");
-                if (row.has("restart") && target.matches(form)) {
-                    String command = row.at("/restart/0").asText().replaceAll("[\\[\\]]", "")
-                            .replace("{now}", "by-hand").replaceAll("\\{(\\w+)}", "\\${$1}");
-                    // Of a part that was left out, an option without its value is left.
-                    return target.replaceFirst("^" + form + "$", command).replaceAll(" --\\w+[ =](?= |$)", "");
+                Map<String, Pattern> patterns = new TreeMap<>();
+                row.path("parts").properties().forEach(part ->
+                        patterns.put(part.getKey(), Pattern.compile(part.getValue().asText())));
+                Optional<Map<String, String>> parts = new Form(row.at("/address/0").asText()).read(target, patterns);
+                if (row.has("restart") && parts.isPresent()) {
+                    parts.get().put("now", "by-hand");
+                    return new Form(row.at("/restart/0").asText()).filled(parts.get(), part -> part);
                 }
             }
-        } catch (IOException e) {
-            // It is no JSON.
+        } catch (IOException | PatternSyntaxException e) {
+            // It is no JSON, or has no pattern.
         }
         return "";
     }

@@ -187,8 +187,8 @@ final class RotationScene implements AutoCloseable {
     }
 
     /** The same, ended there by kill -9; the tools are well again. */
-    void killedAt(String call) {
-        try (Run.Running running = heldAt(call)) {
+    void killedAt(String call, String... more) {
+        try (Run.Running running = heldAt(call, more)) {
             running.kill();
         }
         release();

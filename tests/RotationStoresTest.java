@@ -29,11 +29,11 @@ class RotationStoresTest {
         bench.close();
     }
 
-    /** Also where it is no UTF-8, and read by a list of users, and reached by a link. (Forms: rotation-cases.txt.) */
+    /** Also with a byte order mark, not in UTF-8, read by a list of users, reached by a link. */
     @Test
     void aDotenvFileChangesOnlyInTheKeyAndKeepsItsAccessListAndAttributes() throws IOException {
         Path env = bench.folder.resolve("app config.env");
-        String form = "Z=caf\u00e9\nKEY=@ # c\n\n";
+        String form = "\u00ef\u00bb\u00bfKEY=@ # caf\u00e9\n\n";
         Files.writeString(env, form.replace("@", bench.oldKey), StandardCharsets.ISO_8859_1);
         Files.setPosixFilePermissions(env, PosixFilePermissions.fromString("rw-r-----"));
         // owner rw, user 12345 r, group none, mask r, others none: as setfacl -m u:12345:r writes it.
@@ -107,6 +107,13 @@ class RotationStoresTest {
         "op signin | op signin {key} | explain has {key} in it: the key goes by stdin alone",
         "op read op | op {key:base64} op | read has {key:base64} in it: the key goes by stdin alone",
         "{key} | nothing | a stdin that has {key} in it", "op:{vault}/{item} | op | address has to be a list of forms",
+        "op item edit | op 'item edit | write is no command", "op item edit | rotate-key: edit | write is no command",
+        "\"value\": \"\" | \"value\": \"credential\" | value Invalid input: JSON Pointer",
+        "\"read\": \"op | \"readAt\": \"op | has no read, in which value",
+        "op:{vault}/{item} | op:{vault}/{item}/{item} | address and parts",
+        "/{item}\"] | [/{item}\"] | address and parts",
+        "op:{vault}/{item} | op:{vault}/{my_item} | address has to be", "/{item}\"] | /{key}\"] | address has to be",
+        "\"note\": | \"parts\": {\"valt\": \"x\"}, \"note\": | parts has {valt} in it",
         "signed in | ( signed | explain[0].when is no pattern",
         "install | instal | instal is no field, did you mean install?"})
     void aRowThatIsNotRightIsNamedWithFileIdAndField(String right, String wrong, String says) throws IOException {

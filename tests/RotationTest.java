@@ -62,7 +62,7 @@ class RotationTest {
             String after = text.substring(Math.min(text.length(), first.length() + 1));
             switch (verb) {
                 case "with" -> bench.variables.put(first, after.isEmpty() ? null : after);
-                case "killed" -> bench.killedAt(text);
+                case "killed" -> bench.killedAt(first, arguments(after));
                 case "held" -> running = bench.heldAt(first, arguments(after));
                 case "noted" -> running = bench.notedAt(first, arguments(after));
                 case "apart" -> said(bench.ended(Integer.parseInt(first), bench.apart(arguments(after)).run()));
@@ -84,7 +84,7 @@ class RotationTest {
                         bench.incident.toString()), text);
                 case "restarts" -> assertEquals(text, Long.toString(bench.tools.calls().stream()
                         .filter(call -> call.contains("[restart]")).count()));
-                case "link" -> bench.ends(0, Run.command("ln", after, first).cwd(bench.folder));
+                case "link" -> bench.ends(0, Run.command("ln").args(text.split(" ")).cwd(bench.folder));
                 case "file" -> Tree.write(bench.folder.resolve(first), after.translateEscapes());
                 case "scopes" -> bench.sandbox.scopes(first, Set.of(after.split(",")));
                 case "set" -> bench.tools.set(text);

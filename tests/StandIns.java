@@ -44,10 +44,9 @@ final class StandIns {
         STORES.forEach(tool -> put("value-" + tool, value));
     }
 
-    /** Also stands for {@code gcloud} and {@code aws}: elsewhere the real ones are wanted, where there are any. */
+    /** Also stands for {@code gcloud}, {@code aws} and {@code ls}: elsewhere the real ones are wanted. */
     void installCloud() {
-        install("gcloud");
-        install("aws");
+        List.of("gcloud", "aws", "ls").forEach(this::install);
     }
 
     private void install(String name) {

@@ -40,6 +40,7 @@ case "$tool $*" in
   'heroku api PATCH'*) inside ':"';;
   'op read op://'*) get value-op; printf '%s\n' "$got";;
   'op item edit'*) inside '"value":"';;
+  ls*) exec /bin/ls "$@";;
   systemctl*LoadState*) echo loaded;;
   systemctl*InvocationID*) get starts; printf '%032x\n' "$got";;
   systemctl*restart*) start;;

@@ -67,7 +67,7 @@ record Embedded(String whole, String value, int begin, int end) {
             replace(tool, file, name, assigned.replaced(input));
             return new Tool.Output(0, "", "");
         } catch (IOException e) {
-            throw new Trouble(Effect.UNKNOWN, name + " cannot be read, or replaced: " + Incident.why(e),
+            throw new Trouble(Effect.DENIED, name + " cannot be read, or replaced: " + Incident.why(e),
                     "ls -ld " + Text.word(name) + " " + Text.word(folder));
         }
     }
@@ -90,25 +90,22 @@ record Embedded(String whole, String value, int begin, int end) {
         Trouble.when(!Files.isRegularFile(file) || Files.size(file) > LARGEST, name + " is no dotenv file",
                 "ls -l " + quoted);
         String text = Files.readString(file, StandardCharsets.ISO_8859_1);
-        Matcher line = Pattern.compile("(?m)^[ \\t]*(?:export[ \\t]+)?" + Pattern.quote(variable) + "[ \\t]*=[ \\t]*"
-                + "([\"']?)((?<=\")[^\"\\r\\n]*|(?<=')[^'\\r\\n]*|(?<![\"'])(?:[^\\s\"'#][^\\r\\n]*?|))\\1[ \\t]*"
-                + "(?:[ \\t]#[^\\r\\n]*)?\\r?$").matcher(text);
-        Trouble.when(!line.find(), name + " sets no " + variable, "echo " + variable + "= >> " + quoted);
-        Embedded found = new Embedded(text, line.group(2), line.start(2), line.end(2));
+        // Nothing in it that a shell would take for its own.
+        Matcher line = Key.assignment(Pattern.quote(variable), "[^\\s\"';&|$`\\\\]*").matcher(text);
+        Trouble.when(!line.find(), name + " sets no " + variable + ", or not by a plain value in a line of its own",
+                "grep -n " + variable + " " + quoted, "echo " + variable + "= >> " + quoted + "   # where it is new");
+        Embedded found = new Embedded(text, line.group(3), line.start(3), line.end(3));
         Trouble.when(line.find(), name + " sets " + variable + " more than once: which one counts depends on who"
                 + " reads it", "grep -n " + variable + " " + quoted + "   # remove all but one");
         return found;
     }
 
     private static void replace(Tool tool, Path file, String name, String text) throws IOException {
-        // One fixed name: should we be killed in between, the next run finds and removes it. Nobody else can look into
-        // the folder while the copy has not yet all that protects it.
-        Path ours = file.resolveSibling("." + file.getFileName() + ".rotate-key");
-        Path half = ours.resolve(file.getFileName());
+        Path half = half(file);
+        tidy(name);
         try {
-            Files.deleteIfExists(half);
-            Files.deleteIfExists(ours);
-            Files.createDirectory(ours, Incident.mode("rwx------"));
+            // Nobody else can look into the folder while the copy has not yet all that protects it.
+            Files.createDirectory(half.getParent(), Incident.mode("rwx------"));
             Files.copy(file, half, StandardCopyOption.COPY_ATTRIBUTES);
             Files.writeString(half, text, StandardCharsets.ISO_8859_1);
             try (FileChannel written = FileChannel.open(half, StandardOpenOption.WRITE)) {
@@ -119,7 +116,27 @@ record Embedded(String whole, String value, int begin, int end) {
                     "ls -l " + Text.word(name) + "   # or write it by --to 'exec:…'");
             Files.move(half, file, StandardCopyOption.ATOMIC_MOVE);
         } finally {
-            List.of(half, ours).forEach(one -> one.toFile().delete());
+            tidy(name);
+        }
+    }
+
+    // In a folder of one fixed name: should we be killed in between, the next run finds it.
+    private static Path half(Path file) {
+        return file.resolveSibling("." + file.getFileName() + ".rotate-key").resolve(file.getFileName());
+    }
+
+    /** Removes the half of a file that a replacing which was cut short has not put in its place. */
+    static void tidy(String name) {
+        Path half = half(real(name));
+        List.of(half, half.getParent()).forEach(one -> one.toFile().delete());
+    }
+
+    /** The file itself, where a link leads to it; as it is named, where there is none. */
+    static Path real(String name) {
+        try {
+            return Path.of(name).toRealPath();
+        } catch (IOException e) {
+            return Path.of(name);
         }
     }
 

@@ -133,6 +133,9 @@ final class Holding {
 
     /** Preflight: all that would keep it from being written, and what it holds. */
     Done inspect() {
+        if (!progress.looking) {
+            store.tidy();
+        }
         now = held(store.inspected(row.write().orElseThrow()));
         if (!kept.touched) {
             kept.before = now.mark;
@@ -171,8 +174,9 @@ final class Holding {
     /** Nobody else has set it, and its old value is at hand; where it cannot be read, nobody is said to have. */
     Done mayGoBack() {
         due(true);
-        return now.mark.isEmpty() ? Done.warn("cannot be looked at now")
-                : Done.ok("holds " + holding() + ", and nobody else has set it");
+        String unknown = now == UNSEEN ? "cannot be looked at now"
+                : "tells nothing of what it holds: nobody knows who set it last";
+        return now.mark.isEmpty() ? Done.warn(unknown) : Done.ok("holds " + holding() + ", and nobody else has set it");
     }
 
     /** Makes it hold the new key, or the old value again, unless it does already. */

@@ -18,7 +18,6 @@ import runbook.Klaviyo.ApiError;
 import runbook.Klaviyo.Endpoint;
 import runbook.Text.Durations;
 import runbook.Text.Json;
-import runbook.redact.*;
 import runbook.rotation.Progress.Done;
 import runbook.rotation.Progress.Effect;
 import runbook.rotation.Progress.Trouble;
@@ -69,7 +68,7 @@ public final class Probes {
     // ---- asking Klaviyo
 
     /** What a key is worth to Klaviyo, by what that answered when it was asked whose it is. */
-    private record Standing(Key key, Answer answer) {
+    record Standing(Key key, Answer answer) {
         // A 403 with Klaviyo's own error proves that it authenticates as well as a 200 does.
         boolean valid() {
             return List.of(Symptom.NONE, Symptom.FORBIDDEN).contains(Symptom.of(answer));
@@ -98,7 +97,7 @@ public final class Probes {
                 answer -> Duration.ofSeconds(Math.max(1, ApiError.retryAfter((Reply) answer).orElse(1L))));
     }
 
-    private Standing standing(Key key) {
+    Standing standing(Key key) {
         return new Standing(key, ask(key, "GET", Endpoint.ACCOUNTS.target(), null));
     }
 
@@ -354,14 +353,8 @@ public final class Probes {
 
     private State look() {
         Answer answer = http.get(settings.target().app());
-        if (!(answer instanceof Reply reply)) {
-            return new State(Health.of(answer), answer.words(), "");
-        }
-        String body = Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
-        return new State(Health.of(reply), "HTTP " + reply.status() + " in " + reply.millis() + " ms"
-                + (body.isEmpty() ? "" : ": " + body)
-                + (Health.foreign(reply) ? " (no health endpoint's answer: is --app-url right?)" : ""),
-                reply.json().path("keyFingerprint").asText());
+        return answer instanceof Reply reply ? new State(Health.of(reply), Health.words(reply),
+                reply.json().path("keyFingerprint").asText()) : new State(Health.of(answer), answer.words(), "");
     }
 
     // What is wrong with it: it is worse than it was with the old key, or has another one; empty where nothing is.

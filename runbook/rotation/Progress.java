@@ -159,16 +159,25 @@ public final class Progress {
     }
 
     // Goes on with what changed something here and came to no good end, unless its sandbox has ended with it.
-    Kept begin(Incident where, boolean onlyLooking) throws IOException {
+    Kept begin(Incident where, boolean onlyLooking) {
         incident = where;
         looking = onlyLooking;
         Path file = where.folder().resolve(FILE);
         if (!wishes.settings().target().passing() && Files.exists(file)) {
-            Kept earlier = Mapped.MAPPER.readValue(Files.readAllBytes(file), Kept.class);
+            Kept earlier = read(file);
             resumed = earlier.changed() && List.of("unfinished", "stuck").contains(earlier.outcome);
             kept = resumed ? earlier : kept;
         }
         return kept;
+    }
+
+    private static Kept read(Path file) {
+        try {
+            return Mapped.MAPPER.readValue(Files.readAllBytes(file), Kept.class);
+        } catch (IOException e) {
+            throw new Problem(Rotation.REFUSED, file + " cannot be read, and may tell of an unfinished rotation: see"
+                    + " what the stores hold, then move it away");
+        }
     }
 
     /** Writes where things stand; a rotation that cannot keep that must not go on. */

@@ -51,8 +51,6 @@ public final class Rotation implements AutoCloseable {
                 "Dry run: nothing has changed, and nothing seen stands in the way", "Do it in earnest");
         public static final Ending REFUSED = new Ending("refused", Rotation.REFUSED, Mark.FAIL,
                 "Refused: nothing has changed", "Mend what the failed step says, and run it again");
-        static final Ending ROLLED_BACK = new Ending("rolled-back", 22, Mark.FAIL,
-                "Failed, and rolled back: everything is as it was", REFUSED.next);
         public static final Ending STUCK = new Ending("stuck", 23, Mark.FAIL,
                 "Failed, and not rolled back: do the steps above, or run this again to finish",
                 "Do by hand what the failed steps say, or run it again to finish");
@@ -101,7 +99,7 @@ public final class Rotation implements AutoCloseable {
      *
      * @throws Trouble when one that is unfinished is about more stores or targets, and Problem when another one runs
      */
-    public void begin(Incident where, boolean looking) throws IOException {
+    public void begin(Incident where, boolean looking) {
         if (wishes.settings.key().filter(Key::token).isPresent()) {
             throw new Problem(REFUSED, "this is an OAuth access token, which is not rotated: it expires by itself."
                     + " Refresh it with the app's refresh token (POST https://a.klaviyo.com/oauth/token); where that"
@@ -159,6 +157,7 @@ public final class Rotation implements AutoCloseable {
 
     /** Notes that this process is ending in the middle of it; says how things stand, and what to do. */
     public String interrupted() {
+        holdings.forEach(one -> one.store.tidy());
         progress.journal(Event.NOTE, "key rotation interrupted: " + state(), data());
         boolean unfinished = kept.changed() && !wishes.settings.target().passing();
         return state() + (!unfinished ? "" : ". This finishes it, or with --roll-back rolls it back:\n  "
@@ -307,9 +306,19 @@ public final class Rotation implements AutoCloseable {
             unmarked = wishes.targets.isEmpty();
             backward();
         }
-        Ending back = reason.isEmpty() ? Ending.ROLLED_BACK.but("Rolled back, as asked: everything is as it was")
-                : Ending.ROLLED_BACK;
-        return byHand.isEmpty() ? back : Ending.STUCK;
+        if (!byHand.isEmpty()) {
+            return Ending.STUCK;
+        }
+        String how = reason.isEmpty() ? "Rolled back, as asked" : "Failed, and rolled back";
+        String dead = backWithDeadKey() ? ", but the old key is dead: the application has none that works" : "";
+        return new Ending("rolled-back", 22, Mark.FAIL, how + ": everything is as it was" + dead, Ending.REFUSED.next);
+    }
+
+    // After a kill a store may know the old key that nobody else had.
+    private boolean backWithDeadKey() {
+        return Stream.concat(probes.old().stream(), holdings.stream().flatMap(one -> one.now.key().stream()))
+                .filter(key -> key.fingerprint().equals(probes.oldPrint())).limit(1)
+                .anyMatch(key -> probes.standing(key).dead());
     }
 
     private List<Holding> touched() {

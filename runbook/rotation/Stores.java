@@ -1,5 +1,6 @@
 package runbook.rotation;
 
+import com.fasterxml.jackson.core.JsonPointer;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.*;
 import java.nio.charset.*;
@@ -10,6 +11,7 @@ import java.util.function.*;
 import java.util.regex.*;
 import java.util.stream.*;
 import runbook.*;
+import runbook.Settings.Form;
 import runbook.Settings.Problem;
 import runbook.Settings.Templates;
 import runbook.Text.Json;
@@ -23,20 +25,14 @@ import runbook.rotation.Progress.Trouble;
  * value travels by a tool's standard input, and comes back by its standard output into memory.
  */
 public final class Stores {
-    // A name in braces, the part of the address that stands there; and words in brackets, which are left away where a
-    // part in them was not given.
-    private static final Pattern PART = Pattern.compile("\\{([a-z]\\w*(?::\\w+)?)}");
-    private static final Pattern OPTIONAL = Pattern.compile("( ?)\\[([^\\[\\]{}]*\\{\\w+}[^\\[\\]{}]*)]");
-    private static final String FORM = "[a-z0-9-]+:(?:[\\w:/@#,=\\[\\]-]|\\{\\w+})*";
-    /** Never starts with a dash: no tool can take it for an option. */
-    private static final Pattern WORD = Pattern.compile("[A-Za-z0-9_][A-Za-z0-9_.-]*");
-    private static final Pattern FILE = Pattern.compile("file:(~(?=/))?([^\\x00-\\x1f]+)(#[^#]*)");
+    private static final String FORM = "[a-z0-9-]+:(?:[\\w:/@#,=\\[\\]-]|\\{(?!key})[a-z][A-Za-z0-9]*})*";
     /** A command that is one part alone is a line for the shell; the program that such a line calls first. */
     private static final String FOR_SHELL = "\\{\\w+}";
     private static final Pattern FIRST_WORD = Pattern.compile("\\s*([A-Za-z0-9_./+-]+)(\\s.*)?", Pattern.DOTALL);
 
     /** The first word of what is done within this process, and not by a tool. */
     public static final String HERE = "rotate-key:";
+    private static final String OURS = HERE + " (read|replace) \\{variable} in \\{path}";
 
     private final Map<String, Row> rows;
     private final Tool tool;
@@ -70,58 +66,79 @@ public final class Stores {
 
     enum Decode { BASE64, TEXT }
 
-    record Check(Optional<String> run, Optional<String> at, Pattern is, String means, List<String> action) { }
+    record Check(Optional<String> run, Optional<JsonPointer> at, Pattern is, String means, List<String> action) {
+        Check {
+            demand(runs(run.stream()), "run" + NO_COMMAND);
+        }
+    }
 
     record Explanation(Pattern when, String means, List<String> action) { }
 
     /** A restart target where it has {@code restart}, else a store. */
     record Row(String id, List<String> address, Map<String, Pattern> parts, Optional<String> read,
-            Optional<String> value, Optional<Decode> decode, Optional<String> inside, Optional<String> version,
-            Optional<String> readAt, Optional<String> write, Optional<JsonNode> stdin, List<String> restart,
-            Optional<String> mark, List<Check> need, List<Check> refuse, Optional<String> undo, Optional<String> show,
-            Optional<String> note, List<Explanation> explain, Optional<String> install) {
-        // Refuses a row that could show the key, or that names what its address does not have.
+            Optional<JsonPointer> value, Optional<Decode> decode, Optional<String> inside,
+            Optional<JsonPointer> version, Optional<String> readAt, Optional<String> write, Optional<JsonNode> stdin,
+            List<String> restart, Optional<JsonPointer> mark, List<Check> need, List<Check> refuse,
+            Optional<String> undo, Optional<String> show, Optional<String> note, List<Explanation> explain,
+            Optional<String> install) {
+        // Refuses a row that could show the key, names what its address does not have, or would fail when it is used.
         Row {
             String input = stdin.map(Json::line).orElse("");
-            if (address.isEmpty() || !address.stream().allMatch(form -> form.matches(FORM) && form.contains("{"))) {
-                throw new IllegalArgumentException("address has to be a list of forms: [\"name:{part}/{part}\"]");
-            } else if (restart.isEmpty() && (write.isEmpty() || !input.contains("{key"))) {
-                throw new IllegalArgumentException("has neither restart, nor write with a stdin that has {key} in it");
+            demand(!address.isEmpty() && address.stream().allMatch(form -> form.matches(FORM) && form.contains("{")),
+                    "address has to be a list of forms: [\"name:{part}/{part}\"]");
+            try {
+                address.forEach(form -> new Form(form).read("", parts));
+            } catch (PatternSyntaxException e) {
+                demand(false, "address and parts make no pattern: each part once in a form, brackets closed");
             }
+            boolean store = write.isPresent() && input.contains("{key");
+            demand(restart.isEmpty() == store, "has to have restart, or else write with a stdin that has {key} in it");
+            Map.of("read", read, "readAt", readAt, "write", write).forEach((field, command) ->
+                    demand(runs(command.stream()), field + NO_COMMAND));
+            demand(runs(restart.stream()), "restart" + NO_COMMAND);
+            Map.of("value", value, "version", version, "mark", mark).forEach((field, at) ->
+                    demand(at.isEmpty() || read.isPresent(), "has no read, in which " + field + " stands"));
             List<String> known = new ArrayList<>(List.of("version", "within", "now"));
             address.forEach(form -> known.addAll(names(form)));
             Map<String, Object> fields = new TreeMap<>(Map.of("value", value, "inside", inside, "version", version,
                     "mark", mark, "need", need, "refuse", refuse, "readAt", readAt, "undo", undo, "show", show));
             fields.putAll(Map.of("read", read, "write", write, "restart", restart, "explain", explain,
-                    "stdin", input.replaceAll("\\{key(:base64)?}", "")));
-            fields.forEach((field, held) -> names(held.toString()).forEach(name -> {
-                if (!known.contains(name)) {
-                    throw new IllegalArgumentException(field + " has {" + name + "} in it" + (name.startsWith("key")
-                            ? ": the key goes by stdin alone" : ", which the address does not"));
-                }
-            }));
+                    "stdin", input.replaceAll("\\{key(:base64)?}", ""),
+                    "parts", parts.keySet().stream().map(name -> "{" + name + "}").toList()));
+            fields.forEach((field, held) -> names(held).forEach(name ->
+                    demand(known.contains(name), field + " has {" + name + "} in it" + (name.startsWith("key")
+                            ? ": the key goes by stdin alone" : ", which the address does not"))));
         }
 
         String usage() {
-            return PART.matcher(address.get(0)).replaceAll(part -> part.group(1).toUpperCase(Locale.ROOT));
+            return Pattern.compile("\\{(\\w+)}").matcher(address.get(0)).replaceAll(part ->
+                    part.group(1).toUpperCase(Locale.ROOT));
         }
 
         /** The parts of what somebody typed; empty when it is no address of this row. */
         Optional<Map<String, String>> parse(String typed) {
-            return address.stream().flatMap(form -> {
-                String pattern = PART.matcher(form.replace("[", "(?:").replace("]", ")?")).replaceAll(part ->
-                        Matcher.quoteReplacement("(?<" + part.group(1) + ">"
-                                + parts.getOrDefault(part.group(1), WORD) + ")"));
-                Matcher matcher = Pattern.compile(pattern, Pattern.DOTALL).matcher(typed);
-                return !matcher.matches() ? Stream.of() : Stream.of(names(form).stream()
-                        .filter(name -> matcher.group(name) != null)
-                        .collect(Collectors.toMap(name -> name, matcher::group)));
-            }).findFirst();
+            return address.stream().flatMap(form -> new Form(form).read(typed, parts).stream()).findFirst();
         }
     }
 
-    private static List<String> names(String template) {
-        return PART.matcher(template).results().map(part -> part.group(1)).toList();
+    private static List<String> names(Object held) {
+        return new Form(held.toString()).parts();
+    }
+
+    private static final String NO_COMMAND = " is no command: words, and quotes that are closed";
+
+    private static void demand(boolean right, String what) {
+        if (!right) {
+            throw new IllegalArgumentException(what);
+        }
+    }
+
+    private static boolean runs(Stream<String> lines) {
+        try {
+            return lines.allMatch(line -> !Tool.split("", line).get(0).equals(HERE) || line.matches(OURS));
+        } catch (Problem e) {
+            return false;
+        }
     }
 
     // ---- an address
@@ -142,17 +159,10 @@ public final class Stores {
     public List<Place> places(Screen.Host host, String option, List<String> typed) {
         return typed.stream().flatMap(one -> one.startsWith("exec:") ? Stream.of(one)
                 : Stream.of(one.split("\\s*,\\s*(?=[a-z0-9-]+:\\S)")))
-                .map(one -> whole(host, one)).distinct().map(one -> place(option, one)).toList();
+                .map(one -> place(host, option, one)).distinct().toList();
     }
 
-    // A file by its path in full: no shell expands ~ there.
-    private static String whole(Screen.Host host, String typed) {
-        return FILE.matcher(typed).replaceFirst(file -> Matcher.quoteReplacement("file:"
-                + host.path((file.group(1) == null ? "" : host.home()) + file.group(2)).toAbsolutePath().normalize()
-                + file.group(3)));
-    }
-
-    private Place place(String option, String typed) {
+    private Place place(Screen.Host host, String option, String typed) {
         boolean targets = option.equals("--restart");
         String prefix = typed.replaceFirst("(?s):.*", ":");
         String usage = rows(targets).stream().map(Row::usage).filter(one -> one.startsWith(prefix)).findFirst()
@@ -164,18 +174,19 @@ public final class Stores {
             throw new Problem(Rotation.REFUSED, option + " " + typed + ": Windows has no /dev/stdin, and the key goes"
                     + " no other way into its tool: run this in WSL, or on another machine");
         }
-        return place;
+        // A file by its path in full: no shell expands ~ there.
+        return place.file().map(path -> host.path(path.startsWith("~/") ? host.home() + path.substring(1) : path))
+                .map(path -> place.at(path.toAbsolutePath().normalize())).orElse(place);
     }
 
     /** A store or restart target: a row, and the parts of its address as somebody typed it after an option. */
     public record Place(Row row, String name, Map<String, String> parts, Tool tool, Hands hands) {
         // ---- words and commands
 
-        String filled(String template, Map<String, String> more, UnaryOperator<String> form) {
-            String chosen = OPTIONAL.matcher(template).replaceAll(words -> Matcher.quoteReplacement(
-                    parts.keySet().containsAll(names(words.group(2))) ? words.group(1) + words.group(2) : ""));
-            return PART.matcher(chosen).replaceAll(part -> Matcher.quoteReplacement(form.apply(
-                    more.getOrDefault(part.group(1), parts.getOrDefault(part.group(1), "")))));
+        String filled(String template, Map<String, String> more, UnaryOperator<String> written) {
+            Map<String, String> values = new HashMap<>(parts);
+            values.putAll(more);
+            return new Form(template).filled(values, written);
         }
 
         String words(String template) {
@@ -213,11 +224,27 @@ public final class Stores {
         String identity() {
             Map<String, String> whole = new TreeMap<>(parts);
             whole.keySet().removeAll(List.of("field", "variable"));
+            file().ifPresent(name -> whole.put("path", Embedded.real(name).toString()));
             return row.id + whole;
         }
 
         boolean readable() {
             return row.read.isPresent() && row.value.isPresent();
+        }
+
+        /** Removes what a replacing that was cut short has left. */
+        void tidy() {
+            file().ifPresent(Embedded::tidy);
+        }
+
+        // The dotenv file that it is.
+        private Optional<String> file() {
+            return row.write.filter(command -> command.startsWith(HERE)).map(command -> parts.get("path"));
+        }
+
+        private Place at(Path file) {
+            parts.put("path", file.toString());
+            return new Place(row, new Form(row.address.get(0)).filled(parts, part -> part), parts, tool, hands);
         }
 
         /** What people should know before they say yes; may be empty. */
@@ -283,8 +310,8 @@ public final class Stores {
             }
         }
 
-        JsonNode at(JsonNode answer, String pointer) {
-            return answer.at(filled(pointer, Map.of(), part -> part.replace("~", "~0").replace("/", "~1")));
+        JsonNode at(JsonNode answer, JsonPointer pointer) {
+            return answer.at(filled(pointer.toString(), Map.of(), part -> part.replace("~", "~0").replace("/", "~1")));
         }
 
         /** What there is, and all that would keep this from being written or restarted, as far as it can be known. */
@@ -299,7 +326,7 @@ public final class Stores {
             for (Check check : Stream.concat(row.need.stream(), row.refuse.stream()).toList()) {
                 Optional<JsonNode> ran = check.run.map(run ->
                         Json.of(ended(command(run, Map.of()), "", Optional.empty()).out()));
-                JsonNode there = ran.orElseGet(() -> at(answer, check.at.orElse("")));
+                JsonNode there = ran.orElseGet(() -> at(answer, check.at.orElse(JsonPointer.empty())));
                 boolean is = there.isValueNode() && check.is.matcher(there.asText()).find();
                 if (is == row.refuse.contains(check)) {
                     throw trouble(Effect.DENIED, words(check.means), check.action);
