@@ -80,8 +80,8 @@ public record Document(Path markdown) {
         try {
             return text(markdown);
         } catch (IOException e) {
-            throw new Problem(option + " " + markdown + " cannot be read (" + Incident.why(e)
-                    + "): write it first with postmortem, or name the file");
+            throw new Problem(option + " " + markdown + " cannot be read (" + Incident.why(e) + "): "
+                    + (option.equals("--check") ? "write it first with postmortem, or name the file" : "name another"));
         }
     }
 
