@@ -13,6 +13,7 @@ import java.util.stream.*;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import runbook.*;
 import runbook.Text.Json;
 
@@ -136,6 +137,27 @@ class DebugBundleTest {
 
     private static String lines(List<Canaries.Canary> canaries) {
         return canaries.stream().map(canary -> canary.line() + "\n").collect(Collectors.joining());
+    }
+
+    // ---- nothing else is left out
+
+    /** Words of one letter, that may begin in two places, of more letters than are looked for at once; or none. */
+    @ParameterizedTest
+    @ValueSource(strings = {"Klaviyo", "q", "anANas", "a-word-of-more-than-two-and-thirty-letters", ""})
+    void everyLineOfAnOrdinaryLogThatHoldsTheWordsComesThrough(String words) throws Exception {
+        Path log = Tree.temporary("ordinary").resolve("app.log");
+        LogMaker.write(log, 1_500_000, 0.2, 7);
+        String edges = "ananas\nbanananas\nA-WORD-of-more-than-two-and-thirty-letters\nananabananas\nx q";
+        Files.writeString(log, "anana\nANANAS\n" + Files.readString(log) + edges);
+        Path out = log.resolveSibling("out.zip");
+        script().args(TO.split(" ")).args("--from", "2026-11-23T02:00:00Z", "--log", log, "--out", out, "--context",
+                "0", "--grep", words).run().ends(0);
+        Map<String, String> files = Session.unpacked(out);
+        String kept = files.entrySet().stream().filter(file -> file.getKey().endsWith("app.log"))
+                .map(Map.Entry::getValue).findFirst().orElseThrow();
+        assertEquals(Files.readString(log).lines().filter(line -> line.toLowerCase().contains(words.toLowerCase()))
+                .count(), kept.lines().count());
+        assertFalse(files.get("manifest.json").contains("left out"), files.get("manifest.json"));
     }
 
     // ---- what it says
