@@ -59,12 +59,10 @@ public record Key(String reveal, boolean token) {
         }
     }
 
-    /** A private key as given. */
     public static Key of(String raw) {
         return new Key(raw, false);
     }
 
-    /** An access token as given. */
     public static Key token(String raw) {
         return new Key(raw, !raw.contains("pk_"));
     }
@@ -271,7 +269,6 @@ public record Key(String reveal, boolean token) {
             }
         }
 
-        /** What is remembered of a key. */
         public static Optional<LastGood> of(Screen.Host host, Key key) {
             return Optional.ofNullable(read(host).get(key.cleaned().fingerprint()));
         }

@@ -61,7 +61,6 @@ public final class Tool {
         return new Tool(host.environment(), host.folder(), timeout, System.getProperty("os.name"));
     }
 
-    /** How long a run may take. */
     public Duration timeout() {
         return timeout;
     }
@@ -112,7 +111,6 @@ public final class Tool {
 
     /** What a tool gave. It may hold a secret, so it has no text of its own. */
     public record Output(int exit, String out, String err) {
-        /** Whether it ended with 0. */
         public boolean ok() {
             return exit == 0;
         }
@@ -232,7 +230,6 @@ public final class Tool {
             return kept;
         }
 
-        /** Its standard output. */
         public InputStream output() {
             return process.getInputStream();
         }

@@ -131,11 +131,15 @@ final class Holding {
 
     // ---- its steps
 
-    /** Preflight: all that would keep it from being written, and what it holds. */
-    Done inspect() {
+    void tidy() {
         if (!progress.looking) {
             store.tidy();
         }
+    }
+
+    /** Preflight: all that would keep it from being written, and what it holds. */
+    Done inspect() {
+        tidy();
         now = held(store.inspected(row.write().orElseThrow()));
         if (!kept.touched) {
             kept.before = now.mark;

@@ -82,7 +82,6 @@ public final class Rotation implements AutoCloseable {
     public String why = "";
     public String missing = "";
 
-    /** A rotation that has not begun. */
     public Rotation(Wishes wishes, Listener listener) {
         this.wishes = wishes;
         this.progress = new Progress(wishes, listener);
@@ -157,7 +156,7 @@ public final class Rotation implements AutoCloseable {
 
     /** Notes that this process is ending in the middle of it; says how things stand, and what to do. */
     public String interrupted() {
-        holdings.forEach(one -> one.store.tidy());
+        holdings.forEach(Holding::tidy);
         progress.journal(Event.NOTE, "key rotation interrupted: " + state(), data());
         boolean unfinished = kept.changed() && !wishes.settings.target().passing();
         return state() + (!unfinished ? "" : ". This finishes it, or with --roll-back rolls it back:\n  "
