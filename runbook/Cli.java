@@ -456,7 +456,7 @@ public final class Cli {
     public Settings settings() {
         Settings.Target given = new Settings.Target(klaviyo("api-url", Settings.Target.KLAVIYO.api()),
                 klaviyo("status-url", Settings.Target.KLAVIYO.status()), given("app-url", null),
-                given("webhook-url", null), given("prometheus", null));
+                given("webhook-url", null), given("prometheus", null), false);
         Optional<Sandbox> drilled = sandbox();
         Settings.Target target = drilled.map(Sandbox::target).orElse(given);
         Map<String, String> proxies = drilled.isPresent() ? Map.of() : host.environment();

@@ -44,7 +44,8 @@ public final class Http {
     final Settings settings;
     /** The JDK's clients by scheme and proxy, each made when it is first asked for. */
     private final Map<String, HttpClient> clients;
-    private final Supplier<Duration> left;
+    /** What is left of the time. */
+    final Supplier<Duration> left;
 
     private Http(Settings settings, Map<String, HttpClient> clients, Supplier<Duration> left) {
         this.settings = settings;
@@ -78,11 +79,6 @@ public final class Http {
     public Http within(Duration most) {
         long end = System.nanoTime() + most.toNanos();
         return new Http(settings, clients, () -> Duration.ofNanos(Math.max(1_000_000, end - System.nanoTime())));
-    }
-
-    /** What is left of the time. */
-    Duration left() {
-        return left.get();
     }
 
     // ---- answers
@@ -232,7 +228,7 @@ public final class Http {
      * login goes to whose address has it alone.
      */
     public Answer get(URI uri) {
-        Http together = within(left());
+        Http together = within(left.get());
         Answer answer = together.once("GET", uri, Map.of(), null);
         URI next = uri;
         for (int hops = 0; hops < MOST_REDIRECTS && answer instanceof Reply reply && reply.redirects(); hops++) {
@@ -253,7 +249,7 @@ public final class Http {
         try {
             exchange.proxy = Settings.proxyFor(settings.proxies(), uri);
             response = client(uri, exchange.proxy).sendAsync(exchange.request(method, headers, body), exchange::begin);
-            return exchange.reply(response.get(left().toNanos(), TimeUnit.NANOSECONDS));
+            return exchange.reply(response.get(left.get().toNanos(), TimeUnit.NANOSECONDS));
         } catch (IllegalArgumentException e) {
             return exchange.fault(Kind.BAD_REQUEST, "");
         } catch (Problem e) {

@@ -61,10 +61,10 @@ public final class OurSide {
                 // The platform's lookup cannot be interrupted: it is left behind when time is up.
                 InetSocketAddress address = CompletableFuture.supplyAsync(() ->
                         new InetSocketAddress(first.getHost(), Settings.port(first)))
-                        .get(http.left().toNanos(), TimeUnit.NANOSECONDS);
+                        .get(http.left.get().toNanos(), TimeUnit.NANOSECONDS);
                 timing = "DNS " + millis(start) + " ms";
                 long found = System.nanoTime();
-                socket.connect(address, (int) http.left().toMillis());
+                socket.connect(address, (int) http.left.get().toMillis());
                 timing += ", connect " + millis(found) + " ms";
             } catch (TimeoutException e) {
                 fault = new Fault(Http.Kind.DNS, "DNS: no answer for " + Text.safe(first.getHost(), 80)

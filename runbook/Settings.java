@@ -28,12 +28,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
     public record Target(URI api, URI status, URI app, URI webhook, URI prometheus, boolean passing) {
         /** Klaviyo's own addresses, and none of ours. */
         public static final Target KLAVIYO = new Target(
-                URI.create("https://a.klaviyo.com"), URI.create("https://status.klaviyo.com"), null, null, null);
-
-        /** Addresses that stay. */
-        public Target(URI api, URI status, URI app, URI webhook, URI prometheus) {
-            this(api, status, app, webhook, prometheus, false);
-        }
+                URI.create("https://a.klaviyo.com"), URI.create("https://status.klaviyo.com"), null, null, null, false);
 
         /** Takes trailing slashes from those that are base addresses. */
         public Target {

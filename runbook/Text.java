@@ -20,6 +20,7 @@ import java.time.*;
 import java.time.temporal.*;
 import java.util.*;
 import java.util.concurrent.*;
+import java.util.function.*;
 import java.util.regex.*;
 import java.util.stream.*;
 import runbook.Message.Template;
@@ -267,19 +268,14 @@ public final class Text {
         }
     }
 
-    /** A record's components and constructor, kept: Java reads a component's type out of the class each time. */
+    /** A record's components and its one constructor, kept: Java reads a component's type out of the class each time. */
     private record Shape(List<String> names, List<Type> types, Constructor<?> canonical) {
         static Shape of(Class<?> type) {
             List<RecordComponent> all = List.of(type.getRecordComponents());
-            try {
-                Constructor<?> canonical = type.getDeclaredConstructor(
-                        all.stream().map(RecordComponent::getType).toArray(Class[]::new));
-                canonical.setAccessible(true);
-                return new Shape(all.stream().map(RecordComponent::getName).toList(),
-                        all.stream().map(RecordComponent::getGenericType).toList(), canonical);
-            } catch (NoSuchMethodException e) {
-                throw new IllegalStateException(type + " is no record to read rows into", e);
-            }
+            Constructor<?> canonical = type.getDeclaredConstructors()[0];
+            canonical.setAccessible(true);
+            return new Shape(all.stream().map(RecordComponent::getName).toList(),
+                    all.stream().map(RecordComponent::getGenericType).toList(), canonical);
         }
     }
 
@@ -287,6 +283,9 @@ public final class Text {
     private static final class Row<T extends Record> extends AbstractMap.SimpleEntry<String, T> {
         private static final long serialVersionUID = 1;
         private static final Map<Class<?>, Shape> SHAPES = new ConcurrentHashMap<>();
+        private static final Map<Class<?>, Function<String, Object>> TEXTS = Map.of(String.class, text -> text,
+                Duration.class, Durations::parse, Pattern.class, Pattern::compile, Instant.class, Instant::parse,
+                JsonPointer.class, JsonPointer::compile);
         private final transient JsonNode row;
         private final String origin;
         private final boolean team;
@@ -385,19 +384,11 @@ public final class Text {
             check(node.isTextual(), field, "has to be text");
             String text = node.textValue();
             try {
-                if (type == Duration.class) {
-                    return Durations.parse(text);
-                } else if (type == Pattern.class) {
-                    return Pattern.compile(text);
-                } else if (type == Instant.class) {
-                    return Instant.parse(text);
-                } else if (type == JsonPointer.class) {
-                    return JsonPointer.compile(text);
-                } else if (type == Template.class) {
+                if (type == Template.class) {
                     Template template = new Template(place() + field, text);
                     return team ? template.parsed() : template;
                 }
-                return type.isEnum() ? constant(text, type) : text;
+                return type.isEnum() ? constant(text, type) : TEXTS.get(type).apply(text);
             } catch (IllegalArgumentException | DateTimeException e) {
                 check(false, field, (type == Pattern.class ? "is no pattern: " : "") + safe(e.getMessage(), 200));
                 return null;

@@ -61,8 +61,8 @@ class PostmortemEvidenceTest extends PostmortemJournals {
     }
 
     private Report of(Incident incident, Path bundle, URI status, URI prometheus) {
-        Settings settings = new Settings(new Settings.Target(site, status, null, null, prometheus), Optional.empty(),
-                "2026-07-15", new Settings.Probing(Duration.ofSeconds(5), 1, List.of()),
+        Settings settings = new Settings(new Settings.Target(site, status, null, null, prometheus, false),
+                Optional.empty(), "2026-07-15", new Settings.Probing(Duration.ofSeconds(5), 1, List.of()),
                 new Settings.AppErrors(List.of(), "sum by (status) (increase(klaviyo_api_errors_total[15m]))"),
                 Optional.empty(), Map.of(), Templates.builtIn());
         return new Report(new Report.Sources(Notebook.of(incident, Optional.empty()),

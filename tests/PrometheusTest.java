@@ -22,7 +22,7 @@ class PrometheusTest {
 
     private static Prometheus at(Object base) {
         Settings.Target target = new Settings.Target(Settings.Target.KLAVIYO.api(), Settings.Target.KLAVIYO.status(),
-                null, null, URI.create(base.toString()));
+                null, null, URI.create(base.toString()), false);
         Settings settings = new Settings(target, Optional.empty(), "2026-10-15",
                 new Settings.Probing(PATIENCE, 1, List.of()), new Settings.AppErrors(List.of(), "up"),
                 Optional.empty(), Map.of(), Settings.Templates.builtIn());
