@@ -297,9 +297,10 @@ public final class ApiChecks {
             if (reply.status() < 500 && reply.status() != 429 && ApiError.fromCdn(reply)) {
                 return CDN_BLOCK;
             }
-            // Klaviyo does not say it by a page: a login, or another host, does.
-            boolean page = reply.html() && reply.status() < 500 && reply.status() != 429;
-            return page || reply.status() == 404 && reply.json().isMissingNode() ? FOREIGN : said(reply);
+            // Klaviyo does not say it by a page, nor in another form: a login does, or a wrong host.
+            boolean form = ApiError.of(reply).filter(error -> !error.code().equals("retired")).isPresent();
+            boolean others = reply.html() || !form && !Set.of(401, 403, 410).contains(reply.status());
+            return others && reply.status() < 500 && reply.status() != 429 ? FOREIGN : said(reply);
         }
 
         private static Symptom said(Reply reply) {
