@@ -256,7 +256,7 @@ public final class Rules {
      * any other character is itself, in either case. {@code …}: the one before may stand there several times.
      */
     static final class Triggers {
-        private static final String NAMED = "0123456789abcdefilmnoprstu -.:/_ghjkqvwxyz@%\\&+\"'=?$!,;#()<";
+        private static final String NAMED = "abcdefghijklmnopqrstuvwxyz0123456789@%\\&_-.:/+\"'=?$ !,;#()<";
         private static final byte[] CLASS = classes();
         private static final int CLASSES = 64;
         private static final long DIGIT = set("0123456789");
