@@ -99,13 +99,13 @@ public final class Stores {
             Map.of("value", value, "version", version, "mark", mark).forEach((field, at) ->
                     demand(at.isEmpty() || read.isPresent(), "has no read, in which " + field + " stands"));
             List<String> known = new ArrayList<>(List.of("version", "within", "now"));
-            address.forEach(form -> known.addAll(names(form)));
+            address.forEach(form -> known.addAll(new Form(form).parts()));
             Map<String, Object> fields = new TreeMap<>(Map.of("value", value, "inside", inside, "version", version,
                     "mark", mark, "need", need, "refuse", refuse, "readAt", readAt, "undo", undo, "show", show));
             fields.putAll(Map.of("read", read, "write", write, "restart", restart, "explain", explain,
                     "stdin", input.replaceAll("\\{key(:base64)?}", ""),
                     "parts", parts.keySet().stream().map(name -> "{" + name + "}").toList()));
-            fields.forEach((field, held) -> names(held).forEach(name ->
+            fields.forEach((field, held) -> new Form(held.toString()).parts().forEach(name ->
                     demand(known.contains(name), field + " has {" + name + "} in it" + (name.startsWith("key")
                             ? ": the key goes by stdin alone" : ", which the address does not"))));
         }
@@ -119,10 +119,6 @@ public final class Stores {
         Optional<Map<String, String>> parse(String typed) {
             return address.stream().flatMap(form -> new Form(form).read(typed, parts).stream()).findFirst();
         }
-    }
-
-    private static List<String> names(Object held) {
-        return new Form(held.toString()).parts();
     }
 
     private static final String NO_COMMAND = " is no command: words, and quotes that are closed";
