@@ -371,7 +371,7 @@ class WatchPartsTest {
                 event(900, "watch", "note", Map.of("kind", "recovering")), event(600, "watch", "note",
                 Map.of("kind", "status-page", "vendorAt", "2026-11-20T09:00:00Z")))).svg();
         for (String part : List.of("fill=\"url(#watch-bad)\"", "failed in part", "degraded: degraded · watch",
-                "Klaviyo&#39;s status page", "DRILL: flapping", "% good of 3000 looks", "prefers-color-scheme:dark",
+                "Klaviyo&#39;s status page", "DRILL: flapping", "% good of 3,000 looks", "prefers-color-scheme:dark",
                 "@media print", "2026-11-23 02:50:00 to 2026-11-23 04:00:00 UTC, 1 h 10 min",
                 "(before the picture) 2026-11-20 09:00:00 status-page: note")) {
             assertTrue(svg.contains(part), part);

@@ -175,7 +175,7 @@ class WatchTest {
         assertEquals("watching status-page status-page diagnosed degraded not-recovered", result.out().lines()
                 .filter(line -> line.matches("\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ DRILL  [a-z-]+ +\\S.*"))
                 .map(line -> line.split(" +")[2]).collect(Collectors.joining(" ")), result.toString());
-        assertTrue(result.out().contains("DRILL outage: not recovered: down ("), result.out());
+        assertTrue(result.out().contains("DRILL outage: not recovered yet: down ("), result.out());
         assertTrue(result.out().contains("\n  jbang postmortem@CATALOG handover --drill outage"), result.out());
         assertTrue(result.out().contains("0 of 3 good rounds in a row, good for 0 s of 8 s"), result.out());
         assertTrue(result.out().contains("  jbang watch@CATALOG --drill outage"), result.out());
@@ -332,7 +332,7 @@ class WatchTest {
                     "KLAVIYO_PRIVATE_KEY=" + sandbox.key(), "-e", "LANG=C.UTF-8",
                     process("--max", "1m", "--for", "1h").quoted()
                     + "; echo ended with $?; stty -a | grep -o ' echo '; sleep 60");
-            awaitScreen(socket, "DOWN for");
+            awaitScreen(socket, "DOWN, seen for");
             assertTrue(tmux(socket, "display", "-p", "#{cursor_flag}#{alternate_on}").startsWith("01"));
             // Wider, all of a line is there; narrower, it is cut where the terminal ends.
             resize(socket, 200, "(?m)^✗ status-page .*rolled out");

@@ -142,11 +142,12 @@ public final class LiveView implements Watching.Face {
 
         private void state() {
             String word = shot.word().toUpperCase(Locale.ROOT);
-            String lasting = word + " for " + words(shot.lasting()) + " (now " + clock(shot.now()) + " UTC)";
+            String lasting = " for " + words(shot.lasting()) + " (now " + clock(shot.now()) + " UTC)";
             switch (shot.state()) {
-                case HEALTHY, RECOVERED -> add(Mark.OK, lasting);
-                case DEGRADED -> add(Mark.FAIL, lasting);
-                case FLAPPING, RECOVERING -> add(Mark.WARN, lasting);
+                case HEALTHY, RECOVERED -> add(Mark.OK, word + lasting);
+                // It may have begun long before anybody watched.
+                case DEGRADED -> add(Mark.FAIL, word + ", seen" + lasting);
+                case FLAPPING, RECOVERING -> add(Mark.WARN, word + lasting);
                 case STARTING -> add(Mark.WARN, word + ": nothing is decided yet");
             }
         }
