@@ -96,7 +96,6 @@ public final class ApiChecks {
         /** The share of an endpoint's steady window that one probe may spend. */
         private static final double QUOTA = 0.03;
         private static final long APART_MILLIS = 4;
-        /** A median that is slow. */
         private static final long SLOW_MILLIS = 2_000;
 
         static Probe skipped(String name, Endpoint endpoint, String why) {
@@ -275,7 +274,6 @@ public final class ApiChecks {
             this.words = words;
         }
 
-        /** Whether Klaviyo itself fails. */
         boolean failure() {
             return this == SERVER_ERROR || this == NO_ANSWER;
         }

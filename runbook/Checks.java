@@ -68,7 +68,6 @@ public final class Checks implements AutoCloseable {
         return http;
     }
 
-    /** All checks, once. */
     public static Findings run(Settings settings, Supplier<Before> known) {
         try (Checks checks = new Checks(settings)) {
             return checks.run(CHOICES, known);

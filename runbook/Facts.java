@@ -30,7 +30,6 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
         List<Minute> minutes, Map<String, Long> busiest, List<Caller> callers, Failure first, Failure last,
         List<Wait> waits, Customers customers, List<Queue> queue, List<Curve> metrics,
         List<StatusPage.Incident> vendor, List<String> notRead) {
-    /** What this build reads and writes. */
     public static final int SCHEMA = 1;
     /** The status of a call that was not answered: a timeout, a refused connection. */
     public static final int NO_ANSWER = 0;
@@ -128,12 +127,10 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
      * calls.
      */
     public record Minute(Instant at, String endpoint, SortedMap<Integer, Long> statuses) {
-        /** Calls of any status. */
         public long calls() {
             return statuses.values().stream().mapToLong(Long::longValue).sum();
         }
 
-        /** Those that failed. */
         public long failed() {
             return statuses.entrySet().stream().filter(status -> Facts.failed(status.getKey()))
                     .mapToLong(Map.Entry::getValue).sum();

@@ -34,7 +34,6 @@ public final class OurSide {
     /** A refusal without a branch of its own in the decision tree. */
     static final String OTHER_REFUSAL = "(?!400|401|403|409|410|429)4\\d\\d|4xx";
 
-    /** A certificate that ends sooner than this is worth a warning. */
     private static final Duration EXPIRES_SOON = Duration.ofDays(14);
 
     private OurSide() { }
@@ -46,7 +45,6 @@ public final class OurSide {
      * makes of it, the requests tell. It is reached where the server itself let us connect.
      */
     record NetworkPath(Check check, boolean reachesServer) {
-        /** A way that nobody went. */
         static final NetworkPath UNTRODDEN = new NetworkPath(Check.skipped("network", "not asked for"), false);
 
         /** Goes it. Never throws, and ends by the deadline. */

@@ -68,7 +68,6 @@ public record StatusPage(Check check, boolean seen, Map<String, String> componen
             return status.equalsIgnoreCase("monitoring");
         }
 
-        /** Whether it was going on at some time between the two. */
         public boolean overlaps(Instant from, Instant to) {
             return (started == null || !started.isAfter(to)) && (resolved == null || !resolved.isBefore(from));
         }

@@ -44,7 +44,6 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
         }
     }
 
-    /** When it began, by what was recorded. */
     public Optional<Instant> began() {
         return Incident.State.of(events).began();
     }

@@ -53,7 +53,6 @@ final class Timeline {
     /** It seemed to work again from one moment on, until it failed again at another. */
     record Relapse(Row good, Row bad) { }
 
-    /** Every event, by time. */
     final List<Row> all;
     final List<Relapse> relapses = new ArrayList<>();
     private final Map<Moment, Row> moments = new EnumMap<>(Moment.class);

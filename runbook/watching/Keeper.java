@@ -106,7 +106,6 @@ public final class Keeper {
             return new Happening(kind, Optional.empty(), words, facts);
         }
 
-        /** Whether it is the change to that state. */
         public boolean is(State state) {
             return kind.equals(state.word());
         }
