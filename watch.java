@@ -258,7 +258,8 @@ class Watch implements Callable<Integer> {
         String drilled = shared.drill().map(scenario -> "DRILL " + scenario + ": ").orElse("");
         Duration watched = end.watched().truncatedTo(ChronoUnit.SECONDS).plusSeconds(1);
         String state = end.word();
-        String how = Map.of(0, "recovered: every condition holds", Watching.NOT_RECOVERED, "not recovered yet: " + state)
+        String how = Map.of(0, "recovered: every condition holds",
+                Watching.NOT_RECOVERED, "not recovered yet: " + state)
                 .getOrDefault(exit, "left: " + state + ", not called recovered");
         screen.verdict(Map.of(0, Mark.OK, Watching.NOT_RECOVERED, Mark.FAIL).getOrDefault(exit, Mark.SKIP),
                 drilled + how + " (watched for " + Durations.words(watched) + ")");

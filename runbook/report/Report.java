@@ -117,8 +117,8 @@ public final class Report {
         values.put("incident", incident.toString());
         values.put("bundle", Evidence.newest(incident, "bundle-.*\\.zip").map(Path::getFileName));
         values.put("rotating", rotating ? command("rotate-key", rotation.path("options").asText()) : "");
-        values.put("seenWell", field(timeline.seenWell()));
-        values.put("failsStill", field(timeline.failsStill()));
+        values.put("seenWell", field(timeline.last("recovering|healthy")));
+        values.put("failsStill", field(timeline.last("failing|flapping")));
         values.put("next", next());
         values.put("event", command("postmortem", "event 'what happened' --by NAME"));
         return sources.templates().template("handover.md")
@@ -136,8 +136,7 @@ public final class Report {
         } else if (timeline.moment(Moment.RESTORED).isPresent()) {
             return List.of(new Next("writes it; its --check says what is left", command("postmortem", "")));
         }
-        boolean helped = timeline.moment(Moment.MITIGATED).isPresent() && timeline.failsStill().isEmpty()
-                || timeline.seenWell().isPresent();
+        boolean helped = timeline.last("mitigated|recovering|healthy").isPresent();
         JsonNode triage = helped ? Json.object() : Evidence.json(sources.notebook().incident(), "triage-.*\\.json");
         List<Next> advised = each(triage.path("actions")).limit(3).map(action -> new Next(action.path("text").asText(),
                 Text.safe(action.path("command").textValue(), 400))).toList();

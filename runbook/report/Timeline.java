@@ -135,23 +135,14 @@ final class Timeline {
         return Optional.ofNullable(moments.get(moment));
     }
 
-    /** When triage or watch last found all well, unless it has failed again since; whether it held nobody knows. */
-    Optional<Row> seenWell() {
-        return last("recovering|healthy", "failing|flapping");
-    }
-
-    /** When it was last seen to fail, unless something was done against it since. */
-    Optional<Row> failsStill() {
-        return last("failing|flapping", "mitigating|recovering|healthy");
-    }
-
-    private Optional<Row> last(String wanted, String unless) {
-        return all.stream().filter(row -> seen(row.event).matches(wanted + "|" + unless))
-                .reduce((one, later) -> later).filter(row -> seen(row.event).matches(wanted));
+    /** What was seen or done last, where it is one of some: failing, mitigated, well. Whether it held nobody knows. */
+    Optional<Row> last(String some) {
+        return all.stream().filter(row -> seen(row.event).matches("failing|flapping|mitigated|recovering|healthy"))
+                .reduce((one, later) -> later).filter(row -> seen(row.event).matches(some));
     }
 
     private static String seen(Event event) {
-        String known = event.mitigating() ? "mitigating" : event.data().path("kind").asText(diagnosis(event));
+        String known = event.mitigating() ? "mitigated" : event.data().path("kind").asText(diagnosis(event));
         return event.failing() ? "failing" : known;
     }
 
