@@ -169,6 +169,7 @@ public final class Redactor {
         private static final int ROUNDS = 3;
         private static final int LONGEST_LEAD = 128;
         private static final int LONGEST_CONTAINER = 8_192;
+        private static final int LONGEST_EMPTY = 256;
         // What is a stand-in already.
         private static final String STAYS = "";
         private static final byte[] LEFT_OUT = "[left out: it could not be redacted]".getBytes(StandardCharsets.UTF_8);
@@ -399,16 +400,16 @@ public final class Redactor {
             }
             int at = sign.end();
             char c = text.charAt(at);
-            byte[] quotes = quotes(from);
             Value kind = rule.value().orElseThrow();
+            boolean opens = c == '[' || c == '{' || c == '(' && kind != Value.PHONE;
             if (isQuote(c)) {
                 return taken(rule, at + 1, closing(at, text.length()), NONE);
-            } else if (c == '[' || c == '{' || c == '(' && kind != Value.PHONE) {
-                return container(rule, at, quotes);
+            } else if (opens || c == '-' && isAt("{item}", at, text.length())) {
+                return container(rule, at, quotes(from));
             } else if (c == '<' && isAt("{cdata}", at, text.length())) {
                 return taken(rule, matcher("{cdata}").start(1), matcher("{cdata}").end(1), NONE);
             }
-            return isAt(kind.part, at, text.length()) ? taken(rule, at, matcher(kind.part).end(), quotes) : -1;
+            return isAt(kind.part, at, text.length()) ? taken(rule, at, matcher(kind.part).end(), quotes(from)) : -1;
         }
 
         // What closes the name that led to a value, where it is a quote, as it is written in the text itself.
@@ -422,13 +423,13 @@ public final class Redactor {
         }
 
         /**
-         * Every value in the brackets that open at {@code open}: elements of lists, fields of objects, but not their
-         * names. Lines may end within, where the next one goes on with a quote or a bracket. Gives where it ends, or -1
-         * when it held none.
+         * Every value in the brackets, or YAML's list, that open at {@code open}: elements of lists, fields of objects,
+         * but not their names. Lines may end within, where the next one goes on with a quote or a bracket. Gives where
+         * it ends, or -1 when it held none, or none in its beginning: a hostile one is not read from each of its names.
          */
         private int container(Rule rule, int open, byte[] quotes) {
             int limit = Math.min(text.length(), open + LONGEST_CONTAINER);
-            int depth = 0;
+            int depth = text.charAt(open) == '-' ? 1 : 0;
             int found = -1;
             int at = open;
             do {
@@ -454,7 +455,7 @@ public final class Redactor {
                     found = end;
                 }
                 at = next;
-            } while (at < limit && depth > 0);
+            } while (at < (found < 0 ? Math.min(limit, open + LONGEST_EMPTY) : limit) && depth > 0);
             // Brackets that begin a value of their own, such as a password.
             boolean goesOn = depth == 0 && at < limit && Character.isLetterOrDigit(text.charAt(at));
             if (goesOn && isAt("{element}", at, limit)) {
@@ -472,13 +473,13 @@ public final class Redactor {
             return at < text.length() ? text.charAt(at) : '\n';
         }
 
-        // At the end of the line, if nowhere else. In O'Neil's it is an apostrophe.
+        // At the end of the line, if nowhere else. In O'Neil's it is an apostrophe, as in SQL's O''Neil.
         private int closing(int open, int limit) {
             char quote = text.charAt(open);
             int at = open + 1;
             while (at < limit) {
                 char c = text.charAt(at);
-                int after = charAt(at + 1) | 32;
+                int after = charAt(at + (at > open + 1 && charAt(at + 1) == quote ? 2 : 1)) | 32;
                 boolean within = quote == '\'' && after >= 'a' && after <= 'z';
                 if (c == '\n' || c == '\r' && charAt(at + 1) == '\n' || c == quote && !within) {
                     break;

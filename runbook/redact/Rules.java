@@ -111,9 +111,9 @@ public final class Rules {
 
         /** Whether the value is none. */
         boolean none(String value) {
-            boolean may = isNamed() && value.length() < LONGEST_NOTHING && "+0123456789".indexOf(value.charAt(0)) < 0;
-            return may && compiled("{nothing}").matcher(value).matches()
-                    || but.isPresent() && compiled(but.get()).matcher(value).matches();
+            boolean may = isNamed() && "+0123456789".indexOf(value.charAt(0)) < 0;
+            return value.length() < LONGEST_NONE && (may && compiled("{nothing}").matcher(value).matches()
+                    || but.isPresent() && compiled(but.get()).matcher(value).matches());
         }
 
         /** What a pseudonym is made of: the same for the same one, however it is written. */
@@ -123,7 +123,7 @@ public final class Rules {
         }
     }
 
-    private static final int LONGEST_NOTHING = 48;
+    private static final int LONGEST_NONE = 2_048;
     private static final Map<String, Rule> TABLE = Templates.builtIn().table(FILE, Rule.class);
     private static final Pattern REFERENCE = Pattern.compile("\\{([a-z-]+)\\}");
     private static final Pattern SET =
