@@ -268,7 +268,7 @@ public final class Text {
         }
     }
 
-    /** A record's components and its one constructor, kept: Java reads a component's type out of the class each time. */
+    /** A record's components and its one constructor, kept: Java reads the types out of the class each time. */
     private record Shape(List<String> names, List<Type> types, Constructor<?> canonical) {
         static Shape of(Class<?> type) {
             List<RecordComponent> all = List.of(type.getRecordComponents());

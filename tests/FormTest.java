@@ -13,21 +13,22 @@ import org.junit.jupiter.params.provider.CsvSource;
 /**
  * The form that was asked for is single scripts and a small helper: at most 65 files and 16,000 lines of Java outside
  * tests/, and 9,000 in tests/. The lines outside tests/ are not there yet: their numbers below are where it stands.
- * Whoever folds something takes them down with it, and whoever adds to them says what for.
+ * Whoever folds something takes them down with it, and whoever adds to them says what for: last, a rotation that cannot
+ * be talked out of its dry run, wrong rows that are refused when they are read, and JSON without Jackson's mapper.
  */
 class FormTest {
     @Test
     void theScriptsAndTheirHelperStaySmall() {
         List<Path> sources = java("").filter(file -> !file.startsWith(Repository.file("tests"))).toList();
         assertAtMost(57, sources.size(), "Java files outside tests/");
-        assertAtMost(20_194, lines(sources), "lines of Java outside tests/");
+        assertAtMost(20_400, lines(sources), "lines of Java outside tests/");
         assertAtMost(9_000, lines(java("tests").toList()), "lines in tests/");
         assertAtMost(110, lines(List.of(Repository.file("jbang"))), "lines of ./jbang");
         assertAtMost(450, lines(List.of(Repository.file("README.md"))), "lines of README.md");
     }
 
     @ParameterizedTest
-    @CsvSource({"rotation, 1867", "watching, 1742", "redact, 1838", "bundle, 2339", "report, 1442", "sandbox, 1055"})
+    @CsvSource({"rotation, 1930", "watching, 1740", "redact, 1838", "bundle, 2339", "report, 1439", "sandbox, 1055"})
     void aRoomStaysSmall(String room, int most) {
         assertAtMost(most, lines(files("runbook/" + room).toList()), "lines of runbook/" + room);
     }
