@@ -36,7 +36,7 @@ final class Pipeline implements Closeable {
     private static final int LONGEST_NOTE = 400;
     private static final int LONGEST_CLEAN = 20_000;
     private static final byte[] NOTHING = {};
-    private static final Words PRIVATE_KEY = new Words("private key");
+    private static final Words PRIVATE_KEY = new Words("private key"); // In few pieces: Scan tells exactly.
 
     final Redactor redactor;
     final Archive archive;

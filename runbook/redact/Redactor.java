@@ -184,8 +184,6 @@ public final class Redactor {
 
         private final Redactor redactor;
         private final Map<String, Matcher> matchers = new HashMap<>();
-        // Where a rule was last tried in vain: others of its triggers may lead there, too.
-        private final Map<Rule, Integer> inVain = new IdentityHashMap<>();
         private final List<Span> spans = new ArrayList<>();
         private final MessageDigest digest = sha256();
         private boolean sparing;
@@ -277,8 +275,7 @@ public final class Redactor {
 
         private void look() {
             text = view.text;
-            matchers.values().forEach(matcher -> matcher.reset(text));
-            inVain.clear();
+            matchers.clear();
             formsFrom = 0;
             contextsFrom = 0;
             context = "";
@@ -323,7 +320,7 @@ public final class Redactor {
                 boolean mayHead = "=:".indexOf(text.charAt(last)) < 0;
                 // Two cells may be a name and its value; more head a table.
                 if (!mayHead || !column(rule, first, last, 3)) {
-                    int end = Objects.equals(inVain.put(rule, last), last) ? -1 : named(rule, last);
+                    int end = named(rule, last);
                     took(rule, end);
                     if (mayHead && end < 0 && !inserted(rule, first, last)) {
                         column(rule, first, last, 2);
@@ -335,12 +332,8 @@ public final class Redactor {
         private void formed(Trigger trigger, int first, int last) {
             Rule rule = trigger.rule();
             Matcher form = matcher(rule.form().orElseThrow());
-            int lead = lead(trigger, first);
-            if (Objects.equals(inVain.put(rule, lead), lead) || !form.region(lead, text.length()).lookingAt()) {
-                return;
-            }
-            inVain.remove(rule);
-            if (form.end() <= last || !rule.passes(form)) {
+            boolean found = form.region(lead(trigger, first), text.length()).lookingAt();
+            if (!found || form.end() <= last || !rule.passes(form)) {
                 return;
             }
             int group = form.groupCount() > 0 && form.start(1) >= 0 ? 1 : 0;
