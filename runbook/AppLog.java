@@ -305,8 +305,8 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
         private String words(Rate rate) {
             boolean above = rate.perMinute() > limit(rate);
             String atMost = rate.endpoint().matches(".*/api/\\w+") ? "" : "at most ";
-            return String.format(Locale.ROOT, "%s %,d a minute", rate.endpoint(), rate.perMinute())
-                    + (above ? String.format(Locale.ROOT, " (limit %s%,d)", atMost, limit(rate)) : "") + ", "
+            return rate.endpoint() + " " + Text.number(rate.perMinute()) + " a minute"
+                    + (above ? " (limit " + atMost + Text.number(limit(rate)) + ")" : "") + ", "
                     + Math.round(share(rate) * 100) + " % of calls, since " + clock(rate.since());
         }
 

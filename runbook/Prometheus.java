@@ -210,7 +210,7 @@ public record Prometheus(Http http) {
         /** {@code 401 × 2,012, no answer × 3}, or the statuses alone where nobody counted. */
         static String words(Map<String, Long> byStatus) {
             return byStatus.entrySet().stream().map(one -> (one.getKey().matches("0+") ? "no answer" : one.getKey())
-                    + (one.getValue() > 0 ? String.format(Locale.ROOT, " × %,d", one.getValue()) : ""))
+                    + (one.getValue() > 0 ? " × " + Text.number(one.getValue()) : ""))
                     .collect(Collectors.joining(", "));
         }
 

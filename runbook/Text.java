@@ -52,8 +52,12 @@ public final class Text {
 
     /** {@code 1 request}, {@code 3,600 requests}. */
     public static String count(long number, String noun) {
-        return (number < 1_000 ? "" + number : String.format(Locale.ROOT, "%,d", number)) + " " + noun
-                + (number == 1 ? "" : "s");
+        return number(number) + " " + noun + (number == 1 ? "" : "s");
+    }
+
+    /** {@code 12}, {@code 3,600}: no formatter is loaded for a small one. */
+    public static String number(long number) {
+        return Math.abs(number) < 1_000 ? "" + number : String.format(Locale.ROOT, "%,d", number);
     }
 
     /** A text as one word of a shell's command line. */

@@ -55,7 +55,7 @@ final class Evidence {
         String statuses() {
             return failed.entrySet().stream().sorted(Map.Entry.<String, Long>comparingByValue().reversed()
                     .thenComparing(Map.Entry.comparingByKey()))
-                    .map(one -> String.format(Locale.ROOT, "%s: %,d", Text.safe(one.getKey(), 20), one.getValue()))
+                    .map(one -> Text.safe(one.getKey(), 20) + ": " + Text.number(one.getValue()))
                     .collect(Collectors.joining(", "));
         }
 

@@ -166,7 +166,7 @@ public final class Report {
         if (value instanceof Optional<?> perhaps) {
             return perhaps.map(Report::form).orElse("");
         } else if (value instanceof Number number) {
-            return String.format(Locale.ROOT, "%,d", Math.round(number.doubleValue()));
+            return Text.number(Math.round(number.doubleValue()));
         } else if (value instanceof Duration took) {
             return Timeline.words(took);
         }
