@@ -387,7 +387,8 @@ public final class ApiChecks {
                 return http + ", " + Redactor.strict().text(reply.notJson());
             }
             String form = foreign(reply) ? ", which is no health endpoint's answer (is the address right?)" : "";
-            return http + form + (body(reply).isEmpty() ? "" : ": " + body(reply));
+            String body = body(reply);
+            return http + form + (body.isEmpty() ? "" : ": " + body);
         }
 
         static String body(Reply reply) {
