@@ -300,8 +300,8 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         }
 
         /**
-         * Its parts in what somebody typed, plain names or of the pattern of their name; empty when that has another
-         * form. A {@link PatternSyntaxException} says that form and patterns do not fit together.
+         * Its parts in what somebody typed, plain names or of the pattern of their name, in a map that may be added to;
+         * empty when that has another form. A {@link PatternSyntaxException}: form and patterns do not fit together.
          */
         public Optional<Map<String, String>> read(String typed, Map<String, Pattern> patterns) {
             String whole = PART.matcher(text.replace("[", "(?:").replace("]", ")?")).replaceAll(part -> "(?<$1>"
@@ -309,7 +309,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             Matcher matcher = Pattern.compile(whole, Pattern.DOTALL).matcher(typed);
             return !matcher.matches() ? Optional.empty() : Optional.of(parts().stream()
                     .filter(name -> matcher.group(name) != null)
-                    .collect(Collectors.toMap(name -> name, matcher::group)));
+                    .collect(Collectors.toMap(name -> name, matcher::group, (one, same) -> one, TreeMap::new)));
         }
 
         /** It with these values, each written in a way that suits where it stands; nothing for a part without one. */
