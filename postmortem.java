@@ -261,6 +261,9 @@ class Postmortem extends PostmortemCommand {
         @Override
         public Integer call() throws IOException {
             Notebook notebook = Notebook.of(incident(), shared.drill());
+            if (notebook.events().isEmpty()) {
+                throw new Problem("--incident " + notebook.incident() + " has no journal: name an incident's folder");
+            }
             Report report = new Report(new Report.Sources(notebook, Optional.empty(), Optional.empty(), now,
                     launcher(notebook)::line, shared.templates()));
             String text = report.handover();
@@ -361,8 +364,9 @@ abstract class PostmortemCommand implements Callable<Integer> {
             shared.host().out().print(question + (perhaps.isEmpty() ? " " : " [" + perhaps + "] (- for nobody yet) "));
             shared.host().out().flush();
             Scanner in = new Scanner(shared.host().in());
+            // The next command, pasted too early, is nobody's name.
             String said = in.hasNextLine() ? in.nextLine().strip() : "-";
-            String name = said.isEmpty() ? perhaps : said.replaceFirst("^-$", "");
+            String name = said.isEmpty() ? perhaps : said.replaceFirst("^-$|.*\\s--\\w.*", "");
             return name.isEmpty() ? null : name;
         } catch (Tool.Failure e) {
             // Without git it is nobody yet.
