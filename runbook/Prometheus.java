@@ -153,7 +153,7 @@ public record Prometheus(Http http) {
         JsonNode rows = json.at("/data/result");
         boolean scalar = json.at("/data/resultType").asText().equals("scalar");
         List<Series> all = scalar ? List.of(new Series(Map.of(), List.of(Point.of(rows))))
-                : StreamSupport.stream(rows.spliterator(), false).map(Series::of).toList();
+                : rows.valueStream().map(Series::of).toList();
         List<Series> some = all.stream().filter(one -> !one.points.isEmpty()).limit(MOST_SERIES).toList();
         List<String> notes = new ArrayList<>();
         json.path("warnings").forEach(warning -> notes.add(Text.safe(warning.asText(), 160)));

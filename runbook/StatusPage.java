@@ -6,7 +6,6 @@ import java.net.*;
 import java.time.*;
 import java.util.*;
 import java.util.regex.*;
-import java.util.stream.*;
 import runbook.Http.Answer;
 import runbook.Http.Reply;
 import runbook.Screen.Check;
@@ -51,13 +50,13 @@ public record StatusPage(Check check, boolean seen, Map<String, String> componen
     public record Incident(String id, String name, String status, String impact, String url, Instant started,
             Instant posted, Instant resolved, List<Update> updates, boolean matters) {
         private static Incident of(JsonNode node) {
-            List<Update> updates = each(node, "incident_updates").map(Update::of)
+            List<Update> updates = node.path("incident_updates").valueStream().map(Update::of)
                     .sorted(Comparator.comparing(Update::at, Comparator.nullsLast(Comparator.reverseOrder()))).toList();
             Instant first = updates.isEmpty() ? null : updates.get(updates.size() - 1).at;
             Instant posted = Optional.ofNullable(time(node, "created_at")).orElse(first);
             Instant started = Optional.ofNullable(time(node, "started_at")).orElse(posted);
             boolean matters = node.path("components").isEmpty()
-                    || each(node, "components").anyMatch(StatusPage::matters);
+                    || node.path("components").valueStream().anyMatch(StatusPage::matters);
             return new Incident(text(node, "id", "", 60), text(node, "name", "unnamed incident", 100),
                     text(node, "status", "unknown", 30), text(node, "impact", "", 20),
                     text(node, "shortlink", "", 200), started, posted, time(node, "resolved_at"), updates, matters);
@@ -107,13 +106,14 @@ public record StatusPage(Check check, boolean seen, Map<String, String> componen
     private static StatusPage of(Reply reply) {
         JsonNode page = reply.json();
         Map<String, String> components = new LinkedHashMap<>();
-        each(page, "components").filter(one -> !one.path("group").asBoolean() && matters(one)).forEach(one ->
+        page.path("components").valueStream()
+                .filter(one -> !one.path("group").asBoolean() && matters(one)).forEach(one ->
                 components.put(text(one, "name", "", 60), text(one, "status", "operational", 40)));
         components.values().removeIf("operational"::equals);
-        List<String> maintenance = each(page, "scheduled_maintenances")
+        List<String> maintenance = page.path("scheduled_maintenances").valueStream()
                 .filter(planned -> Pattern.matches("in_progress|verifying", planned.path("status").asText()))
                 .map(planned -> text(planned, "name", "unnamed maintenance", 80)).toList();
-        List<Incident> open = each(page, "incidents").map(Incident::of)
+        List<Incident> open = page.path("incidents").valueStream().map(Incident::of)
                 .filter(incident -> !OVER.matcher(incident.status).matches()).toList();
         String overall = text(page.path("status"), "description", "no summary", 100);
         List<String> said = new ArrayList<>(open.stream().map(Incident::words).toList());
@@ -162,17 +162,13 @@ public record StatusPage(Check check, boolean seen, Map<String, String> componen
     public static List<Incident> history(Http http) throws IOException {
         Answer answer = http.get(URI.create(http.settings.target().status() + "/api/v2/incidents.json"));
         if (answer instanceof Reply reply && reply.status() == 200 && reply.json().isObject()) {
-            return each(reply.json(), "incidents").map(Incident::of).toList();
+            return reply.json().path("incidents").valueStream().map(Incident::of).toList();
         }
         throw new IOException(answer.words());
     }
 
     private static boolean matters(JsonNode component) {
         return MATTERS.matcher(component.path("name").asText()).find();
-    }
-
-    private static Stream<JsonNode> each(JsonNode node, String list) {
-        return StreamSupport.stream(node.path(list).spliterator(), false);
     }
 
     // A field may be missing, or null, which Jackson would call "null". Made fit to print and to keep.

@@ -183,7 +183,7 @@ final class Evidence {
     // ---- a bundle's facts
 
     private Optional<Facts> bundle() {
-        Optional<Path> file = from.bundle().or(() -> newest(from.notebook().incident(), "bundle-.*\\.zip"));
+        Optional<Path> file = from.bundle().or(() -> files(from.notebook().incident(), "bundle-.*\\.zip").findFirst());
         if (file.isEmpty()) {
             return Optional.empty();
         }
@@ -206,19 +206,20 @@ final class Evidence {
         }
     }
 
-    static Optional<Path> newest(Incident incident, String name) {
+    /** The files of that name in its folder, the newest first. */
+    static Stream<Path> files(Incident incident, String name) {
         try (Stream<Path> files = Files.list(incident.folder())) {
-            return files.filter(file -> file.getFileName().toString().matches(name)).max(Comparator.naturalOrder());
+            return files.filter(file -> file.getFileName().toString().matches(name))
+                    .sorted(Comparator.reverseOrder()).toList().stream();
         } catch (IOException e) {
-            return Optional.empty();
+            return Stream.of();
         }
     }
 
-    /** What it holds; nothing where there is none. */
-    static JsonNode json(Incident incident, String name) {
+    /** What it holds; nothing where it cannot be read. */
+    static JsonNode json(Path file) {
         try {
-            Optional<Path> file = newest(incident, name);
-            return file.isEmpty() ? Json.object() : Json.read(Document.text(file.get()));
+            return Json.read(Document.text(file));
         } catch (IOException e) {
             return Json.object();
         }

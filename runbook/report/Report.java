@@ -109,14 +109,14 @@ public final class Report {
         List<Row> rows = timeline.rows();
         Optional<Instant> due = due();
         Incident incident = sources.notebook().incident();
-        JsonNode rotation = Evidence.json(incident, "rotation\\.json");
-        boolean rotating = rotation.path("outcome").asText().matches("unfinished|stuck");
+        Optional<JsonNode> rotating = Evidence.files(incident, "rotation\\.json").map(Evidence::json)
+                .filter(rotation -> rotation.path("outcome").asText().matches("unfinished|stuck")).findFirst();
         values.put("last", rows.subList(Math.max(0, rows.size() - MOST_HANDED), rows.size()));
         values.put("due", due);
         values.put("overdue", due.filter(sources.now()::isAfter).isPresent());
         values.put("incident", incident.toString());
-        values.put("bundle", Evidence.newest(incident, "bundle-.*\\.zip").map(Path::getFileName));
-        values.put("rotating", rotating ? command("rotate-key", rotation.path("options").asText()) : "");
+        values.put("bundle", Evidence.files(incident, "bundle-.*\\.zip").findFirst().map(Path::getFileName));
+        values.put("rotating", field(rotating.map(one -> command("rotate-key", one.path("options").asText()))));
         values.put("seenWell", field(timeline.last("recovering|healthy")));
         values.put("failsStill", field(timeline.last("failing|flapping")));
         values.put("next", next());
@@ -137,9 +137,12 @@ public final class Report {
             return List.of(new Next("writes it; its --check says what is left", command("postmortem", "")));
         }
         boolean helped = timeline.last("mitigated|recovering|healthy").isPresent();
-        JsonNode triage = helped ? Json.object() : Evidence.json(sources.notebook().incident(), "triage-.*\\.json");
-        List<Next> advised = each(triage.path("actions")).limit(3).map(action -> new Next(action.path("text").asText(),
-                Text.safe(action.path("command").textValue(), 400))).toList();
+        // For what stands above as the trouble: a later look, from a machine that could not tell, may advise otherwise.
+        Stream<Path> looks = helped ? Stream.of()
+                : Evidence.files(sources.notebook().incident(), "triage-.*\\.json");
+        List<Next> advised = looks.map(Evidence::json).filter(look -> look.path("diagnosis").asText().equals(diagnosis))
+                .limit(1).flatMap(look -> look.path("actions").valueStream()).limit(3).map(action ->
+                new Next(action.path("text").asText(), Text.safe(action.path("command").textValue(), 400))).toList();
         Next watch = new Next("whether it works again", command("watch", ""));
         Next tell = new Next("what to tell people: nobody was told on record", command("triage", "--announce both"));
         List<Next> usual = timeline.moment(Moment.TOLD).isPresent() ? List.of(watch) : List.of(watch, tell);
@@ -211,9 +214,8 @@ public final class Report {
             values.put(moment.word(), timeline.moment(moment));
         }
         values.put("duration", timeline.between(Moment.BEGAN, Moment.RESTORED));
-        int relapses = timeline.relapses.size();
-        values.put("relapses", relapses == 0 ? "" : relapses);
-        values.put("lastRelapse", timeline.relapses.stream().skip(Math.max(0, relapses - 1)).findFirst());
+        values.put("relapses", timeline.relapses.isEmpty() ? "" : timeline.relapses.size());
+        values.put("lastRelapse", timeline.relapses.stream().reduce((one, later) -> later));
     }
 
     private void cause(Map<String, Object> values) {
@@ -222,17 +224,13 @@ public final class Report {
         values.put("diagnosis", diagnosis);
         values.put("diagnosisTitle", diagnosed.path("title").asText(wording.title()));
         values.put("reason", diagnosed.path("reason").asText());
-        values.put("path", each(diagnosed.path("path")).map(step -> Map.of("question", step.path("question").asText(),
-                "answer", step.path("answer").asText())).toList());
+        values.put("path", diagnosed.path("path").valueStream().map(step -> Map.of("question",
+                step.path("question").asText(), "answer", step.path("answer").asText())).toList());
         values.put("named", timeline.rows().stream()
                 .filter(row -> row.is(Event.DIAGNOSED) && !Timeline.found(row.event())).toList());
         values.put("factors", wording.lessons().factors());
-        values.put("also", each(diagnosed.path("also")).map(JsonNode::asText).toList());
+        values.put("also", diagnosed.path("also").valueStream().map(JsonNode::asText).toList());
         values.put("actions", wording.lessons().actions());
-    }
-
-    private static Stream<JsonNode> each(JsonNode list) {
-        return StreamSupport.stream(list.spliterator(), false);
     }
 
     // How long it took, and whether that was as wanted. People judge; this only reminds.
@@ -273,6 +271,7 @@ public final class Report {
         values.put("apart", failed.getCount() > 0 && failed.getMax() > 2 * failed.getMin());
         // Whom failed calls were about is told with the failed calls that it was counted from.
         values.put("customers", evidence.facts.map(Facts::customers).filter(some -> some.count() > 0 && logged));
+        values.put("nobody", evidence.facts.filter(logs -> !logs.minutes().isEmpty()).isPresent());
         // Each instance has a queue of its own: what one drained is no comfort for what another still holds.
         List<Queue> queues = evidence.facts.map(Facts::queue).orElse(List.of());
         double left = queues.stream().mapToDouble(queue -> queue.left().orElse(0.0)).sum();
