@@ -42,7 +42,6 @@ import java.nio.file.*;
 import java.time.*;
 import java.util.*;
 import java.util.concurrent.*;
-import java.util.stream.*;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -53,7 +52,6 @@ import runbook.*;
 import runbook.Screen.Mark;
 import runbook.Settings.Problem;
 import runbook.rotation.*;
-import runbook.rotation.Progress.Done;
 import runbook.rotation.Progress.Listener;
 import runbook.rotation.Progress.Step;
 import runbook.rotation.Progress.Trouble;
@@ -184,7 +182,9 @@ class RotateKey implements Callable<Integer>, Listener {
             Optional<Key> fresh = givenKey().or(() -> ask ? Optional.of(askedFor()) : Optional.empty());
             if (rollBack) {
                 Ending ending = rotation.rollBack("", fresh);
-                show(ending == Ending.PLANNED ? rotation.plan() : List.of());
+                if (ending == Ending.PLANNED) {
+                    show(rotation.plan());
+                }
                 return ending;
             } else if (fresh.isEmpty() && !dryRun) {
                 return rotation.rollBack("no new key was given, and no store holds the one of the run before", fresh);
@@ -329,7 +329,7 @@ class RotateKey implements Callable<Integer>, Listener {
             "by-hand", "By hand, now");
 
     private void show(List<Step> plan) {
-        began(plan.isEmpty() ? heading : "plan");
+        began("plan");
         for (Step step : plan) {
             screen.item("  " + HEADINGS.get(step.name()) + ": ", step.place());
             step.command().lines().forEach(command -> screen.command(6, command));
@@ -363,13 +363,14 @@ class RotateKey implements Callable<Integer>, Listener {
     }
 
     private int end(Ending ending) {
-        for (Done hand : rotation.byHand) {
+        for (Step hand : rotation.byHand) {
+            String commands = hand.done().mend().isEmpty() ? hand.command() : hand.done().mend();
             began("by-hand");
             if (screen.quiet()) {
-                screen.verdict(Mark.NONE, "by hand: " + (hand.detail() + "\n" + hand.mend()).replace("\n", "   "));
+                screen.verdict(Mark.NONE, "by hand: " + (hand.words() + "\n" + commands).replace("\n", "   "));
             }
-            screen.item("  " + (rotation.byHand.indexOf(hand) + 1) + ". ", hand.detail());
-            hand.mend().lines().forEach(command -> screen.command(6, command));
+            screen.item("  " + (rotation.byHand.indexOf(hand) + 1) + ". ", hand.words());
+            commands.lines().forEach(command -> screen.command(6, command));
         }
         screen.line();
         screen.verdict(ending.mark(), ending.verdict() + (rotation.why.isEmpty() ? "" : ". Why: " + rotation.why));

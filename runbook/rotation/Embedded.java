@@ -4,14 +4,12 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import java.io.*;
-import java.nio.channels.*;
 import java.nio.charset.*;
 import java.nio.file.*;
 import java.nio.file.attribute.*;
 import java.util.*;
 import java.util.regex.*;
 import runbook.*;
-import runbook.rotation.Progress.Effect;
 import runbook.rotation.Progress.Trouble;
 
 /**
@@ -67,7 +65,7 @@ record Embedded(String whole, String value, int begin, int end) {
             replace(tool, file, name, assigned.replaced(input));
             return new Tool.Output(0, "", "");
         } catch (IOException e) {
-            throw new Trouble(Effect.DENIED, name + " cannot be read, or replaced: " + Incident.why(e),
+            throw new Trouble(name + " cannot be read, or replaced: " + Incident.why(e),
                     "ls -ld " + Text.word(name) + " " + Text.word(folder));
         }
     }
@@ -107,10 +105,8 @@ record Embedded(String whole, String value, int begin, int end) {
             // Nobody else can look into the folder while the copy has not yet all that protects it.
             Files.createDirectory(half.getParent(), Incident.mode("rwx------"));
             Files.copy(file, half, StandardCopyOption.COPY_ATTRIBUTES);
-            Files.writeString(half, text, StandardCharsets.ISO_8859_1);
-            try (FileChannel written = FileChannel.open(half, StandardOpenOption.WRITE)) {
-                written.force(true);
-            }
+            Files.writeString(half, text, StandardCharsets.ISO_8859_1, StandardOpenOption.WRITE,
+                    StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.SYNC);
             Trouble.when(!attributes(tool, file).equals(attributes(tool, half)),
                     name + " has an owner, access list or attributes that a new file would not have",
                     "ls -l " + Text.word(name) + "   # or write it by --to 'exec:…'");
@@ -140,8 +136,7 @@ record Embedded(String whole, String value, int begin, int end) {
         }
     }
 
-    // Java copies access lists and extended attributes where it can, and is silent where it cannot: ls shows a + or @
-    // for them.
+    // Java copies access lists and extended attributes where it can, silent where it cannot: ls shows a + or @.
     private static List<Object> attributes(Tool tool, Path file) throws IOException {
         UserDefinedFileAttributeView view = Files.getFileAttributeView(file, UserDefinedFileAttributeView.class);
         List<Object> all = new ArrayList<>(view == null ? Set.of() : new TreeSet<>(view.list()));

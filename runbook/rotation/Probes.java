@@ -18,9 +18,7 @@ import runbook.Klaviyo.ApiError;
 import runbook.Klaviyo.Endpoint;
 import runbook.Text.Durations;
 import runbook.Text.Json;
-import runbook.rotation.Progress.Done;
-import runbook.rotation.Progress.Effect;
-import runbook.rotation.Progress.Trouble;
+import runbook.rotation.Progress.*;
 import runbook.rotation.Rotation.Wishes;
 
 /**
@@ -49,8 +47,9 @@ public final class Probes {
     private final Wishes wishes;
     private final Settings settings;
     private final Http http;
-    // What is in memory: what the stores held, and what the responder has; the new key is none of them.
-    private List<Key> known = List.of();
+    /** What the responder has; and beside it what the stores held: the new key is none of these. */
+    private final Optional<Key> own;
+    private List<Key> atHand = List.of();
     private Optional<Standing> old = Optional.empty();
     Optional<Key> fresh = Optional.empty();
     Optional<Account> account = Optional.empty();
@@ -63,6 +62,7 @@ public final class Probes {
         this.wishes = progress.wishes;
         this.settings = wishes.settings();
         this.http = Http.of(settings.withKey(Optional.empty()));
+        this.own = settings.key().map(Key::cleaned);
     }
 
     // ---- asking Klaviyo
@@ -121,13 +121,9 @@ public final class Probes {
 
     // ---- the old key
 
-    private Optional<Key> own() {
-        return settings.key().map(Key::cleaned);
-    }
-
-    /** The value of that fingerprint, where somebody has it in memory. */
-    Optional<Key> known(String fingerprint) {
-        return known.stream().filter(key -> key.fingerprint().equals(fingerprint)).findFirst();
+    /** The value of that fingerprint, where it is in memory. */
+    Optional<Key> atHand(String fingerprint) {
+        return atHand.stream().filter(key -> key.fingerprint().equals(fingerprint)).findFirst();
     }
 
     Optional<Key> old() {
@@ -143,12 +139,14 @@ public final class Probes {
     }
 
     /** Finds the value that most likely is the old key, and whose it is, by what the stores hold. */
-    Done settle(List<Key> held, boolean writeOnly, boolean person) {
-        known = Stream.concat(held.stream(), own().stream())
+    Done settle(List<Holding> holdings, boolean person) {
+        List<Key> held = holdings.stream().flatMap(one -> one.now.key().stream()).toList();
+        boolean writeOnly = !holdings.stream().allMatch(one -> one.store.readable());
+        atHand = Stream.concat(held.stream(), own.stream())
                 .filter(key -> !key.fingerprint().equals(progress.kept.newKey)).toList();
         String recorded = progress.kept.oldKey;
-        Optional<Key> likely = known.stream().filter(Key::known).findFirst().or(this::own);
-        old = (recorded.isEmpty() ? likely : known(recorded)).map(this::standing);
+        Optional<Key> likely = atHand.stream().filter(Key::known).findFirst().or(() -> own);
+        old = (recorded.isEmpty() ? likely : atHand(recorded)).map(this::standing);
         Trouble.when(writeOnly && old.isEmpty() && !progress.resumed,
                 "a store cannot be read, so there would be no way back",
                 "give the key that it holds now: KLAVIYO_PRIVATE_KEY or --key-file");
@@ -188,12 +186,12 @@ public final class Probes {
         fresh = Optional.of(key);
         // A run that follows a finished one finds the new key in the stores: the old one is the responder's then.
         if (!progress.resumed && old().equals(fresh)) {
-            old = own().filter(mine -> !mine.equals(key)).map(this::standing).or(() -> old);
+            old = own.filter(mine -> !mine.equals(key)).map(this::standing).or(() -> old);
         }
-        progress.make("test", "form", "", "", () -> form(key));
-        progress.make("test", "authenticates", "", "", () -> authenticates(key));
-        progress.make("test", "account", "", "", () -> account(confirm));
-        progress.make("test", "scopes", "", "", () -> scopes(key));
+        progress.make(new Step("test", "form", "", "", () -> form(key)));
+        progress.make(new Step("test", "authenticates", "", "", () -> authenticates(key)));
+        progress.make(new Step("test", "account", "", "", () -> account(confirm)));
+        progress.make(new Step("test", "scopes", "", "", () -> scopes(key)));
     }
 
     // What is tested is what is stored, byte for byte: a value that would have to be cleaned first is refused.
@@ -251,14 +249,13 @@ public final class Probes {
                 : Done.warn("could not be probed: " + answers.get("untold") + "; fine: " + fine);
     }
 
-    // A write is probed with an empty document, which Klaviyo has to refuse with 400: it can change nothing. Where a
-    // scope has no such path, the answer says nothing.
+    // A write has an empty document, which Klaviyo refuses with 400: it changes nothing. No such path tells nothing.
     private String probe(Key key, String scope) {
-        String name = scope.replaceFirst(":.*", "");
-        String path = PATHS.getOrDefault(name, "/api/" + name);
         if (!scope.matches("[a-z-]+:(read|write)")) {
             return "untold";
         }
+        String name = scope.replaceFirst(":.*", "");
+        String path = PATHS.getOrDefault(name, "/api/" + name);
         Answer answer = scope.endsWith(":write") ? ask(key, "POST", path, Map.of("data", Map.of()))
                 : ask(key, "GET", Endpoint.named(name).map(Endpoint::target).orElse(path), null);
         return switch (Symptom.of(answer)) {
@@ -318,8 +315,8 @@ public final class Probes {
     private void able(String id, Optional<Key> with, String status) {
         progress.kept.disabled = id;
         progress.save();
-        Answer answer = ask(with.orElseThrow(() -> new Trouble(Effect.NONE, "the old key was disabled, and there is no"
-                + " new key at hand to enable it with", "")), "PATCH", KEYS + "/" + id, Map.of("data",
+        Trouble.when(with.isEmpty(), "the old key was disabled, and there is no new key at hand to enable it with");
+        Answer answer = ask(with.get(), "PATCH", KEYS + "/" + id, Map.of("data",
                 Map.of("type", "api-key", "id", id, "attributes", Map.of("status", status))));
         boolean done = answer instanceof Reply reply && reply.status() == 200;
         boolean refused = answer instanceof Reply reply && reply.status() / 100 == 4;
@@ -358,11 +355,11 @@ public final class Probes {
     }
 
     // What is wrong with it: it is worse than it was with the old key, or has another one; empty where nothing is.
-    private String fault(boolean oldKey) {
-        List<String> right = oldKey ? List.of(oldPrint(), progress.kept.appKey) : List.of(newPrint());
-        String stale = app.key.isEmpty() || right.contains(app.key) ? ""
-                : "it says that it still uses another key, sha256 " + app.key;
-        return app.health.compareTo(oldKey ? progress.kept.app : Health.HEALTHY) > 0 ? app.words : stale;
+    private String fault(Way way) {
+        boolean back = way == Way.BACK;
+        List<String> right = back ? List.of(oldPrint(), progress.kept.appKey, "") : List.of(newPrint(), "");
+        String stale = right.contains(app.key) ? "" : "it says that it still uses another key, sha256 " + app.key;
+        return app.health.compareTo(back ? progress.kept.app : Health.HEALTHY) > 0 ? app.words : stale;
     }
 
     /** Looks before anything changes; what an interrupted run did to it does not count as how it was. */
@@ -385,20 +382,23 @@ public final class Probes {
     }
 
     /** It is healthy with the new key, or no worse than it was with the old one, where it tells its key. */
-    Done appWith(boolean oldKey) {
+    Done appWith(Way way) {
         if (app == null) {
             return Done.warn(appPlan());
         }
         String most = Durations.words(wishes.verify());
         app = look();
-        if (!fault(oldKey).isEmpty()) {
-            progress.listener.waiting("waiting for the application, at most " + most + ": " + fault(oldKey));
+        if (!fault(way).isEmpty()) {
+            progress.listener.waiting("waiting for the application, at most " + most + ": " + fault(way));
         }
         String fault = Progress.until(() -> {
             app = look();
-            // Twice in a row: the first answer may come from what is being restarted.
-            app = fault(oldKey).isEmpty() && Progress.pause(Progress.INTERVAL) ? look() : app;
-            return fault(oldKey);
+            if (fault(way).isEmpty()) {
+                // The first good answer may come from what is being restarted.
+                Progress.pause(Progress.INTERVAL);
+                app = look();
+            }
+            return fault(way);
         }, String::isEmpty, wishes.verify(), seen -> Progress.INTERVAL);
         Trouble.when(!fault.isEmpty(), "not well within " + most + ": " + fault);
         return Done.ok(app.words);
@@ -408,13 +408,13 @@ public final class Probes {
      * What was not seen of it with that key, in words that follow "but"; empty where it is well and told its key, or
      * where a restart that left a mark ({@code proven}), or its being well again, shows as much.
      */
-    String appUnseen(String key, boolean proven) {
+    String appUnseen(Way way, boolean proven) {
         if (app == null) {
             return "nobody looked at the application: no --app-url";
         }
         boolean seen = proven || !app.key.isEmpty() || app.health.compareTo(progress.kept.app) < 0;
-        return seen ? "" : "nothing shows that the application runs with the " + key
-                + " key: its health tells no keyFingerprint, and a restart left no mark";
+        return seen ? "" : "nothing shows that the application runs with the " + (way == Way.BACK ? "old" : "new")
+                + " key: its health tells no keyFingerprint, and no mark shows its restart";
     }
 
     private Prometheus.Result errors() {

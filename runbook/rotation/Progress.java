@@ -31,6 +31,9 @@ public final class Progress {
 
     // ---- a step
 
+    /** The new key goes forward everywhere, the old one back. */
+    enum Way { FORWARD, BACK }
+
     /** How a step ended, what it found in one line, and after a failure the commands that mend it, one a line. */
     public record Done(Mark mark, String detail, String mend) {
         static Done ok(String detail) {
@@ -48,9 +51,22 @@ public final class Progress {
 
     /**
      * One thing that a rotation does or looks at: which of the runbook's steps it belongs to; the store, target or else
-     * it is about; its command, where there is one; and how it ended, or what a plan says of it. Nothing secret in it.
+     * it is about; its command, where there is one; how it ended, or until then what is to be done, for a dry run and
+     * for whoever does it by hand where it failed. Nothing secret in it.
      */
-    public record Step(String name, String place, String command, Done done, long millis) {
+    public record Step(String name, String place, String command, Done done, long millis, Supplier<Done> action) {
+        public Step {
+            place = Text.safe(place, 120);
+        }
+
+        Step(String name, String place, String command, String plan, Supplier<Done> action) {
+            this(name, place, command, new Done(Mark.NONE, plan, ""), 0, action);
+        }
+
+        boolean failed() {
+            return done.mark == Mark.FAIL;
+        }
+
         /** What it is about and what it found: after a place, no colon, which would make the words its value. */
         public String words() {
             return place + (place.contains(":") ? " – " : ": ") + done.detail;
@@ -86,9 +102,13 @@ public final class Progress {
             this.mend = mend;
         }
 
+        Trouble(String what, String... mend) {
+            this(Effect.DENIED, what, String.join("\n", mend));
+        }
+
         static void when(boolean wrong, String what, String... mend) {
             if (wrong) {
-                throw new Trouble(Effect.DENIED, what, String.join("\n", mend));
+                throw new Trouble(what, mend);
             }
         }
     }
@@ -147,7 +167,6 @@ public final class Progress {
     final Wishes wishes;
     final Listener listener;
     final List<Step> made = new ArrayList<>();
-    private List<Step> planned;
     Kept kept = new Kept();
     boolean resumed;
     Incident incident;
@@ -185,8 +204,7 @@ public final class Progress {
         try {
             incident.write(FILE, Mapped.MAPPER.writeValueAsBytes(kept));
         } catch (IOException e) {
-            throw new Trouble(Effect.UNKNOWN, "the state of the rotation cannot be kept: " + Incident.why(e),
-                    "df -h " + incident);
+            throw new Trouble("the state of the rotation cannot be kept: " + Incident.why(e), "df -h " + incident);
         }
     }
 
@@ -217,47 +235,37 @@ public final class Progress {
 
     // ---- as it goes on
 
-    /** All that is done between is planned, and not made. */
-    List<Step> planned(Runnable way) {
-        planned = new ArrayList<>();
-        way.run();
-        List<Step> all = planned;
-        planned = null;
-        return all;
+    /** Makes one without which nothing goes on. */
+    void make(Step step) {
+        attempt(step);
+        refuseFailed();
     }
 
-    void make(String name, String place, String command, String plan, Supplier<Done> action) {
-        attempt(name, place, command, plan, action).ifPresent(trouble -> {
-            throw trouble;
+    void refuseFailed() {
+        made.stream().filter(Step::failed).findFirst().ifPresent(step -> {
+            throw new Trouble(step.words(), step.done.mend);
         });
     }
 
-    /** For where the rest has to be done whatever comes of it: gives why it failed. */
-    Optional<Trouble> attempt(String name, String about, String command, String plan, Supplier<Done> action) {
-        String place = Text.safe(about, 120);
-        if (planned != null) {
-            planned.add(new Step(name, place, command, new Done(Mark.NONE, plan, ""), 0));
-            return Optional.empty();
-        }
+    /** Makes it, for where the rest has to be done whatever comes of it; gives how it ended. */
+    Step attempt(Step step) {
         long start = System.nanoTime();
-        listener.began(name);
-        Optional<Trouble> trouble = Optional.empty();
+        listener.began(step.name);
         Done done;
         try {
-            done = action.get();
+            done = step.action.get();
         } catch (RuntimeException e) {
-            String what = Text.safe(e instanceof Problem ? e.getMessage() : "unexpected " + e, 300);
-            trouble = Optional.of(e instanceof Trouble known ? known : new Trouble(Effect.UNKNOWN, what, ""));
-            done = new Done(Mark.FAIL, trouble.get().getMessage(), trouble.get().mend);
+            String mend = e instanceof Trouble known ? known.mend : "";
+            done = new Done(Mark.FAIL, e instanceof Problem ? e.getMessage() : "unexpected " + e, mend);
         }
         Tool tool = wishes.tool();
         Done told = new Done(done.mark, Text.safe(tool.concealed(done.detail), 500), tool.concealed(done.mend));
         long millis = (System.nanoTime() - start) / 1_000_000;
-        Step step = new Step(name, place, tool.concealed(command), told, millis);
-        made.add(step);
-        listener.ended(step);
-        journal(Event.ROTATION_STEP, name + " " + step.data().get("detail"), step.data());
-        return trouble;
+        Step ended = new Step(step.name, step.place, tool.concealed(step.command), told, millis, step.action);
+        made.add(ended);
+        listener.ended(ended);
+        journal(Event.ROTATION_STEP, ended.name + " " + ended.data().get("detail"), ended.data());
+        return ended;
     }
 
     // A journal that cannot be written costs its entry, never the rotation.
@@ -273,22 +281,16 @@ public final class Progress {
         }
     }
 
-    static boolean pause(Duration duration) {
-        try {
-            Thread.sleep(duration.toMillis());
-            return true;
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            return false;
-        }
+    static void pause(Duration duration) {
+        new CompletableFuture<Void>().completeOnTimeout(null, duration.toMillis(), TimeUnit.MILLISECONDS).join();
     }
 
     /** Looks until it has seen enough, or it is time; gives what it saw last. */
     static <T> T until(Supplier<T> look, Predicate<T> enough, Duration within, Function<T, Duration> between) {
         long end = System.nanoTime() + within.toNanos();
         T seen = look.get();
-        while (!enough.test(seen) && System.nanoTime() + between.apply(seen).toNanos() < end
-                && pause(between.apply(seen))) {
+        while (!enough.test(seen) && System.nanoTime() + between.apply(seen).toNanos() < end) {
+            pause(between.apply(seen));
             seen = look.get();
         }
         return seen;

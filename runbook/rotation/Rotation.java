@@ -16,12 +16,7 @@ import runbook.Screen.Mark;
 import runbook.Settings.Problem;
 import runbook.Text.Durations;
 import runbook.Text.Json;
-import runbook.rotation.Progress.Done;
-import runbook.rotation.Progress.Effect;
-import runbook.rotation.Progress.Kept;
-import runbook.rotation.Progress.Listener;
-import runbook.rotation.Progress.Step;
-import runbook.rotation.Progress.Trouble;
+import runbook.rotation.Progress.*;
 import runbook.rotation.Stores.Place;
 
 /**
@@ -35,10 +30,7 @@ public final class Rotation implements AutoCloseable {
     /** The exit code of a rotation that was refused before anything changed. */
     public static final int REFUSED = 21;
 
-    /**
-     * What a rotation is asked to do, by the options of that name; those to go on with it, for a person; and the
-     * command line that does that.
-     */
+    /** What is asked for, by the options of that name; all of them in words; and the command line that goes on. */
     public record Wishes(Screen.Host host, Settings settings, Tool tool, List<Place> stores, List<Place> targets,
             Optional<String> account, Set<String> needs, Duration restart, Duration verify, Duration grace,
             boolean disableOld, String options, Supplier<String> again) { }
@@ -73,11 +65,13 @@ public final class Rotation implements AutoCloseable {
     private final List<FileChannel> locks = new ArrayList<>();
     private List<Holding> holdings = List.of();
     private Kept kept;
+    private Way way = Way.FORWARD;
+    /** Whether this run, and not one before it, has begun to change things. */
     private boolean changing;
-    private boolean back;
-    private boolean unmarked;
-    /** What a person has to do by hand, with the commands. */
-    public final List<Done> byHand = new ArrayList<>();
+    /** Whether marks show that all was restarted on this way that the application needs. */
+    private boolean marked;
+    /** What a person has to do by hand, or what has to be mended before. */
+    public final List<Step> byHand = new ArrayList<>();
     /** What failed first, in words, and the options that an unfinished rotation lacks here; each empty for nothing. */
     public String why = "";
     public String missing = "";
@@ -100,9 +94,9 @@ public final class Rotation implements AutoCloseable {
      */
     public void begin(Incident where, boolean looking) {
         if (wishes.settings.key().filter(Key::token).isPresent()) {
-            throw new Problem(REFUSED, "this is an OAuth access token, which is not rotated: it expires by itself."
-                    + " Refresh it with the app's refresh token (POST https://a.klaviyo.com/oauth/token); where that"
-                    + " says invalid_grant, install the app anew. For a private key set KLAVIYO_PRIVATE_KEY");
+            throw new Problem(REFUSED, "an OAuth access token is not rotated: it expires by itself. Refresh it with the"
+                    + " app's refresh token (POST https://a.klaviyo.com/oauth/token); where that says invalid_grant,"
+                    + " install the app anew. For a private key set KLAVIYO_PRIVATE_KEY");
         }
         if (!looking || Files.exists(where.folder())) {
             lock(where.folder().resolve("rotation.lock"), where.toString());
@@ -115,16 +109,12 @@ public final class Rotation implements AutoCloseable {
         kept = progress.begin(where, looking);
         holdings = wishes.stores.stream().map(store -> new Holding(store, progress, probes)).toList();
         List<String> given = wishes.stores.stream().map(Place::name).toList();
-        Stream<String> stores = kept.touched().filter(name -> !given.contains(name))
-                .map(name -> " --to " + Text.word(name));
+        kept.touched().filter(name -> !given.contains(name)).forEach(name -> missing += " --to " + Text.word(name));
         // A target that turned out to be wrong may be changed for another: none at all is forgotten.
-        Stream<String> targets = kept.targets.stream().filter(name -> wishes.targets.isEmpty())
-                .map(name -> " --restart " + Text.word(name));
-        missing = Stream.concat(stores, targets).collect(Collectors.joining());
-        if (!missing.isEmpty()) {
-            throw new Trouble(Effect.NONE, "the unfinished rotation in " + where + " is about more than was given:"
-                    + missing, wishes.again.get());
-        }
+        Set<String> targets = wishes.targets.isEmpty() ? kept.targets : Set.of();
+        targets.forEach(name -> missing += " --restart " + Text.word(name));
+        Trouble.when(!missing.isEmpty(), "the unfinished rotation in " + where + " is about more than was given:"
+                + missing, wishes.again.get());
     }
 
     private void lock(Path file, String what) {
@@ -150,8 +140,8 @@ public final class Rotation implements AutoCloseable {
     }
 
     private String state() {
-        return !kept.changed() ? "nothing has changed" : kept.touched().collect(Collectors.joining(", "))
-                + " may hold the new key; " + (kept.restarting ? "a restart has begun" : "nothing was restarted");
+        return kept.changed() ? kept.touched().collect(Collectors.joining(", ")) + " may hold the new key; "
+                + (kept.restarting ? "a restart has begun" : "nothing was restarted") : "nothing has changed";
     }
 
     /** Notes that this process is ending in the middle of it; says how things stand, and what to do. */
@@ -159,8 +149,8 @@ public final class Rotation implements AutoCloseable {
         holdings.forEach(Holding::tidy);
         progress.journal(Event.NOTE, "key rotation interrupted: " + state(), data());
         boolean unfinished = kept.changed() && !wishes.settings.target().passing();
-        return state() + (!unfinished ? "" : ". This finishes it, or with --roll-back rolls it back:\n  "
-                + wishes.again.get());
+        return state() + (unfinished ? ". This finishes it, or with --roll-back rolls it back:\n  "
+                + wishes.again.get() : "");
     }
 
     // ---- steps 1 and 2
@@ -176,18 +166,13 @@ public final class Rotation implements AutoCloseable {
         }
         // At once: another run looks for an open incident, and that is one with a journal.
         progress.journal(Event.NOTE, "key rotation begun", data());
-        List<Trouble> troubles = new ArrayList<>();
-        holdings.forEach(one -> progress.attempt("preflight", one.store.name(), one.store.reading(), "", one::inspect)
-                .ifPresent(troubles::add));
-        wishes.targets.forEach(target -> progress.attempt("preflight", target.name(), "", "", target::reach)
-                .ifPresent(troubles::add));
-        progress.attempt("preflight", "app", "", "", probes::appBefore).ifPresent(troubles::add);
-        if (!troubles.isEmpty()) {
-            throw troubles.get(0);
-        }
-        List<Key> held = holdings.stream().flatMap(one -> one.now.key().stream()).toList();
-        boolean writeOnly = !holdings.stream().allMatch(one -> one.store.readable());
-        progress.make("preflight", "old key", "", "", () -> probes.settle(held, writeOnly, person));
+        holdings.forEach(one -> progress.attempt(
+                new Step("preflight", one.store.name(), one.store.reading(), "", one::inspect)));
+        wishes.targets.forEach(target -> progress.attempt(
+                new Step("preflight", target.name(), "", "", target::reach)));
+        progress.attempt(new Step("preflight", "app", "", "", probes::appBefore));
+        progress.refuseFailed();
+        progress.make(new Step("preflight", "old key", "", "", () -> probes.settle(holdings, person)));
     }
 
     /** The new key, where a store of an unfinished rotation holds it already. */
@@ -199,56 +184,65 @@ public final class Rotation implements AutoCloseable {
 
     /** What is to be done: steps 3 to 7, or the way back. */
     public List<Step> plan() {
-        return progress.planned(back ? this::backward : this::forward);
+        return way == Way.BACK ? backward() : forward();
     }
 
-    private void forward() {
-        holdings.forEach(one -> progress.make("store", one.store.name(), one.store.writing(), one.plan(),
-                () -> one.put(false)));
-        looksAgain("read-back");
-        wishes.targets.forEach(target -> progress.make("restart", target.name(), target.restarting(wishes.restart), "",
-                () -> restart(target)));
+    // Steps 3 to 7.
+    private List<Step> forward() {
+        List<Step> steps = new ArrayList<>();
+        holdings.forEach(one -> steps.add(new Step("store", one.store.name(), one.store.writing(), one.plan(),
+                () -> one.put(Way.FORWARD))));
+        steps.addAll(looksAgain("read-back"));
+        wishes.targets.forEach(target -> steps.add(restarting("restart", "", target)));
         if (wishes.targets.isEmpty()) {
             String none = "no --restart: where the application does not read the key anew by itself, step 6 fails";
-            progress.make("restart", "app", "", none, () -> Done.warn(none));
+            steps.add(new Step("restart", "app", "", none, () -> Done.warn(none)));
         }
-        progress.make("verify", "app", "", probes.appPlan(), () -> probes.appWith(false));
+        steps.add(new Step("verify", "app", "", probes.appPlan(), () -> probes.appWith(Way.FORWARD)));
         if (wishes.settings.target().prometheus() != null) {
-            progress.make("verify", "errors", "", "must not rise", probes::steady);
+            steps.add(new Step("verify", "errors", "", "must not rise", probes::steady));
         }
-        progress.make("verify", "new key", "", "has to authenticate still", probes::alive);
-        looksAgain("verify");
+        steps.add(new Step("verify", "new key", "", "has to authenticate still", probes::alive));
+        steps.addAll(looksAgain("verify"));
+        steps.addAll(endOfTheOldKey());
+        return steps;
+    }
+
+    private List<Step> endOfTheOldKey() {
         String oldKey = probes.oldPrint().isEmpty() ? "old key" : "sha256 " + probes.oldPrint();
         if (!wishes.disableOld || !probes.lives()) {
-            progress.make("disable-old", oldKey, "", probes.left(), () -> Done.skipped(probes.left()));
-            return;
+            return List.of(new Step("disable-old", oldKey, "", probes.left(), () -> Done.skipped(probes.left())));
         }
         String stays = "stays enabled for another " + Durations.words(wishes.grace);
-        progress.make("disable-old", oldKey, "", stays, () -> {
+        List<Step> steps = new ArrayList<>();
+        steps.add(new Step("disable-old", oldKey, "", stays, () -> {
             progress.listener.waiting("the old key " + stays);
             Progress.pause(wishes.grace);
             return Done.ok("may be disabled now");
-        });
-        looksAgain("disable-old");
-        progress.make("disable-old", oldKey, "", "disabled by Klaviyo's API; enabled again if anything still uses it",
-                probes::disable);
-        progress.make("disable-old", "app", "", "is well without it", () -> probes.appWith(false));
-        looksAgain("disable-old");
+        }));
+        steps.addAll(looksAgain("disable-old"));
+        steps.add(new Step("disable-old", oldKey, "", "disabled by Klaviyo's API; enabled again if anything still uses"
+                + " it", probes::disable));
+        steps.add(new Step("disable-old", "app", "", "is well without it", () -> probes.appWith(Way.FORWARD)));
+        steps.addAll(looksAgain("disable-old"));
+        return steps;
     }
 
     // What was written is there, and nobody has set one since.
-    private void looksAgain(String name) {
-        holdings.forEach(one -> progress.make(name, one.store.name(), one.store.reading(), one.store.readable()
-                ? "has to be the new key" : "cannot be compared", () -> one.readBack(false)));
+    private List<Step> looksAgain(String name) {
+        return holdings.stream().map(one -> new Step(name, one.store.name(), one.store.reading(), one.store.readable()
+                ? "has to be the new key" : "cannot be compared", () -> one.readBack(Way.FORWARD))).toList();
     }
 
-    private Done restart(Place target) {
-        kept.restarting = true;
-        progress.save();
-        progress.listener.waiting(target.name() + ": restarting, at most " + Durations.words(wishes.restart));
-        Optional<String> mark = target.restart(wishes.restart);
-        unmarked |= mark.isEmpty();
-        return Done.ok("restarted" + mark.map(now -> ", now " + now).orElse(""));
+    private Step restarting(String name, String plan, Place target) {
+        return new Step(name, target.name(), target.restarting(wishes.restart), plan, () -> {
+            kept.restarting = true;
+            progress.save();
+            progress.listener.waiting(target.name() + ": restarting, at most " + Durations.words(wishes.restart));
+            Optional<String> mark = target.restart(wishes.restart);
+            marked &= mark.isPresent();
+            return Done.ok("restarted" + mark.map(now -> ", now " + now).orElse(""));
+        });
     }
 
     /** Makes steps 3 to 7. */
@@ -261,14 +255,14 @@ public final class Rotation implements AutoCloseable {
         progress.save();
         wishes.tool.watch(child -> progress.child(Progress.named(child)));
         changing = true;
-        forward();
+        marked = !wishes.targets.isEmpty();
+        forward().forEach(progress::make);
         return Ending.ROTATED;
     }
 
     /** What comes of a failure: the way back where something has been changed, by an earlier run too. */
     public Ending failed(Trouble trouble) {
-        why = progress.made.stream().filter(step -> step.done().mark() == Mark.FAIL).findFirst().map(Step::words)
-                .orElse(trouble.getMessage());
+        why = trouble.getMessage();
         boolean halfWay = kept.changed() && probes.fresh.isPresent() && !progress.looking;
         return halfWay ? rollBack(why, probes.fresh) : Ending.REFUSED;
     }
@@ -280,16 +274,13 @@ public final class Rotation implements AutoCloseable {
      */
     public Ending rollBack(String reason, Optional<Key> given) {
         why = reason;
-        back = true;
+        way = Way.BACK;
         progress.listener.began("roll-back");
         progress.listener.waiting(reason.isEmpty() ? "asked for" : reason);
-        for (Holding one : touched()) {
-            String place = one.store.name();
-            progress.attempt("roll-back", place, one.store.reading(), "", one::mayGoBack).ifPresent(trouble ->
-                    byHand.add(new Done(Mark.NONE, place + " – " + trouble.getMessage(), trouble.mend)));
-        }
+        touched().forEach(one ->
+                goBack(new Step("roll-back", one.store.name(), one.store.reading(), "", one::mayGoBack)));
         if (!byHand.isEmpty() && !changing) {
-            why = byHand.get(0).detail();
+            why = byHand.get(0).words();
             byHand.clear();
             return Ending.REFUSED;
         } else if (progress.looking) {
@@ -297,13 +288,13 @@ public final class Rotation implements AutoCloseable {
         }
         if (byHand.isEmpty() && kept.disabled != null) {
             // To bring a dead key back would leave the application with none.
-            back("old key", "", Done.warn("something still uses the old key, which is disabled and could not be enabled"
-                    + " again: do that in Klaviyo, Settings > API keys. The stores keep the new key meanwhile"),
-                    () -> probes.enable(rediscovered().or(() -> given)));
+            goBack(new Step("roll-back", "old key", "", "something still uses the old key, which is disabled and could"
+                    + " not be enabled again: do that in Klaviyo, Settings > API keys. The stores keep the new key"
+                    + " meanwhile", () -> probes.enable(rediscovered().or(() -> given))));
         }
         if (byHand.isEmpty()) {
-            unmarked = wishes.targets.isEmpty();
-            backward();
+            marked = !wishes.targets.isEmpty();
+            backward().forEach(this::goBack);
         }
         if (!byHand.isEmpty()) {
             return Ending.STUCK;
@@ -321,34 +312,37 @@ public final class Rotation implements AutoCloseable {
     }
 
     private List<Holding> touched() {
-        List<Holding> touched = new ArrayList<>(holdings);
-        touched.removeIf(one -> !one.kept.touched);
-        Collections.reverse(touched);
-        return touched;
+        List<Holding> lastFirst = new ArrayList<>();
+        holdings.stream().filter(one -> one.kept.touched).forEach(one -> lastFirst.add(0, one));
+        return lastFirst;
     }
 
-    private void backward() {
-        touched().forEach(one -> back(one.store.name(), one.store.writing(), one.byHand(), () -> one.put(true)));
-        for (Place target : kept.restarting ? wishes.targets : List.<Place>of()) {
-            String command = target.restarting(wishes.restart);
-            back(target.name(), command, new Done(Mark.NONE, "restart " + target.name(), command),
-                    () -> restart(target));
+    private List<Step> backward() {
+        List<Step> steps = new ArrayList<>();
+        touched().forEach(one -> steps.add(new Step("roll-back", one.store.name(), one.store.writing(), one.byHand(), 0,
+                () -> one.put(Way.BACK))));
+        if (kept.restarting) {
+            wishes.targets.forEach(target -> steps.add(restarting("roll-back", "restart it", target)));
         }
         if (kept.changed()) {
-            back("app", "", Done.warn("look at the application: nothing shows that it is well with the old key, sha256 "
-                    + probes.oldPrint()), this::appAsBefore);
+            steps.add(new Step("roll-back", "app", "", "look at the application: it has to be well with the old key,"
+                    + " sha256 " + probes.oldPrint(), this::appAsBefore));
         }
+        return steps;
     }
 
-    // Where one step fails, a person does that one by hand: the rest is brought back all the same.
-    private void back(String place, String command, Done otherwise, Supplier<Done> action) {
-        progress.attempt("roll-back", place, command, "", action).ifPresent(trouble -> byHand.add(otherwise));
+    // Where one fails, a person does what was planned, or mends what is in the way: the rest is done all the same.
+    private void goBack(Step step) {
+        Step ended = progress.attempt(step);
+        if (ended.failed()) {
+            byHand.add(step.done().detail().isEmpty() ? ended : step);
+        }
     }
 
     // With the old key it has to be seen; the new one is stored, be it seen or not.
     private Done appAsBefore() {
-        Done seen = probes.appWith(true);
-        String unseen = kept.restarting && unmarked ? probes.appUnseen("old", false) : "";
+        Done seen = probes.appWith(Way.BACK);
+        String unseen = kept.restarting && !marked ? probes.appUnseen(Way.BACK, false) : "";
         Trouble.when(!unseen.isEmpty(), unseen);
         return seen;
     }
@@ -361,23 +355,26 @@ public final class Rotation implements AutoCloseable {
      */
     public Ending end(Ending ending) {
         wishes.tool.watch(child -> { });
-        String unseen = ending.is(Ending.ROTATED) ? probes.appUnseen("new", !unmarked) : "";
-        if (progress.looking || ending.is(Ending.REFUSED) && kept.changed()) {
-            return !progress.resumed || !ending.is(Ending.REFUSED) ? ending
-                    : ending.but("Refused: this run has changed nothing, the one before it is unfinished");
-        } else if (!kept.newKey.isEmpty()) {
+        boolean refused = ending.is(Ending.REFUSED);
+        if (progress.looking || refused && kept.changed()) {
+            return refused && progress.resumed
+                    ? ending.but("Refused: this run has changed nothing, the one before it is unfinished") : ending;
+        }
+        if (!kept.newKey.isEmpty()) {
             kept.outcome = ending.name;
             progress.child("");
         }
         if (ending.is(Ending.ROTATED)) {
+            String unseen = probes.appUnseen(Way.FORWARD, marked);
             String from = probes.oldPrint().isEmpty() ? "" : "sha256 " + probes.oldPrint() + " -> ";
             progress.journal(Event.ROTATED, "key rotated: " + from + "sha256 " + probes.newPrint(), data());
             progress.journal(Event.MITIGATED, unseen.isEmpty() ? "the application runs with a new key"
                     : "a new key is stored, but " + unseen, data());
-        } else if (!ending.is(Ending.REFUSED)) {
+            return unseen.isEmpty() ? ending : ending.but("Rotated: the new key is stored, but " + unseen);
+        } else if (!refused) {
             progress.journal(Event.NOTE, "key rotation: " + ending.verdict, data());
         }
-        return unseen.isEmpty() ? ending : ending.but("Rotated: the new key is stored, but " + unseen);
+        return ending;
     }
 
     // Keys and stores for journal and JSON; after a kill a key may be known by its fingerprint alone.
@@ -390,12 +387,11 @@ public final class Rotation implements AutoCloseable {
 
     /** What {@code rotate-key --json} shows; the steps that were planned are among those that were made. */
     public ObjectNode json(Ending ending) {
-        Stream<Step> all = Stream.concat(progress.made.stream(), ending.is(Ending.PLANNED) ? plan().stream()
-                : Stream.of());
+        List<Step> all = new ArrayList<>(progress.made);
+        all.addAll(ending.is(Ending.PLANNED) ? plan() : List.of());
         ObjectNode root = Json.object().put("schema", 1).put("outcome", ending.name());
-        data().forEach((name, value) -> root.set(name, Json.of(value)));
-        root.put("account", probes.account.map(Account::id).orElse(null));
-        root.set("steps", Json.of(all.map(Step::data).toList()));
+        data().forEach((name, value) -> root.set(name, Json.of(value.equals("") ? null : value)));
+        root.set("steps", Json.of(all.stream().map(Step::data).toList()));
         return root.put("incident", progress.looking ? null : progress.incident.toString());
     }
 }

@@ -16,9 +16,7 @@ import runbook.Settings.Problem;
 import runbook.Settings.Templates;
 import runbook.Text.Json;
 import runbook.redact.*;
-import runbook.rotation.Progress.Done;
-import runbook.rotation.Progress.Effect;
-import runbook.rotation.Progress.Trouble;
+import runbook.rotation.Progress.*;
 
 /**
  * Secret stores and restart targets, as the rows of {@code stores.json} describe them and as somebody typed them. Every
@@ -93,9 +91,8 @@ public final class Stores {
             }
             boolean store = write.isPresent() && input.contains("{key");
             demand(restart.isEmpty() == store, "has to have restart, or else write with a stdin that has {key} in it");
-            Map.of("read", read, "readAt", readAt, "write", write).forEach((field, command) ->
-                    demand(runs(command.stream()), field + NO_COMMAND));
-            demand(runs(restart.stream()), "restart" + NO_COMMAND);
+            Map.of("read", read.stream(), "readAt", readAt.stream(), "write", write.stream(), "restart",
+                    restart.stream()).forEach((field, commands) -> demand(runs(commands), field + NO_COMMAND));
             Map.of("value", value, "version", version, "mark", mark).forEach((field, at) ->
                     demand(at.isEmpty() || read.isPresent(), "has no read, in which " + field + " stands"));
             List<String> known = new ArrayList<>(List.of("version", "within", "now"));
@@ -159,13 +156,10 @@ public final class Stores {
     }
 
     private Place place(Screen.Host host, String option, String typed) {
-        boolean targets = option.equals("--restart");
-        String prefix = typed.replaceFirst("(?s):.*", ":");
-        String usage = rows(targets).stream().map(Row::usage).filter(one -> one.startsWith(prefix)).findFirst()
-                .orElseGet(() -> usages(targets));
-        Place place = rows(targets).stream().flatMap(row -> row.parse(typed).stream().map(parts ->
-                new Place(row, typed, parts, tool, hands))).findFirst().orElseThrow(() ->
-                new Problem(option + " " + Text.safe(typed, 60) + ": write " + usage));
+        List<Row> rows = rows(option.equals("--restart"));
+        Place place = rows.stream().flatMap(row -> row.parse(typed).stream().map(parts ->
+                new Place(row, typed, parts, tool, hands))).findFirst().orElseThrow(() -> new Problem(option + " "
+                + Text.safe(typed, 60) + ": write " + usages(option.equals("--restart"))));
         if (tool.windows() && place.row.write.orElse("").contains("/dev/stdin")) {
             throw new Problem(Rotation.REFUSED, option + " " + typed + ": Windows has no /dev/stdin, and the key goes"
                     + " no other way into its tool: run this in WSL, or on another machine");
@@ -175,17 +169,25 @@ public final class Stores {
                 .map(path -> place.at(path.toAbsolutePath().normalize())).orElse(place);
     }
 
+    /**
+     * What a store holds: the key, where it gives that back; its own name for it, where it has one; the value that the
+     * key is part of; and by what it is known: the key's fingerprint, or else that name, empty where nothing tells.
+     */
+    record Held(Optional<Key> key, String version, String whole, String mark) {
+        static final Held UNSEEN = new Held(Optional.empty(), "", "", "");
+    }
+
     /** A store or restart target: a row, and the parts of its address as somebody typed it after an option. */
     public record Place(Row row, String name, Map<String, String> parts, Tool tool, Hands hands) {
         // ---- words and commands
 
-        String filled(String template, Map<String, String> more, UnaryOperator<String> written) {
+        private String filled(String template, Map<String, String> more, UnaryOperator<String> written) {
             Map<String, String> values = new HashMap<>(parts);
             values.putAll(more);
             return new Form(template).filled(values, written);
         }
 
-        String words(String template) {
+        private String words(String template) {
             return filled(template, Map.of(), UnaryOperator.identity());
         }
 
@@ -266,7 +268,7 @@ public final class Stores {
             }
         }
 
-        String run(String template, Map<String, String> more, String input, Optional<Duration> lasting) {
+        private String run(String template, Map<String, String> more, String input, Optional<Duration> lasting) {
             List<String> command = command(template, more);
             Tool.Output output = ended(command, input, lasting);
             if (output.ok()) {
@@ -291,13 +293,13 @@ public final class Stores {
                     .collect(Collectors.joining("\n")));
         }
 
-        Trouble strange() {
+        private Trouble strange() {
             return new Trouble(Effect.UNKNOWN, "the tool succeeded, but its answer is not what it should be",
                     "look at it: " + reading());
         }
 
         /** What a reading command answers. Nothing at all is an answer too: a list without the name asked for. */
-        JsonNode answer(Optional<String> read, String version) {
+        private JsonNode answer(Optional<String> read, String version) {
             String out = read.map(one -> run(one, Map.of("version", version), "", Optional.empty())).orElse("{}");
             try {
                 return row.decode.orElse(null) == Decode.TEXT ? Json.of(out.replaceFirst("\\R$", "")) : Json.read(out);
@@ -306,12 +308,12 @@ public final class Stores {
             }
         }
 
-        JsonNode at(JsonNode answer, JsonPointer pointer) {
+        private JsonNode at(JsonNode answer, JsonPointer pointer) {
             return answer.at(filled(pointer.toString(), Map.of(), part -> part.replace("~", "~0").replace("/", "~1")));
         }
 
         /** What there is, and all that would keep this from being written or restarted, as far as it can be known. */
-        JsonNode inspected(String template) {
+        private JsonNode inspected(String template) {
             Matcher first = FIRST_WORD.matcher(template.matches(FOR_SHELL) ? words(template) : "");
             if (first.matches() && !tool.windows()) {
                 String program = first.group(1);
@@ -329,6 +331,69 @@ public final class Stores {
                 }
             }
             return answer;
+        }
+
+        // ---- as a store
+
+        /** What it holds, and all that would keep it from being written. */
+        Held inspected() {
+            return held(inspected(row.write.orElseThrow()));
+        }
+
+        /** What it holds now. */
+        Held held() {
+            return held(answer(row.read, ""));
+        }
+
+        /** What it held when it called that so; empty where it keeps no history. */
+        Optional<Held> held(String version) {
+            return row.readAt.filter(read -> !version.isEmpty())
+                    .map(read -> held(answer(Optional.of(read), version)));
+        }
+
+        private Held held(JsonNode answer) {
+            String version = row.version.map(at -> at(answer, at).asText().replaceFirst(".*/", "")).orElse("");
+            if (!readable()) {
+                return new Held(Optional.empty(), version, "", version);
+            }
+            String whole = row.value.map(at -> at(answer, at)).filter(JsonNode::isTextual).map(this::decoded)
+                    .orElseThrow(this::strange);
+            Key key = field().isEmpty() ? Key.of(whole) : Key.of(within(whole).value());
+            tool.conceal(key);
+            return new Held(Optional.of(key), version, whole, key.fingerprint());
+        }
+
+        private Embedded within(String document) {
+            return Embedded.field(document, field()).orElseThrow(() ->
+                    new Trouble("the secret is no JSON document with a text field " + field(), reading()));
+        }
+
+        private String field() {
+            return row.inside.map(this::words).orElse("");
+        }
+
+        private String decoded(JsonNode value) {
+            boolean base64 = row.decode.orElse(null) == Decode.BASE64;
+            // gcloud prints bytes in the URL-safe alphabet, the API itself in the usual one.
+            String usual = value.asText().replace('-', '+').replace('_', '/');
+            try {
+                return base64 ? new String(Base64.getDecoder().decode(usual), StandardCharsets.UTF_8) : value.asText();
+            } catch (IllegalArgumentException e) {
+                throw strange();
+            }
+        }
+
+        /** Writes a key into what it holds now. It may have done so even when that fails. */
+        void write(Key key, Held now) {
+            String value = field().isEmpty() ? key.reveal()
+                    : within(now.whole).replaced(Json.line(key.reveal()));
+            byte[] bytes = value.getBytes(StandardCharsets.UTF_8);
+            Map<String, String> forms = Map.of("key", value, "key:base64", Base64.getEncoder().encodeToString(bytes));
+            JsonNode stdin = row.stdin.orElseThrow();
+            UnaryOperator<String> inJson = part -> Json.line(part).replaceAll("^\"|\"$", "");
+            String input = stdin.isTextual() ? filled(stdin.asText(), forms, UnaryOperator.identity())
+                    : filled(Json.line(stdin), forms, inJson);
+            run(row.write.orElseThrow(), Map.of(), input, Optional.empty());
         }
 
         // ---- as a restart target
