@@ -60,11 +60,11 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import runbook.*;
 import runbook.Incident.Event;
-import runbook.Screen.Launcher;
 import runbook.Screen.Mark;
 import runbook.Settings.Problem;
+import runbook.Settings.Times;
 import runbook.Text.Json;
-import runbook.Text.Moment;
+import runbook.Tool.Launcher;
 import runbook.report.*;
 
 @Command(name = "postmortem",
@@ -191,7 +191,7 @@ class Postmortem extends PostmortemCommand {
             }
             Notebook notebook = notebook();
             Optional<Instant> began = notebook.began();
-            Instant when = Moment.past("--at", at, now, began);
+            Instant when = Times.past("--at", at, now, began);
             String who = by == null && kind == Kind.acknowledged ? confirmed("Who took it?") : by;
             String said = notebook.tell(when, kind.name(), text, Json.object(), Optional.ofNullable(who));
             shared.screen().marked(Mark.OK, kind.name(), 0,
@@ -228,8 +228,8 @@ class Postmortem extends PostmortemCommand {
                 return carried("imported", brought, "See where it stands", there.line("postmortem", "handover"));
             }
             Notebook notebook = notebook();
-            Instant first = from == null ? Instant.MIN : Moment.past("--from", from, now, notebook.began());
-            Instant last = to == null ? Instant.MAX : Moment.past("--to", to, now, notebook.began());
+            Instant first = from == null ? Instant.MIN : Times.past("--from", from, now, notebook.began());
+            Instant last = to == null ? Instant.MAX : Times.past("--to", to, now, notebook.began());
             Notebook.Taken taken = notebook.take(file, first, last, now);
             say(Mark.OK, "imported", taken.added() + " of " + Text.count(taken.events(), "event") + " into "
                     + notebook.incident());

@@ -414,7 +414,7 @@ class RotateKey implements Callable<Integer>, Listener {
             return List.of(again(rollBack && dryRun ? " --roll-back" + how : how));
         }
         // The file that was given for the key holds the old one.
-        Screen.Launcher then = shared.launcher();
+        Tool.Launcher then = shared.launcher();
         then.options().remove("key-file");
         if (newKeyFile != null && !newKeyFile.equals("-")) {
             then = then.with("key-file", newKeyFile);

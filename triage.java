@@ -114,7 +114,7 @@ class Triage implements Callable<Integer> {
     boolean post;
 
     private Screen screen;
-    private Screen.Launcher launcher;
+    private Tool.Launcher launcher;
     private Map<String, Message.Wording> wording;
     private Optional<Incident> incident = Optional.empty();
     private List<Event> journal = List.of();
@@ -126,7 +126,7 @@ class Triage implements Callable<Integer> {
         screen = shared.screen();
         launcher = shared.launcher();
         Optional<Instant> paged = Optional.ofNullable(pagedAt)
-                .map(text -> Text.Moment.past("--paged-at", text, Instant.now(), Optional.empty()));
+                .map(text -> Settings.Times.past("--paged-at", text, Instant.now(), Optional.empty()));
         Settings settings = settings();
         if (curl) {
             return curlCommands(settings);
@@ -159,8 +159,8 @@ class Triage implements Callable<Integer> {
         Settings.Probing all = settings.probing();
         List<Klaviyo.Endpoint> chosen = endpoints.isEmpty() ? all.endpoints()
                 : endpoints.stream().map(Klaviyo.Endpoint::given).toList();
-        return settings.withProbing(new Settings.Probing(all.timeout(), all.samples(), chosen))
-                .withApp(new Settings.AppErrors(observed, settings.app().query()));
+        return settings.withProbing(
+                new Settings.Probing(all.timeout(), all.samples(), chosen, all.errors(), observed));
     }
 
     private Findings look(Settings settings) {

@@ -192,11 +192,11 @@ class Watch implements Callable<Integer> {
     // not shorter than metrics are scraped.
     private Settings settings(Duration pause) {
         Settings settings = shared.settings();
-        Settings.Probing once = new Settings.Probing(shared.timeout(), 1, settings.probing().endpoints());
+        Settings.Probing usual = settings.probing();
         long window = drill() ? pause.toSeconds() : Math.max(SCRAPED_TWICE.toSeconds(), 2 * pause.toSeconds());
-        Settings.AppErrors app = settings.app();
-        String query = AppErrors.over(app.query(), Duration.ofSeconds(window));
-        return settings.withProbing(once).withApp(new Settings.AppErrors(app.observed(), query));
+        String errors = AppErrors.over(usual.errors(), Duration.ofSeconds(window));
+        return settings.withProbing(
+                new Settings.Probing(usual.timeout(), 1, usual.endpoints(), errors, usual.observed()));
     }
 
     private Set<String> checks(Settings settings) {
@@ -242,7 +242,7 @@ class Watch implements Callable<Integer> {
         Duration pace = drill() && post && remind == null ? Duration.ofSeconds(20) : remind;
         Set<String> drafts = announce == Audience.both ? Set.of("internal", "external")
                 : Set.of(String.valueOf(announce));
-        return new Telling.Choice(webhook, Optional.ofNullable(exec).map(line -> Tool.split("--exec", line)),
+        return new Telling.Choice(webhook, Optional.ofNullable(exec).map(line -> Text.split("--exec", line)),
                 Tool.of(shared.host(), Duration.ofSeconds(30)), Optional.ofNullable(pace), drafts,
                 Optional.ofNullable(lead).map(name -> Text.safe(name, 80).replaceFirst("^@+", "")));
     }
@@ -276,7 +276,7 @@ class Watch implements Callable<Integer> {
 
     /** What people do now. */
     private void next(Shot end, boolean over) {
-        Screen.Launcher launcher = shared.launcher();
+        Tool.Launcher launcher = shared.launcher();
         List<String> commands = new ArrayList<>();
         if (over) {
             String tell = end.record().isEmpty() ? "" : "tell people that it is over and put that on record, ";

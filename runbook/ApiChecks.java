@@ -376,7 +376,7 @@ public final class ApiChecks {
         }
 
         /** Whether somebody else may have answered: a login page, a wall or a wrong path. */
-        public static boolean foreign(Reply reply) {
+        static boolean foreign(Reply reply) {
             return Set.of(401, 403, 404, 405).contains(reply.status()) || reply.status() < 400 && reply.html();
         }
 
@@ -396,13 +396,13 @@ public final class ApiChecks {
         }
 
         /** What stands in the reply's field for that; empty when there is none. */
-        public static String field(Reply reply) {
+        static String field(Reply reply) {
             return Stream.of("status", "state", "health", "healthy", "ok").map(reply.json()::path)
                     .filter(JsonNode::isValueNode).map(JsonNode::asText).findFirst().orElse("");
         }
 
         /** A bare "ok" is as good as JSON. A web page is not (a login page), nor what claims or begins to be JSON. */
-        public static boolean garbled(Reply reply) {
+        static boolean garbled(Reply reply) {
             boolean meantAsJson = reply.header("content-type").orElse("").contains("json") && reply.body().length > 0;
             return reply.json().isMissingNode()
                     && (reply.html() || meantAsJson || reply.text().stripLeading().startsWith("{"));

@@ -77,11 +77,25 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
         LogReader local = new LogReader(ZoneId.systemDefault(), null, now, Redactor.strict()::text);
         LogReader utc = new LogReader(ZoneOffset.UTC, null, now, Redactor.strict()::text);
         boolean differ = !ZoneId.systemDefault().getRules().getOffset(now).equals(ZoneOffset.UTC);
-        LogReader.read("log", log, differ ? List.of(local, utc) : List.of(local));
+        read(log, differ ? List.of(local, utc) : List.of(local));
         Judge here = new Judge(local, now, "");
         Judge there = new Judge(utc, now, "its times name no zone and are read as UTC");
         boolean better = there.fits(written) || there.ahead().isEmpty() && here.ahead().isPresent();
         return (differ && better && !here.fits(written) ? there : here).judge();
+    }
+
+    private static void read(InputStream log, List<LogReader> readers) {
+        List<LogReader.Source> sources = readers.stream().map(LogReader::source).toList();
+        byte[] buffer = new byte[1 << 16];
+        try {
+            for (int read = log.read(buffer); read >= 0; read = log.read(buffer)) {
+                int count = read;
+                sources.forEach(source -> source.take(buffer, count));
+            }
+        } catch (IOException e) {
+            readers.forEach(reader -> reader.breaksOff(e));
+        }
+        sources.forEach(LogReader.Source::end);
     }
 
     /** Whether it was read, and tells nothing of now: no call to Klaviyo is in it, or none of lately. */

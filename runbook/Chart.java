@@ -3,7 +3,6 @@ package runbook;
 import java.time.*;
 import java.time.format.*;
 import java.util.*;
-import java.util.function.*;
 import java.util.stream.*;
 import runbook.Prometheus.Point;
 import runbook.Settings.Templates;

@@ -27,15 +27,12 @@ public final class Checks implements AutoCloseable {
 
     private static final String LOADED = "Text ApiChecks OurSide Prometheus AppLog DecisionTree Message redact.View";
     private static final int ACCOUNTS_AT_ONCE = 20;
+    private static final String UNASKED = "not asked for";
 
     private final Settings settings;
     private final Http http;
     private Supplier<AppLog> log = () -> AppLog.UNREAD;
-    private final ExecutorService pool = Executors.newCachedThreadPool(task -> {
-        Thread thread = new Thread(task, "check");
-        thread.setDaemon(true);
-        return thread;
-    });
+    private final ExecutorService pool = Executors.newCachedThreadPool(Cli.daemons("check"));
 
     /** Checks that can be made again and again with one HTTP client. */
     public Checks(Settings settings) {
@@ -68,6 +65,7 @@ public final class Checks implements AutoCloseable {
         return http;
     }
 
+    /** All checks, once. */
     public static Findings run(Settings settings, Supplier<Before> known) {
         try (Checks checks = new Checks(settings)) {
             return checks.run(CHOICES, known);
@@ -91,11 +89,12 @@ public final class Checks implements AutoCloseable {
         Supplier<Probes> asked = ask(names, asking);
         CompletableFuture<NetworkPath> network =
                 start(names, "network", () -> NetworkPath.of(asking), NetworkPath.UNTRODDEN);
-        CompletableFuture<Check> app = start(names, "app", () -> OurSide.health(asking), skipped("app"));
+        CompletableFuture<Check> app = start(names, "app", () -> OurSide.health(asking), Check.skipped("app", UNASKED));
         CompletableFuture<AppErrors> counted =
                 start(names, "app-errors", () -> AppErrors.look(asking), AppErrors.told(settings));
         CompletableFuture<AppLog> read = start(names, "app-log", log, AppLog.UNREAD);
-        CompletableFuture<Check> route = start(names, "webhook", () -> OurSide.webhook(asking), skipped("webhook"));
+        CompletableFuture<Check> route =
+                start(names, "webhook", () -> OurSide.webhook(asking), Check.skipped("webhook", UNASKED));
         Before before = known.get();
         Probes probes = asked.get();
         AppErrors errors = counted.join();
@@ -107,10 +106,6 @@ public final class Checks implements AutoCloseable {
     private <T> CompletableFuture<T> start(Set<String> names, String name, Supplier<T> made, T otherwise) {
         return names.contains(name) ? CompletableFuture.supplyAsync(made, pool)
                 : CompletableFuture.completedFuture(otherwise);
-    }
-
-    private static Check skipped(String name) {
-        return Check.skipped(name, "not asked for");
     }
 
     /**

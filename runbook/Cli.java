@@ -3,10 +3,10 @@ package runbook;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.*;
 import java.net.*;
-import java.nio.charset.*;
 import java.nio.file.*;
 import java.time.*;
 import java.util.*;
+import java.util.concurrent.*;
 import java.util.function.*;
 import java.util.regex.*;
 import java.util.stream.*;
@@ -15,17 +15,16 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Help;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
-import picocli.CommandLine.ParameterException;
 import runbook.Klaviyo.Endpoint;
 import runbook.Klaviyo.Revision;
 import runbook.Screen.Host;
-import runbook.Screen.Launcher;
 import runbook.Settings.Problem;
 import runbook.Settings.Templates;
 import runbook.Settings.Value;
 import runbook.Settings.Values;
 import runbook.Text.Durations;
 import runbook.Text.Json;
+import runbook.Tool.Launcher;
 import runbook.sandbox.*;
 import runbook.sandbox.Sandbox.Scenario;
 
@@ -41,7 +40,6 @@ public final class Cli {
     /** Set by a game day, whose sandbox is in another process: every screen and artefact has to say DRILL. */
     static final String GAME_DAY = "KLAVIYO_GAME_DAY";
     private static final String ERRORS = "sum by (status) (increase(klaviyo_api_errors_total[15m]))";
-    private static final int BUG = 1;
     /** The shared options as their help has them: heading, names, parameter, and the variable that sets them too. */
     private static final String TABLE = """
         Where things are:
@@ -71,15 +69,24 @@ public final class Cli {
         --no-color              no colours (NO_COLOR does the same)
         """;
 
-    /** A row of that table, and where it begins there; {@code letter} and {@code variable} may be null. */
-    record Shared(int place, String letter, String name, String label, String text, String variable) {
+    /** A row of that table, its heading and its place; {@code letter} and {@code variable} may be null. */
+    record Shared(String heading, int place, String letter, String name, String label, String text, String variable) {
+        private static final Pattern FORM =
+                Pattern.compile("(?:(-\\w) )?--(\\S+) ?([A-Z]*)  +(.*?(?:\\((KLAVIYO_\\w+)[;)].*)?)");
         /** All of them, by their options' names. */
         static final Map<String, Shared> ALL = new LinkedHashMap<>();
 
         static {
-            Pattern form = Pattern.compile("(?m)^(?:(-\\w) )?--(\\S+) ?([A-Z]*)  +(.*?(?:\\((KLAVIYO_\\w+)[;)].*)?)$");
-            form.matcher(TABLE).results().forEach(row -> ALL.put(row.group(2), new Shared(row.start(), row.group(1),
-                    row.group(2), row.group(3), row.group(4), row.group(5))));
+            String heading = "";
+            for (String line : TABLE.lines().toList()) {
+                Matcher row = FORM.matcher(line);
+                if (row.matches()) {
+                    ALL.put(row.group(2), new Shared(heading, ALL.size(), row.group(1), row.group(2), row.group(3),
+                            row.group(4), row.group(5)));
+                } else {
+                    heading = line;
+                }
+            }
         }
     }
 
@@ -121,7 +128,7 @@ public final class Cli {
             Key.refuseIn(arguments);
             return prepare(line, host, arguments).execute(arguments);
         } catch (Problem problem) {
-            return failure(problem, host, List.of(arguments).contains("--json"));
+            return Screen.failure(problem, host, List.of(arguments).contains("--json"));
         } finally {
             commands(line).map(Cli::of).filter(cli -> cli.sandbox != null).forEach(cli -> cli.sandbox.close());
             host.out().flush();
@@ -135,7 +142,7 @@ public final class Cli {
      */
     public static int main(Supplier<?> script, String[] arguments, String... rehearsal) {
         ahead(() -> loadNested(CommandLine.class));
-        load("Screen Settings");
+        load("Screen Settings Tool");
         int exit = run(script.get(), Host.ofProcess(), arguments);
         boolean looked = Arrays.stream(arguments).anyMatch(Set.of("-h", "--help", "-V", "--version")::contains);
         if (looked && Arrays.stream(ProcessHandle.current().info().arguments().orElse(new String[0]))
@@ -149,11 +156,17 @@ public final class Cli {
         return exit;
     }
 
+    public static ThreadFactory daemons(String name) {
+        return work -> {
+            Thread thread = new Thread(work, name);
+            thread.setDaemon(true);
+            return thread;
+        };
+    }
+
     /** Does on another thread what will be needed soon. Nothing comes of it but time. */
     static void ahead(Runnable work) {
-        Thread thread = new Thread(work, "ahead");
-        thread.setDaemon(true);
-        thread.start();
+        daemons("ahead").newThread(work).start();
     }
 
     /** Loads a class's nested ones. JDK 17 has no classes as old as picocli's in its archives, and reads them anew. */
@@ -202,8 +215,8 @@ public final class Cli {
                 .setExecutionStrategy(parsed -> of(line).given("export-templates", null) == null
                         ? new CommandLine.RunLast().execute(parsed) : of(line).exported())
                 .setOut(new PrintWriter(host.out(), true)).setErr(new PrintWriter(host.err(), true))
-                .setParameterExceptionHandler((e, given) -> usage(e, host, values, asJson))
-                .setExecutionExceptionHandler((e, one, parsed) -> failure(e, host, asJson && !of(one).printed));
+                .setParameterExceptionHandler((e, given) -> Screen.usage(e, host, values, asJson))
+                .setExecutionExceptionHandler((e, one, parsed) -> Screen.failure(e, host, asJson && !of(one).printed));
     }
 
     // A flag, also among others behind one dash: picocli takes one that is given for the opposite of what is set.
@@ -219,7 +232,7 @@ public final class Cli {
         List<String> useless = useless(spec.qualifiedName());
         Shared.ALL.values().stream().filter(row -> !useless.contains(row.name))
                 .forEach(row -> spec.addOption(option(row)));
-        line.getHelpSectionMap().put("optionList", help -> options(help, values));
+        line.getHelpSectionMap().put("optionList", help -> Screen.options(help, values));
     }
 
     private static OptionSpec option(Shared row) {
@@ -276,95 +289,16 @@ public final class Cli {
         }
     }
 
-    // ---- help, and what went wrong
-
-    /** The options under their headings, and what has a value already. */
-    private static String options(Help help, Values values) {
-        StringBuilder text = new StringBuilder();
-        Map<String, List<OptionSpec>> byHeading = help.commandSpec().options().stream()
-                .sorted(Comparator.comparingInt(OptionSpec::order))
-                .collect(Collectors.groupingBy(Cli::heading, LinkedHashMap::new, Collectors.toList()));
-        byHeading.forEach((heading, options) -> {
-            text.append(String.format("%n%s%n", heading)).append(layout(help, options));
-        });
-        List<String> elsewhere = elsewhere(help.commandSpec(), values);
-        text.append(elsewhere.isEmpty() ? "" : String.format("%nSet already:%n"));
-        elsewhere.forEach(line -> text.append(String.format("  %s%n", line)));
-        return text.toString();
-    }
-
-    private static Help.Layout layout(Help help, List<OptionSpec> options) {
-        Help.Layout layout = help.createDefaultLayout(options, List.of(), help.colorScheme());
-        layout.addAllOptions(options, help.parameterLabelRenderer());
-        return layout;
-    }
+    // ---- options by their names and headings
 
     /** Whether it is one of the options that scripts share. */
     public static boolean shared(OptionSpec option) {
         return Shared.ALL.containsKey(name(option));
     }
 
-    /** Whether the next script is to have it too: what says where things are, and not how they are shown. */
-    static boolean carriesOver(OptionSpec option) {
-        return shared(option) && !heading(option).equals("Output:");
-    }
-
-    private static String heading(OptionSpec option) {
-        String above = shared(option) ? TABLE.substring(0, Shared.ALL.get(name(option)).place) : "";
-        return above.lines().filter(line -> line.endsWith(":")).reduce("This step:", (first, last) -> last);
-    }
-
-    /** Options that have a value without being given, each with where it stands. */
-    private static List<String> elsewhere(CommandSpec spec, Values values) {
-        return spec.options().stream().flatMap(option -> values.of(name(option)).stream().map(value -> {
-            String shown = name(option).equals("key-command") ? "…" : Text.safe(Settings.open(value.text()), 80);
-            return option.longestName() + " " + shown + "   (" + value.source() + ")";
-        })).toList();
-    }
-
-    private static int usage(ParameterException e, Host host, Values values, boolean asJson) {
-        CommandLine line = e.getCommandLine();
-        String said = e.getMessage();
-        if (e instanceof CommandLine.UnmatchedArgumentException unknown) {
-            Set<String> known = new TreeSet<>(line.getCommandSpec().optionsMap().keySet());
-            known.addAll(line.getSubcommands().keySet());
-            said += Text.guess(unknown.getUnmatched().get(0).split("=")[0], known);
-        } else if (e.getArgSpec() instanceof OptionSpec option) {
-            // A converter's own sentence is clearer than picocli's "Invalid value for option …: cannot convert".
-            boolean ours = e.getCause() instanceof IllegalArgumentException;
-            String why = ours ? option.longestName() + ": " + e.getCause().getMessage() : said;
-            said = values.named(name(option), e.getValue(), why);
-        }
-        int exit = refused(Problem.USAGE, said, host, asJson);
-        if (e.getArgSpec() instanceof OptionSpec option) {
-            host.err().print(layout(line.getHelp(), List.of(option)));
-        }
-        host.err().println("Usage: " + line.getHelp().synopsis(0).strip() + "   ("
-                + line.getCommandSpec().qualifiedName() + " --help lists the options)");
-        return exit;
-    }
-
-    private static int failure(Exception e, Host host, boolean asJson) {
-        if (e instanceof Problem problem) {
-            return refused(problem.exitCode(), problem.getMessage(), host, asJson);
-        } else if ("1".equals(host.environment().get("KLAVIYO_DEBUG"))) {
-            e.printStackTrace(host.err());
-        }
-        String what = e instanceof IOException failed ? "reading or writing failed: " + Incident.why(failed)
-                : "unexpected " + e.getClass().getSimpleName() + (e.getMessage() == null ? "" : ": " + e.getMessage());
-        return refused(BUG, what + " (KLAVIYO_DEBUG=1 shows where)", host, asJson);
-    }
-
-    /** Says why nothing came of a run, to people and, where it did not say so itself, to whoever reads JSON. */
-    private static int refused(int exit, String message, Host host, boolean asJson) {
-        String said = Text.safe(message, 600);
-        host.err().println("error: " + said);
-        if (asJson) {
-            // On one line, as watch prints each of its documents.
-            write(Json.line(Json.object().put("schema", 1).put("error", said).put("exit", exit)
-                    .set("advice", advice("now", said, null))), host);
-        }
-        return exit;
+    /** What stands above an option in the help. */
+    static String heading(OptionSpec option) {
+        return shared(option) ? Shared.ALL.get(name(option)).heading : "This step:";
     }
 
     // ---- what the options add up to
@@ -386,18 +320,13 @@ public final class Cli {
 
     /** Prints a document on standard output: in UTF-8, as JSON has it, whatever the terminal's character set. */
     public void print(JsonNode document) {
-        write(Json.pretty(document), host);
+        host.print(Json.pretty(document));
         printed = true;
     }
 
     /** The same on one line: for one of many. */
     public void printLine(JsonNode document) {
-        write(Json.line(document), host);
-    }
-
-    private static void write(String json, Host host) {
-        host.out().writeBytes((json + "\n").getBytes(StandardCharsets.UTF_8));
-        host.out().flush();
+        host.print(Json.line(document));
     }
 
     /** A screen on standard output, or on standard error under {@code --json}. */
@@ -411,7 +340,7 @@ public final class Cli {
             Screen.Level level = quiet ? Screen.Level.ONE_LINE : Screen.Level.SHORT;
             screen = new Screen(host, json() ? host.err() : host.out(), given("no-color", false),
                     verbose ? Screen.Level.ALL : level);
-            List<String> set = verbose ? elsewhere(spec, values) : List.of();
+            List<String> set = verbose ? values.given(spec) : List.of();
             set.forEach(origin -> screen.marked(Screen.Mark.NONE, "set", 0, origin));
         }
         return screen;
@@ -468,8 +397,9 @@ public final class Cli {
         }
         String revision = Optional.<Revision>ofNullable(given("revision", null)).map(Revision::text)
                 .or(() -> drilled.map(Sandbox::revision)).orElse(Revision.NEWEST.text());
-        return new Settings(target, key, revision, new Settings.Probing(timeout(), 3, Endpoint.KNOWN),
-                new Settings.AppErrors(List.of(), given("errors-query", ERRORS)), drill(), proxies, templates());
+        Settings.Probing probing = new Settings.Probing(timeout(), 3, Endpoint.KNOWN, given("errors-query", ERRORS),
+                List.of());
+        return new Settings(target, key, revision, probing, drill(), proxies, templates());
     }
 
     private URI klaviyo(String option, URI usual) {

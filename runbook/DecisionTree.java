@@ -7,6 +7,7 @@ import java.util.stream.*;
 import runbook.ApiChecks.Symptom;
 import runbook.Message.Wording;
 import runbook.Screen.Check.Outcome;
+import runbook.Verdict.Case;
 import runbook.Verdict.Severity;
 
 /**
@@ -157,25 +158,6 @@ public final class DecisionTree {
     /** One question on the way through the tree, and its answer. */
     public record Step(String question, String answer) { }
 
-    /**
-     * A leaf that was reached: the diagnosis by its id, how bad it is (null where that cannot be said), the way there,
-     * and the lines of the tree that it took.
-     */
-    public record Case(String diagnosis, Severity severity, List<Step> path, List<Integer> lines) {
-        private static final List<Integer> WORST_FIRST = List.of(11, 12, 13, Verdict.UNDECIDED, 14, 0);
-
-        /** Triage's exit code for it: 0 healthy, 11 to 14 for P1 to P4, 20 when it could not tell. */
-        public int exitCode() {
-            int unknown = diagnosis.equals("healthy") ? 0 : Verdict.UNDECIDED;
-            return severity == null ? unknown : severity.exitCode();
-        }
-
-        /** How far behind the worst it comes: P1 to P3, then what could not be told, then P4. */
-        public int rank() {
-            return WORST_FIRST.indexOf(exitCode());
-        }
-    }
-
     private static final Pattern BRANCH = Pattern.compile("[├└]── (.+?)(?: → (.*))?");
     private static final Pattern LEAF = Pattern.compile("(?:(P\\d) )?([a-z-]+): .*");
     /** What stands before a line's words: a part ends where a line has none. */
@@ -202,8 +184,8 @@ public final class DecisionTree {
         List<String> rows = List.copyOf(wording.keySet());
         Set<String> named = new HashSet<>();
         List<Case> worstFirst = tree.cases.stream()
-                .sorted(Comparator.comparing(Case::rank).thenComparing(one -> rows.indexOf(one.diagnosis)))
-                .filter(one -> named.add(one.diagnosis)).toList();
+                .sorted(Comparator.comparing(Case::rank).thenComparing(one -> rows.indexOf(one.diagnosis())))
+                .filter(one -> named.add(one.diagnosis())).toList();
         List<Case> wrong = worstFirst.stream().filter(one -> one.exitCode() != 0).toList();
         return new Verdict(found, found.at(), wrong.isEmpty() ? worstFirst : wrong, wording);
     }
@@ -259,7 +241,7 @@ public final class DecisionTree {
 
     /** The whole tree, line by line, with {@code >} before what led to a leaf. */
     public static List<String> draw(Case reached, boolean ascii) {
-        return IntStream.range(0, TREE.size()).mapToObj(i -> (reached.lines.contains(i) ? "> " : "  ") + TREE.get(i))
+        return IntStream.range(0, TREE.size()).mapToObj(i -> (reached.lines().contains(i) ? "> " : "  ") + TREE.get(i))
                 .map(line -> ascii ? line.replaceAll("[├└]──", "|--").replace("│", "|").replace("→", "->") : line)
                 .toList();
     }

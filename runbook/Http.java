@@ -65,7 +65,7 @@ public final class Http {
     }
 
     /** Has a client ask nobody, for port 1 is refused, so that the next one is faster ({@code Checks.prepare}). */
-    public static void prepare(boolean tls) {
+    static void prepare(boolean tls) {
         HttpRequest nobody = HttpRequest.newBuilder(URI.create("http://127.0.0.1:1")).build();
         made(tls, Optional.empty(), Duration.ofSeconds(1)).sendAsync(nobody, HttpResponse.BodyHandlers.discarding());
     }
@@ -104,12 +104,12 @@ public final class Http {
     public record Reply(int status, Map<String, List<String>> headers, byte[] body, JsonNode json, Instant expires,
             long millis) implements Answer {
         /** The first value of a header, made safe to print; the name in lower case. */
-        public Optional<String> header(String name) {
+        Optional<String> header(String name) {
             return headers.getOrDefault(name, List.of()).stream().findFirst().map(value -> Text.safe(value, 200));
         }
 
         /** A header that holds a whole number. */
-        public OptionalLong number(String name) {
+        OptionalLong number(String name) {
             return header(name).stream().filter(text -> text.matches("-?\\d{1,18}")).mapToLong(Long::parseLong)
                     .findFirst();
         }
@@ -214,7 +214,11 @@ public final class Http {
 
     /** Any request to Klaviyo's API with the key, as JSON:API; {@code body} is JSON, or null for none. */
     public Answer api(String method, String target, String revision, byte[] body) {
-        Map<String, String> headers = Klaviyo.headers(settings.key(), revision, body != null);
+        Map<String, String> headers = new TreeMap<>(Map.of("revision", revision, "Accept", Klaviyo.JSON));
+        settings.key().ifPresent(key -> headers.put("Authorization", key.authorization()));
+        if (body != null) {
+            headers.put("Content-Type", Klaviyo.JSON);
+        }
         return once(method, URI.create(settings.target().api() + target), headers, body);
     }
 
@@ -243,7 +247,7 @@ public final class Http {
     }
 
     /** One request, redirects not followed. {@code body} may be null. */
-    public Answer once(String method, URI uri, Map<String, String> headers, byte[] body) {
+    Answer once(String method, URI uri, Map<String, String> headers, byte[] body) {
         Exchange exchange = new Exchange(uri);
         CompletableFuture<HttpResponse<Void>> response = null;
         try {
@@ -276,6 +280,11 @@ public final class Http {
         Exchange exchange = new Exchange(uri);
         exchange.proxy = proxy;
         return exchange.fault(thrown);
+    }
+
+    /** Milliseconds since a moment of {@link System#nanoTime()}. */
+    static long millis(long start) {
+        return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
     }
 
     /** One request: collects a body up to {@link #LARGEST_BODY}, and knows how far it came when something happens. */
@@ -314,10 +323,6 @@ public final class Http {
             part.ifPresent(bytes::writeBytes);
         }
 
-        private long millis() {
-            return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
-        }
-
         Answer reply(HttpResponse<Void> response) {
             if (response.statusCode() == 407) {
                 return fault(Kind.PROXY, "it wants a login (407): put the right user:password into its address");
@@ -326,7 +331,7 @@ public final class Http {
             response.headers().map().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), values));
             byte[] body = bytes.toByteArray();
             Instant expires = response.sslSession().map(Http::expires).orElse(null);
-            return new Reply(response.statusCode(), headers, body, json(body), expires, millis());
+            return new Reply(response.statusCode(), headers, body, json(body), expires, millis(start));
         }
 
         // Read once here: the body is asked about many times.
@@ -354,10 +359,10 @@ public final class Http {
             String host = Text.safe(uri.getHost(), 80);
             String who = proxy.map(through -> "the proxy " + Settings.hostPort(through)).orElse(host);
             // What was left of a timeout of 5 s when the request began, 4.987 s, is 5 s to the reader.
-            String time = Durations.words(Duration.ofMillis((millis() + 50) / 100 * 100));
+            String time = Durations.words(Duration.ofMillis((millis(start) + 50) / 100 * 100));
             String words = kind.says.replace("{who}", who).replace("{host}", host).replace("{status}", "" + status)
                     .replace("{size}", "" + bytes.size()).replace("{time}", time).replace("{said}", said);
-            return new Fault(proxy.isPresent() && kind.unreached() ? Kind.PROXY : kind, words, millis());
+            return new Fault(proxy.isPresent() && kind.unreached() ? Kind.PROXY : kind, words, millis(start));
         }
     }
 

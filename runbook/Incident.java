@@ -74,10 +74,6 @@ public record Incident(Path folder) {
             }
         }
 
-        private boolean ours(List<Event> events) {
-            return scenario(Incident.drill(events)).equals(scenario(drill));
-        }
-
         private Optional<Incident> newest(Predicate<List<Event>> wanted) throws IOException {
             if (named != null || !Files.isDirectory(base)) {
                 return Optional.ofNullable(named).map(Incident::new);
@@ -87,7 +83,8 @@ public record Incident(Path folder) {
                     Incident incident = new Incident(folder);
                     boolean one = Files.exists(incident.journal().file());
                     List<Event> events = one ? incident.journal().read().events() : List.of();
-                    if (one && ours(events) && wanted.test(events)) {
+                    boolean ours = scenario(Incident.drill(events)).equals(scenario(drill));
+                    if (one && ours && wanted.test(events)) {
                         return Optional.of(incident);
                     }
                 }
@@ -115,7 +112,7 @@ public record Incident(Path folder) {
     }
 
     /** Whether these events are of an incident that nobody has closed. */
-    public static boolean open(List<Event> events) {
+    static boolean open(List<Event> events) {
         return events.stream().noneMatch(event -> event.event().equals(Event.CLOSED));
     }
 
@@ -432,13 +429,13 @@ public record Incident(Path folder) {
         }
 
         /** Since when it has been this bad or worse, without a recovery in between; {@code otherwise} if it was not. */
-        public Instant since(String level, Instant otherwise) {
+        Instant since(String level, Instant otherwise) {
             return sinceRecovery(events).filter(event -> event.level().compareTo(level) <= 0)
                     .map(Event::at).filter(otherwise::isAfter).min(Instant::compareTo).orElse(otherwise);
         }
 
         /** When the key with this fingerprint was replaced and did not come back; empty when no rotation says so. */
-        public Optional<Instant> replacedAt(String fingerprint) {
+        Optional<Instant> replacedAt(String fingerprint) {
             Instant at = null;
             for (Event event : events) {
                 Matcher keys = KEYS.matcher(event.event().equals(Event.ROTATED) ? event.summary() : "");

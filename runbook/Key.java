@@ -150,7 +150,7 @@ public record Key(String reveal, boolean token) {
      * Refuses a command line with a private key in it, which it does not repeat: there it is in the shell's history,
      * and in the list of processes. What a key command is made of is its writer's business.
      */
-    public static void refuseIn(String... arguments) {
+    static void refuseIn(String... arguments) {
         String before = "";
         for (String argument : arguments) {
             boolean command = (before + "=" + argument).matches("(?s)(.*=)?--(new-)?key-command=.*");
@@ -299,6 +299,53 @@ public record Key(String reveal, boolean token) {
             Path state = host.env("XDG_STATE_HOME").map(Path::of).filter(Path::isAbsolute)
                     .orElse(host.home().resolve(".local/state"));
             return state.resolve("klaviyo-runbook");
+        }
+    }
+
+    /**
+     * The secrets that we know, in pieces of eight letters and digits: whoever breaks one at a line's end, puts colons
+     * between its bytes or encodes it shows pieces all the same. A piece is as rare as the chance of guessing one.
+     */
+    static final class Secrets {
+        private static final int SHORTEST = 16;
+        private static final int PIECE = 8;
+        // What an address begins with is known to everybody: only the rest of Slack's is secret.
+        private static final Pattern PUBLIC = Pattern.compile("^\\w+://[^/]*/(services/)?");
+
+        private final Set<String> pieces = ConcurrentHashMap.newKeySet();
+
+        void add(String value) {
+            String secret = PUBLIC.matcher(value.strip()).replaceFirst("");
+            if (secret.length() < SHORTEST) {
+                return; // no key, but a site id, or a placeholder
+            }
+            String hex = HexFormat.of().formatHex(secret.getBytes(StandardCharsets.UTF_8));
+            List<String> forms = new ArrayList<>(List.of(secret, hex));
+            for (int before = 0; before < 3; before++) {
+                // Inside of a longer text in base64 it begins at any of three places; what is around it makes the ends.
+                byte[] shifted = ("\0".repeat(before) + secret).getBytes(StandardCharsets.UTF_8);
+                String encoded = Base64.getEncoder().withoutPadding().encodeToString(shifted);
+                forms.add(encoded.substring(before == 0 ? 0 : before + 1, encoded.length() - 1));
+            }
+            for (String form : forms) {
+                String bare = form.replaceAll("[^A-Za-z0-9]", "").toLowerCase(Locale.ROOT);
+                for (int i = 0; i + PIECE <= bare.length(); i++) {
+                    String piece = bare.substring(i, i + PIECE);
+                    pieces.addAll(List.of(piece, new StringBuilder(piece).reverse().toString()));
+                }
+            }
+        }
+
+        // From the first piece to the last: whatever stands between them is as likely a part of it.
+        String masked(String text) {
+            int[] at = IntStream.range(0, pieces.isEmpty() ? 0 : text.length())
+                    .filter(i -> Character.isLetterOrDigit(text.charAt(i))).toArray();
+            StringBuilder bare = new StringBuilder();
+            IntStream.of(at).forEach(i -> bare.append(Character.toLowerCase(text.charAt(i))));
+            int[] found = IntStream.rangeClosed(0, at.length - PIECE)
+                    .filter(i -> pieces.contains(bare.substring(i, i + PIECE))).toArray();
+            return found.length == 0 ? text : text.substring(0, at[found[0]]) + "[key]"
+                    + text.substring(at[found[found.length - 1] + PIECE - 1] + 1);
         }
     }
 }

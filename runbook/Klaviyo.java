@@ -21,17 +21,10 @@ import runbook.Settings.Problem;
  * form of its errors. Checked against its OpenAPI specifications.
  */
 public final class Klaviyo {
-    private Klaviyo() { }
+    /** JSON:API, in which it is spoken to and answers. */
+    static final String JSON = "application/vnd.api+json";
 
-    /** The headers of a request: key or token, revision, JSON:API. */
-    static Map<String, String> headers(Optional<Key> key, String revision, boolean body) {
-        Map<String, String> headers = new TreeMap<>(Map.of("revision", revision, "Accept", "application/vnd.api+json"));
-        key.ifPresent(one -> headers.put("Authorization", one.authorization()));
-        if (body) {
-            headers.put("Content-Type", "application/vnd.api+json");
-        }
-        return headers;
-    }
+    private Klaviyo() { }
 
     /** The checks by what they find, each as a curl command to paste: without a key in it, login or token. */
     public static Map<String, String> curl(Settings settings) {
@@ -43,7 +36,7 @@ public final class Klaviyo {
         String key = settings.key().map(Key::token).orElse(false) ? "Bearer %s\\n' \"$KLAVIYO_ACCESS_TOKEN\""
                 : "Klaviyo-API-Key %s\\n' \"$KLAVIYO_PRIVATE_KEY\"";
         String api = "printf 'Authorization: " + key + " | " + plain + "-H @- -H "
-                + Text.word("revision: " + settings.revision()) + " -H 'Accept: application/vnd.api+json' ";
+                + Text.word("revision: " + settings.revision()) + " -H 'Accept: " + JSON + "' ";
         Map<String, String> commands = new LinkedHashMap<>();
         commands.put("status-page", plain + quoted(at.status(), "/api/v2/summary.json"));
         commands.put("network", plain + "-o /dev/null -w 'DNS %{time_namelookup} s, connect %{time_connect} s, TLS "
@@ -52,7 +45,8 @@ public final class Klaviyo {
         settings.probing().endpoints().forEach(endpoint -> commands.put("endpoint:" + endpoint.name()
                 + ", and rate-limit from its headers", api + quoted(at.api(), endpoint.target())));
         commands.put("app", plain + quoted(at.app(), ""));
-        commands.put("app-errors", plain + "--data-urlencode " + Text.word("query=" + settings.app().query()) + " -G "
+        String errors = Text.word("query=" + settings.probing().errors());
+        commands.put("app-errors", plain + "--data-urlencode " + errors + " -G "
                 + quoted(at.prometheus(), "/api/v1/query"));
         commands.put("webhook", plain + quoted(at.webhook(), ""));
         commands.values().removeIf(command -> command.endsWith(" "));
@@ -150,7 +144,7 @@ public final class Klaviyo {
         }
 
         /** Its key; a {@link Problem} where there is none. */
-        public Optional<Key> key(Screen.Host host) {
+        Optional<Key> key(Screen.Host host) {
             return env == null ? Key.read(host, "--accounts, " + name + ", key", file, command)
                     : Optional.of(host.env(env).map(Key::of).orElseThrow(() -> new Problem(env + " is not set")));
         }
@@ -217,7 +211,7 @@ public final class Klaviyo {
         private static final Pattern EXPECTED_IN = Pattern.compile("available in (\\d{1,6}) second");
 
         /** The error in a reply's body; empty when the body is none of Klaviyo's. */
-        public static Optional<ApiError> of(Http.Reply reply) {
+        static Optional<ApiError> of(Http.Reply reply) {
             JsonNode body = reply.json();
             JsonNode first = body.path("errors").path(0);
             if (first.isObject()) {
@@ -235,11 +229,13 @@ public final class Klaviyo {
          * (a 429 without the header has been seen: klaviyo-api-python issue 15). What nobody can wait for is none.
          */
         public static Optional<Long> retryAfter(Http.Reply reply) {
-            Optional<Long> told = reply.number("retry-after").stream().filter(seconds -> seconds >= 0
-                    && seconds <= Duration.ofDays(1).toSeconds()).boxed().findFirst();
-            return Optional.of(reply).filter(one -> one.status() == 429).flatMap(one -> told.or(() ->
-                    of(one).map(error -> EXPECTED_IN.matcher(error.detail)).filter(Matcher::find)
-                            .map(found -> Long.parseLong(found.group(1)))));
+            if (reply.status() != 429) {
+                return Optional.empty();
+            }
+            long told = reply.number("retry-after").orElse(-1);
+            return told >= 0 && told <= Duration.ofDays(1).toSeconds() ? Optional.of(told)
+                    : of(reply).map(error -> EXPECTED_IN.matcher(error.detail)).filter(Matcher::find)
+                            .map(found -> Long.parseLong(found.group(1)));
         }
 
         /**
@@ -248,7 +244,7 @@ public final class Klaviyo {
          * nothing, for genuine answers carry it too (klaviyo-api-python issue 15). Login pages and wrong hosts are HTML
          * too.
          */
-        public static boolean fromCdn(Http.Reply reply) {
+        static boolean fromCdn(Http.Reply reply) {
             boolean networks = reply.status() >= 520 && reply.status() <= 530;
             boolean page = reply.html() && !Set.of(401, 404, 405).contains(reply.status());
             return reply.status() >= 400 && of(reply).isEmpty()

@@ -57,25 +57,14 @@ public final class LogReader {
         this.counter = new Facts.Counter(to.minus(AppLog.LATELY), clean);
     }
 
-    /** Reads a log to its end, once for all readers. Where it breaks off is noted in their facts. */
-    public static void read(String name, InputStream log, List<LogReader> readers) {
-        List<Source> sources = readers.stream().map(LogReader::source).toList();
-        byte[] buffer = new byte[1 << 16];
-        try {
-            for (int read = log.read(buffer); read >= 0; read = log.read(buffer)) {
-                int count = read;
-                sources.forEach(source -> source.take(buffer, count));
-            }
-        } catch (IOException e) {
-            String why = name + ": " + Incident.why(e);
-            readers.forEach(reader -> reader.notRead.add(Text.safe(reader.clean.apply(why), 200)));
-        }
-        sources.forEach(Source::end);
-    }
-
     /** One log, whose bytes are given piece by piece. */
     public Source source() {
         return new Source();
+    }
+
+    /** Notes in the facts that a log breaks off, and why. */
+    synchronized void breaksOff(IOException why) {
+        notRead.add(Text.safe(clean.apply("log: " + Incident.why(why)), 200));
     }
 
     /** Until when calls go on that were left out as outside the time looked at; null without any. */

@@ -343,4 +343,41 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
             });
         }
     }
+
+    /**
+     * A line as {@code stores.json} writes addresses and commands: {@code {part}} is where a value stands, and {@code
+     * [… {part} …]} is left away where that has none.
+     */
+    public record Form(String text) {
+        private static final Pattern PART = Pattern.compile("\\{([a-z]\\w*(?::\\w+)?)}");
+        private static final Pattern OPTIONAL = Pattern.compile("( ?)\\[([^\\[\\]{}]*\\{\\w+}[^\\[\\]{}]*)]");
+        /** Never starts with a dash: no tool can take it for an option. */
+        private static final Pattern PLAIN = Pattern.compile("[A-Za-z0-9_][A-Za-z0-9_.-]*");
+
+        /** The names of its parts, in their order. */
+        public List<String> parts() {
+            return PART.matcher(text).results().map(part -> part.group(1)).toList();
+        }
+
+        /**
+         * Its parts in what somebody typed, plain names or of the pattern of their name, in a map that may be added to;
+         * empty when that has another form. A {@link PatternSyntaxException}: form and patterns do not fit together.
+         */
+        public Optional<Map<String, String>> read(String typed, Map<String, Pattern> patterns) {
+            String whole = PART.matcher(text.replace("[", "(?:").replace("]", ")?")).replaceAll(part -> "(?<$1>"
+                    + Matcher.quoteReplacement(patterns.getOrDefault(part.group(1), PLAIN) + ")"));
+            Matcher matcher = Pattern.compile(whole, Pattern.DOTALL).matcher(typed);
+            return !matcher.matches() ? Optional.empty() : Optional.of(parts().stream()
+                    .filter(name -> matcher.group(name) != null)
+                    .collect(Collectors.toMap(name -> name, matcher::group, (one, same) -> one, TreeMap::new)));
+        }
+
+        /** It with these values, each written in a way that suits where it stands; nothing for a part without one. */
+        public String filled(Map<String, String> values, UnaryOperator<String> written) {
+            String chosen = OPTIONAL.matcher(text).replaceAll(words ->
+                    values.keySet().containsAll(new Form(words.group(2)).parts()) ? "$1$2" : "");
+            return PART.matcher(chosen).replaceAll(part ->
+                    Matcher.quoteReplacement(written.apply(values.getOrDefault(part.group(1), ""))));
+        }
+    }
 }

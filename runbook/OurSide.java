@@ -60,25 +60,21 @@ public final class OurSide {
                 InetSocketAddress address = CompletableFuture.supplyAsync(() ->
                         new InetSocketAddress(first.getHost(), Settings.port(first)))
                         .get(http.left.get().toNanos(), TimeUnit.NANOSECONDS);
-                timing = "DNS " + millis(start) + " ms";
+                timing = "DNS " + Http.millis(start) + " ms";
                 long found = System.nanoTime();
                 socket.connect(address, (int) http.left.get().toMillis());
-                timing += ", connect " + millis(found) + " ms";
+                timing += ", connect " + Http.millis(found) + " ms";
             } catch (TimeoutException e) {
                 fault = new Fault(Http.Kind.DNS, "DNS: no answer for " + Text.safe(first.getHost(), 80)
-                        + " within the timeout", millis(start));
+                        + " within the timeout", Http.millis(start));
             } catch (IOException | InterruptedException | ExecutionException e) {
                 fault = Http.fault(e, api, proxy);
             }
             String way = timing + proxy.map(at -> " through proxy " + Settings.hostPort(at)).orElse("");
             String where = way.isEmpty() ? "" : " (" + way.strip() + ")";
             Check check = new Check("network", fault == null ? Outcome.OK : Outcome.FAIL,
-                    fault == null ? way : fault.words() + where, millis(start), null, Json.object());
+                    fault == null ? way : fault.words() + where, Http.millis(start), null, Json.object());
             return new NetworkPath(check, fault == null && proxy.isEmpty());
-        }
-
-        private static long millis(long start) {
-            return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
         }
     }
 
@@ -99,14 +95,17 @@ public final class OurSide {
         if (!(answer instanceof Reply reply)) {
             return new Check("app", Outcome.FAIL, answer.words(), answer.millis(), null, Json.object(), "no");
         }
-        boolean untold = Health.foreign(reply);
-        int health = untold ? 1 : Health.of(reply).ordinal();
+        String state = Health.foreign(reply) ? "not told" : switch (Health.of(reply)) {
+            case HEALTHY -> "yes";
+            case DEGRADED -> "degraded";
+            case DOWN, UNREACHABLE -> "no";
+        };
+        Outcome unwell = state.equals("no") ? Outcome.FAIL : Outcome.WARN;
         String shown = reply.json().path("keyFingerprint").asText();
         JsonNode detail = Json.of(Map.of("status", Redactor.strict().text(Text.safe(Health.field(reply), 40)), "body",
                 Health.body(reply), "keyFingerprint", shown.matches("[0-9a-f]{8}") ? shown : ""));
-        return new Check("app", List.of(Outcome.OK, Outcome.WARN, Outcome.FAIL).get(health), Health.words(reply),
-                reply.millis(), reply.status(), detail,
-                untold ? "not told" : List.of("yes", "degraded", "no").get(health));
+        return new Check("app", state.equals("yes") ? Outcome.OK : unwell, Health.words(reply), reply.millis(),
+                reply.status(), detail, state);
     }
 
     // ---- the route that Klaviyo delivers to: the state is whether webhooks arrive
@@ -170,7 +169,7 @@ public final class OurSide {
     // ---- in peacetime: whether all is there that an incident will need
 
     /** The checks, and what the other steps stand on: each as the team has set it. */
-    public static List<Check> preflight(Checks.Findings found, Screen.Host host, Screen.Launcher launcher) {
+    public static List<Check> preflight(Checks.Findings found, Screen.Host host, Tool.Launcher launcher) {
         List<Check> all = new ArrayList<>(found.checks());
         // Whether the application's log is there is asked of what collects it, below.
         all.remove(found.log().check());
@@ -196,7 +195,7 @@ public final class OurSide {
     }
 
     // A dry run looks at stores, restart targets and logs as the team has set them, and changes nothing.
-    private static Check planned(String name, String step, String setting, Screen.Host host, Screen.Launcher launcher) {
+    private static Check planned(String name, String step, String setting, Screen.Host host, Tool.Launcher launcher) {
         return launcher.set().apply(step + setting).isEmpty()
                 ? Check.skipped(name, "not known: set " + step + setting + " in a team.properties")
                 : step(name, launcher.command(step) + " --dry-run", "found as the team has set them", host);

@@ -216,7 +216,7 @@ public record Prometheus(Http http) {
 
         /** What somebody told, without asking Prometheus. */
         static AppErrors told(Settings settings) {
-            return !settings.app().observed().isEmpty() ? of(settings, Map.of(), any -> 0, "", "", null)
+            return !settings.probing().observed().isEmpty() ? of(settings, Map.of(), any -> 0, "", "", null)
                     : new AppErrors(Check.skipped("app-errors", "unknown: give --prometheus, --log FILE, or --observed"
                             + " with the statuses in the application's log"), Map.of(), "");
         }
@@ -226,7 +226,7 @@ public record Prometheus(Http http) {
             if (http.settings.target().prometheus() == null) {
                 return told;
             }
-            String query = http.settings.app().query();
+            String query = http.settings.probing().errors();
             Duration length = length(query);
             Prometheus metrics = new Prometheus(http);
             CompletableFuture<Map<String, Long>> asked = CompletableFuture.supplyAsync(() ->
@@ -236,7 +236,9 @@ public record Prometheus(Http http) {
             String unfit = result.ok() ? unfit(result.series(), counted.keySet()) : "metrics unavailable: "
                     + Redactor.strict().text(result.trouble()) + "; the other checks do without them";
             if (!unfit.isEmpty()) {
-                return told.unavailable(result, unfit);
+                Check check = new Check("app-errors", Outcome.WARN, unfit, result.answer().millis(),
+                        result.answer().http(), Json.of(Map.of("byStatus", told.byStatus)), "unavailable");
+                return new AppErrors(check, told.byStatus, told.words);
             }
             Map<String, Long> lately = asked.join();
             // A status missing in the last minutes proves nothing, for a scrape a minute gives no increase; one that
@@ -261,7 +263,7 @@ public record Prometheus(Http http) {
 
         /** The same counted from a time on: what came before is over, and said to be. */
         AppErrors since(Instant at, Http http) {
-            String query = http.settings.app().query();
+            String query = http.settings.probing().errors();
             Duration passed = Duration.between(at, Instant.now());
             if (passed.compareTo(length(query)) >= 0 || byStatus.values().stream().noneMatch(count -> count > 0)) {
                 return this;
@@ -293,7 +295,7 @@ public record Prometheus(Http http) {
         private static AppErrors of(Settings settings, Map<String, Long> counted, ToLongFunction<String> lately,
                 String window, String later, Answer answer) {
             Map<String, Long> still = new TreeMap<>();
-            settings.app().observed().forEach(status -> still.put(status.toString(), 0L));
+            settings.probing().observed().forEach(status -> still.put(status.toString(), 0L));
             Map<String, Long> over = new TreeMap<>();
             counted.keySet().stream().filter(status -> counted.get(status) > 0).forEach(status -> {
                 long now = lately.applyAsLong(status);
@@ -304,17 +306,12 @@ public record Prometheus(Http http) {
             String within = still.values().stream().anyMatch(count -> count > 0) ? window : "";
             String words = still.isEmpty() ? "" : "the application gets " + words(still) + within;
             String none = "the application counts no errors from Klaviyo" + (over.isEmpty() ? window : later);
-            String past = over.isEmpty() ? "" : "; over," + within(settings.app().query()) + ": " + words(over);
+            String past = over.isEmpty() ? "" : "; over," + within(settings.probing().errors()) + ": " + words(over);
             Outcome fine = over.isEmpty() ? Outcome.OK : Outcome.WARN;
             Check check = new Check("app-errors", harmless(still) ? fine : Outcome.FAIL,
                     (words.isEmpty() ? none : words) + past, answer == null ? 0 : answer.millis(),
                     answer == null ? null : answer.http(), Json.of(Map.of("byStatus", still, "over", over)), state);
             return new AppErrors(check, still, words);
-        }
-
-        private AppErrors unavailable(Result result, String why) {
-            return new AppErrors(new Check("app-errors", Outcome.WARN, why, result.answer().millis(),
-                    result.answer().http(), Json.of(Map.of("byStatus", byStatus)), "unavailable"), byStatus, words);
         }
     }
 }

@@ -3,7 +3,6 @@ package runbook;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.*;
-import java.net.*;
 import java.nio.charset.*;
 import java.nio.file.*;
 import java.time.*;
@@ -13,8 +12,12 @@ import java.util.*;
 import java.util.function.*;
 import java.util.regex.*;
 import java.util.stream.*;
-import picocli.CommandLine.Help.Ansi;
+import picocli.CommandLine;
+import picocli.CommandLine.Help;
 import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.ParameterException;
+import runbook.Settings.Problem;
+import runbook.Settings.Values;
 import runbook.Text.Json;
 
 /**
@@ -73,6 +76,12 @@ public final class Screen {
             return Optional.ofNullable(environment.get(name)).filter(value -> !value.isBlank());
         }
 
+        /** Prints a document on standard output: in UTF-8, as JSON has it, whatever the terminal's character set. */
+        void print(String json) {
+            out.writeBytes((json + "\n").getBytes(StandardCharsets.UTF_8));
+            out.flush();
+        }
+
         /** A path that somebody wrote, from the current folder. */
         public Path path(String text) {
             return folder.toString().isEmpty() ? Path.of(text) : folder.resolve(text);
@@ -87,7 +96,6 @@ public final class Screen {
     private static final int WIDTH_WITHOUT_TERMINAL = 100;
     private static final int NARROWEST = 40;
     private static final Pattern CONTROLS = Pattern.compile("[\\p{Cc}\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]");
-    private static final String UNBREAKABLE = "\u00a0";
 
     private final Host host;
     private final PrintStream out;
@@ -106,7 +114,7 @@ public final class Screen {
         this.host = host;
         this.out = out;
         this.level = level;
-        color = host.terminal() && !noColor && !host.environment().containsKey("NO_COLOR") && Ansi.AUTO.enabled();
+        color = host.terminal() && !noColor && !host.environment().containsKey("NO_COLOR") && Help.Ansi.AUTO.enabled();
         unicode = host.charset().newEncoder().canEncode("✓–…└");
     }
 
@@ -274,12 +282,88 @@ public final class Screen {
                 .replace('—', '-').replace('–', '-').replace('·', '|').replace('×', 'x');
     }
 
+    // At the last space that fits, none of them a no-break one, or in a word that is longer than a line.
     private static List<String> wrap(String text, int columns) {
-        // At the last space that fits, or in the middle of a word that is longer than a line.
-        Pattern line = Pattern.compile("(?s)(.{0,%d})(?:\\s+|$)|.{%<d}".formatted(columns));
-        List<String> lines = line.matcher(text.stripTrailing()).results()
-                .map(part -> (part.group(1) == null ? part.group() : part.group(1)).replace(UNBREAKABLE, " ")).toList();
-        return lines.subList(0, Math.max(1, lines.size() - 1));
+        List<String> lines = new ArrayList<>();
+        String rest = text.stripTrailing();
+        while (rest.length() > columns) {
+            int space = rest.lastIndexOf(' ', columns);
+            int end = space < 0 ? columns : space;
+            lines.add(rest.substring(0, end));
+            rest = rest.substring(end).stripLeading();
+        }
+        lines.add(rest);
+        return lines.stream().map(line -> line.replace('\u00a0', ' ')).toList();
+    }
+
+    // ---- a script's help
+
+    /** A command's options under their headings, and what has a value already. */
+    static String options(Help help, Values values) {
+        StringBuilder text = new StringBuilder();
+        help.commandSpec().options().stream().sorted(Comparator.comparingInt(OptionSpec::order))
+                .collect(Collectors.groupingBy(Cli::heading, LinkedHashMap::new, Collectors.toList()))
+                .forEach((heading, some) -> text.append(String.format("%n%s%n", heading)).append(layout(help, some)));
+        List<String> given = values.given(help.commandSpec());
+        text.append(given.isEmpty() ? "" : String.format("%nSet already:%n"));
+        given.forEach(line -> text.append(String.format("  %s%n", line)));
+        return text.toString();
+    }
+
+    /** Some of a command's options, a row each. */
+    static Help.Layout layout(Help help, List<OptionSpec> some) {
+        Help.Layout layout = help.createDefaultLayout(some, List.of(), help.colorScheme());
+        layout.addAllOptions(some, help.parameterLabelRenderer());
+        return layout;
+    }
+
+    // ---- what went wrong, and the exit code for it
+
+    /** Says what is wrong with a command line, and how it is written. */
+    static int usage(ParameterException e, Host host, Values values, boolean asJson) {
+        CommandLine line = e.getCommandLine();
+        String said = e.getMessage();
+        if (e instanceof CommandLine.UnmatchedArgumentException unknown) {
+            Set<String> known = new TreeSet<>(line.getCommandSpec().optionsMap().keySet());
+            known.addAll(line.getSubcommands().keySet());
+            said += Text.guess(unknown.getUnmatched().get(0).split("=")[0], known);
+        } else if (e.getArgSpec() instanceof OptionSpec option) {
+            // A converter's own sentence is clearer than picocli's "Invalid value for option …: cannot convert".
+            boolean ours = e.getCause() instanceof IllegalArgumentException;
+            String why = ours ? option.longestName() + ": " + e.getCause().getMessage() : said;
+            said = values.named(Cli.name(option), e.getValue(), why);
+        }
+        int exit = refused(Problem.USAGE, said, host, asJson);
+        if (e.getArgSpec() instanceof OptionSpec option) {
+            host.err().print(layout(line.getHelp(), List.of(option)));
+        }
+        host.err().println("Usage: " + line.getHelp().synopsis(0).strip() + "   ("
+                + line.getCommandSpec().qualifiedName() + " --help lists the options)");
+        return exit;
+    }
+
+    /** Says what a command ended with: what a person can mend, or that it is a bug. */
+    static int failure(Exception e, Host host, boolean asJson) {
+        if (e instanceof Problem problem) {
+            return refused(problem.exitCode(), problem.getMessage(), host, asJson);
+        } else if ("1".equals(host.environment().get("KLAVIYO_DEBUG"))) {
+            e.printStackTrace(host.err());
+        }
+        String what = e instanceof IOException failed ? "reading or writing failed: " + Incident.why(failed)
+                : "unexpected " + e.getClass().getSimpleName() + (e.getMessage() == null ? "" : ": " + e.getMessage());
+        return refused(1, what + " (KLAVIYO_DEBUG=1 shows where)", host, asJson);
+    }
+
+    // To people and, where a run did not say so itself, to whoever reads JSON.
+    private static int refused(int exit, String message, Host host, boolean asJson) {
+        String said = Text.safe(message, 600);
+        host.err().println("error: " + said);
+        if (asJson) {
+            // On one line, as watch prints each of its documents.
+            host.print(Json.line(Json.object().put("schema", 1).put("error", said).put("exit", exit)
+                    .set("advice", Cli.advice("now", said, null))));
+        }
+        return exit;
     }
 
     /**
@@ -297,7 +381,7 @@ public final class Screen {
         }
 
         /** A check that was not made, and why not. */
-        public static Check skipped(String name, String why) {
+        static Check skipped(String name, String why) {
             return new Check(name, Outcome.SKIPPED, why, 0, null, Json.object(), "not asked");
         }
 
@@ -361,83 +445,6 @@ public final class Screen {
             if (groups.size() > most) {
                 screen.item("  ", "and " + Text.count(groups.size() - most, "more finding"));
             }
-        }
-    }
-
-    /**
-     * How the next script is started, as this one was: its name made the words that start it, the options that carry
-     * over, by name, what a team or person has set, and what has to be said under the commands.
-     */
-    public record Launcher(UnaryOperator<String> script, Map<String, String> options,
-            Function<String, Optional<String>> set, List<String> notes) {
-        /** As this script was started, with what was given to it about where things are; no login among it. */
-        static Launcher of(Host host, List<OptionSpec> given, Function<String, Optional<String>> set) {
-            Map<String, String> options = new LinkedHashMap<>();
-            List<String> left = new ArrayList<>();
-            for (OptionSpec option : given.stream().filter(Cli::carriesOver).toList()) {
-                String name = Cli.name(option);
-                String value = option.arity().max() == 0 ? "" : option.originalStringValues().get(0);
-                String open = Settings.open(value);
-                if (name.equals("key-command")) {
-                    left.add("--" + name);
-                } else {
-                    options.put(name, "--" + name + (value.isEmpty() ? "" : " " + Text.word(open)));
-                    left.addAll(open.equals(value) ? List.of() : List.of("the login or token in --" + name));
-                }
-            }
-            List<String> notes = new ArrayList<>();
-            if (!left.isEmpty()) {
-                notes.add("Left out of these commands, add it again: " + String.join(", ", left));
-            }
-            return new Launcher(script(host, set, notes), options, set, notes);
-        }
-
-        /** A clone's wrapper, a catalog, a script in the current folder, an exported jar; or nothing of it is known. */
-        private static UnaryOperator<String> script(Host host, Function<String, Optional<String>> set,
-                List<String> notes) {
-            Optional<String> wrapper = host.env("KLAVIYO_RUNBOOK_COMMAND");
-            Optional<String> catalog = set.apply("catalog");
-            Path jar = ownJar();
-            if (wrapper.isPresent()) {
-                return name -> Text.word(wrapper.get()) + " " + name;
-            } else if (catalog.isPresent()) {
-                return name -> "jbang " + Text.word(name + "@" + catalog.get());
-            } else if (Files.exists(host.path("triage.java")) && Files.exists(host.path("runbook"))) {
-                return name -> "jbang " + name + ".java";
-            } else if (jar.toString().matches("(?!.*[/\\\\]cache[/\\\\]jars[/\\\\]).*\\.jar")) {
-                return name -> "java -jar " + Text.word(jar.resolveSibling(name + ".jar").toString());
-            }
-            notes.add("CATALOG is where this script came from, which it cannot know. Commands name it after:"
-                    + " export KLAVIYO_RUNBOOK_CATALOG=…");
-            return name -> "jbang " + name + "@CATALOG";
-        }
-
-        private static Path ownJar() {
-            try {
-                return Path.of(Screen.class.getProtectionDomain().getCodeSource().getLocation().toURI());
-            } catch (URISyntaxException | RuntimeException e) {
-                return Path.of("");
-            }
-        }
-
-        /** The same with an option's value, given or not. */
-        public Launcher with(String option, String value) {
-            Map<String, String> more = new LinkedHashMap<>(options);
-            more.put(option, "--" + option + " " + Text.word(value));
-            return new Launcher(script, more, set, notes);
-        }
-
-        /** The words that start a script, without options. */
-        public String command(String name) {
-            return script.apply(name);
-        }
-
-        /** A script's whole command line, with those of the options that it has. */
-        public String line(String name, String more) {
-            StringBuilder line = new StringBuilder(command(name)).append(more.isBlank() ? "" : " " + more.strip());
-            List<String> useless = Cli.useless(name + " " + more.strip());
-            options.forEach((option, words) -> line.append(useless.contains(option) ? "" : " " + words));
-            return line.toString();
         }
     }
 }

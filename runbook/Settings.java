@@ -6,20 +6,21 @@ import java.nio.charset.*;
 import java.nio.file.*;
 import java.time.*;
 import java.util.*;
-import java.util.function.*;
 import java.util.regex.*;
 import java.util.stream.*;
+import picocli.CommandLine.Model.CommandSpec;
 import runbook.Klaviyo.Endpoint;
 import runbook.Message.Template;
+import runbook.Text.Durations;
 import runbook.Text.Json;
 
 /**
- * What to look at and how hard, the same for every script: where, with which key and API revision; how endpoints are
- * probed; what is known about our application's own errors; the drill's scenario, empty in earnest; the environment's
- * proxy variables (see {@link #proxyFor}); and texts and tables, a team's own laid over the built-in ones.
+ * What to look at and how hard, the same for every script: where, with which key and API revision; what is asked there;
+ * the drill's scenario, empty in earnest; the environment's proxy variables (see {@link #proxyFor}); and texts and
+ * tables, a team's own laid over the built-in ones.
  */
-public record Settings(Target target, Optional<Key> key, String revision, Probing probing, AppErrors app,
-                       Optional<String> drill, Map<String, String> proxies, Templates templates) {
+public record Settings(Target target, Optional<Key> key, String revision, Probing probing, Optional<String> drill,
+                       Map<String, String> proxies, Templates templates) {
     /**
      * Base addresses without a trailing slash, and health routes in full: Klaviyo's API and its status page; our
      * application's health endpoint, where Klaviyo delivers to us, and what speaks Prometheus's HTTP API, each or null.
@@ -43,7 +44,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
     }
 
     /** An http or https address, null where it is blank; an IllegalArgumentException says what would be right. */
-    public static URI address(String text) {
+    static URI address(String text) {
         if (text.isBlank()) {
             return null;
         }
@@ -61,7 +62,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
     }
 
     /** A text for people to see: an address without its login, and without values that look like a token's. */
-    public static String open(String text) {
+    static String open(String text) {
         return text.replaceFirst("^(\\w+://)[^/@\\s]*@", "$1")
                 .replaceAll("(?i)([?&][^=&#]*(?:key|token|secret|sig|auth|password)[^=&#]*=)[^&#]*", "$1");
     }
@@ -133,25 +134,20 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         });
     }
 
-    /** How endpoints are probed: time for each check, requests for each, and which. */
-    public record Probing(Duration timeout, int samples, List<Endpoint> endpoints) { }
-
-    /** What our application sees: status codes reported by hand, and PromQL for errors by status. */
-    public record AppErrors(List<Integer> observed, String query) { }
+    /**
+     * What is asked, and how hard: the time for each check; which endpoints, with how many requests each; PromQL for
+     * the errors that our application gets, by status, and those statuses that somebody told instead.
+     */
+    public record Probing(Duration timeout, int samples, List<Endpoint> endpoints, String errors,
+            List<Integer> observed) { }
 
     /** The same with another key, or with none. */
     public Settings withKey(Optional<Key> other) {
-        return new Settings(target, other, revision, probing, app, drill, proxies, templates);
+        return new Settings(target, other, revision, probing, drill, proxies, templates);
     }
 
-    /** The same with other probing: how watch keeps within its budget. */
     public Settings withProbing(Probing other) {
-        return new Settings(target, key, revision, other, app, drill, proxies, templates);
-    }
-
-    /** The same with something else known about the application's errors. */
-    public Settings withApp(AppErrors other) {
-        return new Settings(target, key, revision, probing, other, drill, proxies, templates);
+        return new Settings(target, key, revision, other, drill, proxies, templates);
     }
 
     /** Something that the person at the keyboard can mend: one line that says what to change, and is safe to print. */
@@ -285,43 +281,6 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
     public record Value(String text, String source) { }
 
     /**
-     * A line as {@code stores.json} writes addresses and commands: {@code {part}} is where a value stands, and {@code
-     * [… {part} …]} is left away where that has none.
-     */
-    public record Form(String text) {
-        private static final Pattern PART = Pattern.compile("\\{([a-z]\\w*(?::\\w+)?)}");
-        private static final Pattern OPTIONAL = Pattern.compile("( ?)\\[([^\\[\\]{}]*\\{\\w+}[^\\[\\]{}]*)]");
-        /** Never starts with a dash: no tool can take it for an option. */
-        private static final Pattern PLAIN = Pattern.compile("[A-Za-z0-9_][A-Za-z0-9_.-]*");
-
-        /** The names of its parts, in their order. */
-        public List<String> parts() {
-            return PART.matcher(text).results().map(part -> part.group(1)).toList();
-        }
-
-        /**
-         * Its parts in what somebody typed, plain names or of the pattern of their name, in a map that may be added to;
-         * empty when that has another form. A {@link PatternSyntaxException}: form and patterns do not fit together.
-         */
-        public Optional<Map<String, String>> read(String typed, Map<String, Pattern> patterns) {
-            String whole = PART.matcher(text.replace("[", "(?:").replace("]", ")?")).replaceAll(part -> "(?<$1>"
-                    + Matcher.quoteReplacement(patterns.getOrDefault(part.group(1), PLAIN) + ")"));
-            Matcher matcher = Pattern.compile(whole, Pattern.DOTALL).matcher(typed);
-            return !matcher.matches() ? Optional.empty() : Optional.of(parts().stream()
-                    .filter(name -> matcher.group(name) != null)
-                    .collect(Collectors.toMap(name -> name, matcher::group, (one, same) -> one, TreeMap::new)));
-        }
-
-        /** It with these values, each written in a way that suits where it stands; nothing for a part without one. */
-        public String filled(Map<String, String> values, UnaryOperator<String> written) {
-            String chosen = OPTIONAL.matcher(text).replaceAll(words ->
-                    values.keySet().containsAll(new Form(words.group(2)).parts()) ? "$1$2" : "");
-            return PART.matcher(chosen).replaceAll(part ->
-                    Matcher.quoteReplacement(written.apply(values.getOrDefault(part.group(1), ""))));
-        }
-    }
-
-    /**
      * Values that stand elsewhere than on the command line. The later wins: {@code templates/team.properties}, {@code
      * ~/.klaviyo-runbook.properties}, the environment. Names are the options' long names without dashes; what only one
      * script has is written {@code rotate-key.to}. Neither file may hold a secret, or a name that nothing has.
@@ -343,7 +302,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         Values(Screen.Host host, String script, Set<String> options, Optional<String> folder) {
             this.script = script + ".";
             Map<String, String> variables = new TreeMap<>(PLAIN);
-            Cli.Shared.ALL.forEach((name, row) -> variables.put(name, String.valueOf(row.variable())));
+            Cli.Shared.ALL.forEach((name, row) -> variables.put(name, Objects.toString(row.variable(), "")));
             known = new TreeSet<>(variables.keySet());
             Stream.of(variables.keySet(), options).flatMap(Set::stream).forEach(name -> known.add(this.script + name));
             variables.forEach((name, variable) ->
@@ -404,10 +363,77 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             return Optional.ofNullable(values.get(own(name)));
         }
 
+        /** A command's options that have a value without being given, each with it, and where that stands. */
+        List<String> given(CommandSpec command) {
+            return command.options().stream().flatMap(option -> of(Cli.name(option)).stream().map(value -> {
+                String shown = Cli.name(option).equals("key-command") ? "…" : Text.safe(open(value.text), 80);
+                return option.longestName() + " " + shown + "   (" + value.source + ")";
+            })).toList();
+        }
+
         /** What is said of a value, with the variable or file in front where it comes from there. */
         String named(String name, String text, String said) {
             return of(name).filter(value -> value.text.equals(text)).map(value -> value.source + ": " + said)
                     .orElse(said);
+        }
+    }
+
+    /** Times as people say them: {@code 10:12}, {@code 10 min ago}, {@code 2026-11-23 10:12}, ISO 8601; in UTC. */
+    public static final class Times {
+        private static final Pattern AGO = Pattern.compile("(?i)(\\d.{0,40}?)\\s+ago");
+        private static final Pattern CLOCK = Pattern.compile("(?i)(\\d{1,2}:\\d{2}(?::\\d{2})?)\\s*(?:Z|UTC)?");
+        private static final Duration BEFORE_THE_INCIDENT = Duration.ofHours(12);
+        private static final Duration LONG_AGO = Duration.ofDays(2);
+        private static final Pattern WITHOUT_OFFSET = Pattern.compile(".*T[0-9:.]+");
+
+        private Times() { }
+
+        /**
+         * Reads a time that somebody gave for an {@code option}; none in the future. Where it is known when the
+         * incident began, a bare {@code 23:50} said after midnight is yesterday's, and one said days later is of the
+         * day on which the incident began.
+         */
+        public static Instant past(String option, String text, Instant now, Optional<Instant> began) {
+            String given = option + " \"" + Text.safe(text, 40) + "\" ";
+            Instant at;
+            try {
+                at = read(text.strip(), now, began);
+            } catch (DateTimeException | ArithmeticException | IllegalArgumentException e) {
+                throw new Problem(given + "is no time: write 10:12, \"10 min ago\", \"2026-11-23 10:12\" or"
+                        + " 2026-11-23T10:12:00Z (UTC)");
+            }
+            if (at.isAfter(now)) {
+                throw new Problem(given + "is in the future: it is " + Text.minute(now) + " now (times are UTC)");
+            }
+            return at;
+        }
+
+        private static Instant read(String text, Instant now, Optional<Instant> began) {
+            Matcher ago = AGO.matcher(text);
+            Matcher clock = CLOCK.matcher(text);
+            if (text.equalsIgnoreCase("now")) {
+                return now;
+            } else if (ago.matches()) {
+                String words = ago.group(1).toLowerCase(Locale.ROOT);
+                return now.minus(Durations.parse(words.replaceAll("\\s*([dhms])[a-z]*\\s*", "$1")));
+            } else if (clock.matches()) {
+                String time = clock.group(1);
+                return onClock(LocalTime.parse(time.length() % 3 == 1 ? "0" + time : time), now, began);
+            }
+            String iso = text.replaceFirst("\\s+(?=\\d)", "T").replaceFirst("\\s*UTC$", "");
+            return OffsetDateTime.parse(WITHOUT_OFFSET.matcher(iso).matches() ? iso + "Z" : iso).toInstant();
+        }
+
+        private static Instant onClock(LocalTime clock, Instant now, Optional<Instant> began) {
+            boolean longAgo = began.isPresent() && began.get().isBefore(now.minus(LONG_AGO));
+            Instant first = began.map(start -> start.minus(BEFORE_THE_INCIDENT)).orElse(now);
+            Instant at = LocalDate.ofInstant(longAgo ? first : now, ZoneOffset.UTC).atTime(clock)
+                    .toInstant(ZoneOffset.UTC);
+            Instant dayBefore = at.minus(Duration.ofDays(1));
+            if (longAgo) {
+                return at.isBefore(first) ? at.plus(Duration.ofDays(1)) : at;
+            }
+            return at.isAfter(now) && dayBefore.isAfter(first) ? dayBefore : at;
         }
     }
 }

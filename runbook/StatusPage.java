@@ -62,11 +62,6 @@ public record StatusPage(Check check, boolean seen, Map<String, String> componen
                     text(node, "shortlink", "", 200), started, posted, time(node, "resolved_at"), updates, matters);
         }
 
-        /** Whether the vendor only watches its fix, so that nothing is worse than "monitoring". */
-        public boolean monitoring() {
-            return status.equalsIgnoreCase("monitoring");
-        }
-
         public boolean overlaps(Instant from, Instant to) {
             return (started == null || !started.isAfter(to)) && (resolved == null || !resolved.isBefore(from));
         }
@@ -122,7 +117,7 @@ public record StatusPage(Check check, boolean seen, Map<String, String> componen
         said.add(overall);
         boolean maintained = !maintenance.isEmpty() || components.containsValue(MAINTENANCE);
         Outcome well = maintained ? Outcome.WARN : Outcome.OK;
-        Outcome outcome = new StatusPage(null, true, components, open).admitsTrouble() ? Outcome.FAIL : well;
+        Outcome outcome = admitsTrouble(components, open) ? Outcome.FAIL : well;
         JsonNode detail = Json.of(Map.of("overall", overall, "components", components, "maintenance", maintenance,
                 "incidents", open.stream().map(Incident::json).toList()));
         return new StatusPage(new Check("status-page", outcome, String.join("; ", said), reply.millis(),
@@ -136,6 +131,10 @@ public record StatusPage(Check check, boolean seen, Map<String, String> componen
 
     /** Whether the page admits trouble with what matters to us. Maintenance may last for weeks: the probes tell. */
     public boolean admitsTrouble() {
+        return admitsTrouble(components, incidents);
+    }
+
+    private static boolean admitsTrouble(Map<String, String> components, List<Incident> incidents) {
         return components.values().stream().anyMatch(status -> !status.equals(MAINTENANCE))
                 || incidents.stream().anyMatch(Incident::matters);
     }

@@ -14,8 +14,8 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.*;
-import java.lang.invoke.*;
 import java.lang.reflect.*;
+import java.nio.charset.*;
 import java.time.*;
 import java.time.temporal.*;
 import java.util.*;
@@ -31,6 +31,9 @@ public final class Text {
     // Cc: controls (ESC among them); Cf: bidirectional overrides and zero-width marks; Zl, Zp: line separators.
     private static final Pattern UNSAFE = Pattern.compile("[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}\\p{Cs}\\s]+");
     private static final int FARTHEST = 4;
+    /** A word of a command line, and what of it is quoted or escaped. */
+    private static final Pattern WORD = Pattern.compile("(?s)('[^']*'|\"(\\\\.|[^\"\\\\])*\"|\\\\.|[^\\s'\"\\\\])+");
+    private static final Pattern QUOTED = Pattern.compile("(?s)'([^']*)'|\"((?:\\\\.|[^\"\\\\])*)\"|(\\\\.)");
 
     private Text() { }
 
@@ -46,7 +49,7 @@ public final class Text {
     }
 
     /** A minute in UTC: {@code 2026-11-23T03:04Z}. */
-    public static String minute(Instant at) {
+    static String minute(Instant at) {
         return at.truncatedTo(ChronoUnit.MINUTES).toString().replace(":00Z", "Z");
     }
 
@@ -65,6 +68,28 @@ public final class Text {
         return text.matches("[A-Za-z0-9_@%+=:,./-]+") ? text : "'" + text.replace("'", "'\\''") + "'";
     }
 
+    /**
+     * Splits a command line that is to run without a shell: words at white space, {@code '…'} as it is, {@code "…"}
+     * and anything bare with {@code \} as the escape. Nothing is expanded. A {@link Problem} names the {@code option}.
+     */
+    public static List<String> split(String option, String line) {
+        String between = WORD.matcher(line).replaceAll("").strip();
+        List<String> words = WORD.matcher(line).results().map(word -> bare(word.group())).toList();
+        if (!between.isEmpty() || words.isEmpty()) {
+            throw new Problem(option + (between.isEmpty() ? ": there is no command in it"
+                    : ": a " + between.charAt(0) + " is never closed"));
+        }
+        return words;
+    }
+
+    private static String bare(String word) {
+        return QUOTED.matcher(word).replaceAll(quoted -> {
+            String inside = Stream.of(1, 2, 3).map(quoted::group).filter(Objects::nonNull).findFirst().orElseThrow();
+            boolean literal = quoted.group(1) != null;
+            return Matcher.quoteReplacement(literal ? inside : inside.replaceAll("(?s)\\\\(.)", "$1"));
+        });
+    }
+
     // ---- the name that somebody probably meant
 
     /** What a message says of a wrong name: {@code , did you mean outage?}, or nothing where none is near. */
@@ -75,7 +100,7 @@ public final class Text {
     }
 
     /** The same, but all there are where none is near. */
-    public static String hint(String wrong, Collection<String> names) {
+    static String hint(String wrong, Collection<String> names) {
         String guess = guess(wrong, names);
         return guess.isEmpty() ? "; there are " + String.join(", ", names) : guess;
     }
@@ -142,18 +167,14 @@ public final class Text {
 
         private Json() { }
 
-        /** Reads one document, without a field twice and nothing behind; a missing node where there is none. */
-        public static JsonNode read(byte[] bytes) throws IOException {
-            return document(FACTORY.createParser(bytes));
-        }
-
         /** The same from a text. */
         public static JsonNode read(String text) throws IOException {
-            return document(FACTORY.createParser(text));
+            return read(text.getBytes(StandardCharsets.UTF_8));
         }
 
-        private static JsonNode document(JsonParser from) throws IOException {
-            try (from) {
+        /** Reads one document, without a field twice and nothing behind; a missing node where there is none. */
+        public static JsonNode read(byte[] bytes) throws IOException {
+            try (JsonParser from = FACTORY.createParser(bytes)) {
                 JsonNode read = from.nextToken() == null ? MissingNode.getInstance() : node(from);
                 if (from.nextToken() != null) {
                     throw new JsonParseException(from, "more stands behind its end");
@@ -405,65 +426,6 @@ public final class Text {
                     .forEach(one -> known.put(one.toString().toLowerCase(Locale.ROOT).replace('_', '-'), one));
             return Optional.ofNullable(known.get(text.toLowerCase(Locale.ROOT).replace('_', '-'))).orElseThrow(() ->
                     new IllegalArgumentException("is " + safe(text, 40) + hint(text, known.keySet())));
-        }
-    }
-
-    /** Times as people say them: {@code 10:12}, {@code 10 min ago}, {@code 2026-11-23 10:12}, ISO 8601; in UTC. */
-    public static final class Moment {
-        private static final Pattern AGO = Pattern.compile("(?i)(\\d.{0,40}?)\\s+ago");
-        private static final Pattern CLOCK = Pattern.compile("(?i)(\\d{1,2}:\\d{2}(?::\\d{2})?)\\s*(?:Z|UTC)?");
-        private static final Duration BEFORE_THE_INCIDENT = Duration.ofHours(12);
-        private static final Duration LONG_AGO = Duration.ofDays(2);
-        private static final Pattern WITHOUT_OFFSET = Pattern.compile(".*T[0-9:.]+");
-
-        private Moment() { }
-
-        /**
-         * Reads a time that somebody gave for an {@code option}; none in the future. Where it is known when the
-         * incident began, a bare {@code 23:50} said after midnight is yesterday's, and one said days later is of the
-         * day on which the incident began.
-         */
-        public static Instant past(String option, String text, Instant now, Optional<Instant> began) {
-            String given = option + " \"" + safe(text, 40) + "\" ";
-            Instant at;
-            try {
-                at = read(text.strip(), now, began);
-            } catch (DateTimeException | ArithmeticException | IllegalArgumentException e) {
-                throw new Problem(given + "is no time: write 10:12, \"10 min ago\", \"2026-11-23 10:12\" or"
-                        + " 2026-11-23T10:12:00Z (UTC)");
-            }
-            if (at.isAfter(now)) {
-                throw new Problem(given + "is in the future: it is " + minute(now) + " now (times are UTC)");
-            }
-            return at;
-        }
-
-        private static Instant read(String text, Instant now, Optional<Instant> began) {
-            Matcher ago = AGO.matcher(text);
-            Matcher clock = CLOCK.matcher(text);
-            if (text.equalsIgnoreCase("now")) {
-                return now;
-            } else if (ago.matches()) {
-                String words = ago.group(1).toLowerCase(Locale.ROOT);
-                return now.minus(Durations.parse(words.replaceAll("\\s*([dhms])[a-z]*\\s*", "$1")));
-            } else if (clock.matches()) {
-                String time = clock.group(1);
-                return onClock(LocalTime.parse(time.length() % 3 == 1 ? "0" + time : time), now, began);
-            }
-            String iso = text.replaceFirst("\\s+(?=\\d)", "T").replaceFirst("\\s*UTC$", "");
-            return OffsetDateTime.parse(WITHOUT_OFFSET.matcher(iso).matches() ? iso + "Z" : iso).toInstant();
-        }
-
-        private static Instant onClock(LocalTime clock, Instant now, Optional<Instant> began) {
-            boolean longAgo = began.isPresent() && began.get().isBefore(now.minus(LONG_AGO));
-            Instant first = began.map(start -> start.minus(BEFORE_THE_INCIDENT)).orElse(now);
-            Instant at = LocalDate.ofInstant(longAgo ? first : now, ZoneOffset.UTC).atTime(clock)
-                    .toInstant(ZoneOffset.UTC);
-            Instant dayBefore = at.minus(Duration.ofDays(1));
-            if (longAgo) {
-                return at.isBefore(first) ? at.plus(Duration.ofDays(1)) : at;
-            }
-            return at.isAfter(now) && dayBefore.isAfter(first) ? dayBefore : at;
         }
     }
 }

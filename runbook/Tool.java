@@ -3,6 +3,7 @@ package runbook;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.*;
+import java.net.*;
 import java.nio.file.*;
 import java.time.*;
 import java.util.*;
@@ -10,7 +11,7 @@ import java.util.concurrent.*;
 import java.util.function.*;
 import java.util.regex.*;
 import java.util.stream.*;
-import runbook.Settings.Problem;
+import picocli.CommandLine.Model.OptionSpec;
 import runbook.Text.Durations;
 
 /**
@@ -33,15 +34,11 @@ public final class Tool {
     // Each keeps its tool from asking questions that nobody would see, or from paging its output.
     private static final Map<String, String> QUIET = Map.of("AWS_PAGER", "", "CLOUDSDK_CORE_DISABLE_PROMPTS", "1",
             "GH_PROMPT_DISABLED", "1", "NO_COLOR", "1", "SYSTEMD_PAGER", "", "SYSTEMD_COLORS", "0");
-    /** A word of a command line, and what of it is quoted or escaped. */
-    private static final Pattern WORD = Pattern.compile("(?s)('[^']*'|\"(\\\\.|[^\"\\\\])*\"|\\\\.|[^\\s'\"\\\\])+");
-    private static final Pattern QUOTED = Pattern.compile("(?s)'([^']*)'|\"((?:\\\\.|[^\"\\\\])*)\"|(\\\\.)");
-
     private final Map<String, String> environment;
     private final Path folder;
     private final Duration timeout;
     private final boolean windows;
-    private final Secrets secrets = new Secrets();
+    private final Key.Secrets secrets = new Key.Secrets();
     private final Set<Process> running = ConcurrentHashMap.newKeySet();
     private volatile Consumer<ProcessHandle> watcher = child -> { };
     private volatile boolean stopped;
@@ -85,28 +82,6 @@ public final class Tool {
     /** A line that a person wrote for the shell, as a command. */
     public List<String> shell(String line) {
         return windows ? List.of("cmd.exe", "/c", line) : List.of("/bin/sh", "-c", line);
-    }
-
-    /**
-     * Splits a command line that is to run without a shell: words at white space, {@code '…'} as it is, {@code "…"}
-     * and anything bare with {@code \} as the escape. Nothing is expanded. A {@link Problem} names the {@code option}.
-     */
-    public static List<String> split(String option, String line) {
-        String between = WORD.matcher(line).replaceAll("").strip();
-        List<String> words = WORD.matcher(line).results().map(word -> bare(word.group())).toList();
-        if (!between.isEmpty() || words.isEmpty()) {
-            throw new Problem(option + (between.isEmpty() ? ": there is no command in it"
-                    : ": a " + between.charAt(0) + " is never closed"));
-        }
-        return words;
-    }
-
-    private static String bare(String word) {
-        return QUOTED.matcher(word).replaceAll(quoted -> {
-            String inside = Stream.of(1, 2, 3).map(quoted::group).filter(Objects::nonNull).findFirst().orElseThrow();
-            boolean literal = quoted.group(1) != null;
-            return Matcher.quoteReplacement(literal ? inside : inside.replaceAll("(?s)\\\\(.)", "$1"));
-        });
     }
 
     /** What a tool gave. It may hold a secret, so it has no text of its own. */
@@ -175,8 +150,8 @@ public final class Tool {
     }
 
     /** Runs another step to its end, by the command that is printed for it. */
-    public static Output step(Screen.Host host, String command) throws Failure {
-        if (command.contains("@CATALOG")) {
+    static Output step(Screen.Host host, String command) throws Failure {
+        if (command.contains(Launcher.UNKNOWN)) {
             throw new Failure(true, "not known where the steps come from: set KLAVIYO_RUNBOOK_CATALOG");
         }
         Tool tool = of(host, Duration.ofMinutes(2));
@@ -292,14 +267,13 @@ public final class Tool {
     }
 
     private static <T extends Closeable> Thread daemon(T stream, Work<T> work) {
-        Thread thread = new Thread(() -> {
+        Thread thread = Cli.daemons("tool").newThread(() -> {
             try (stream) {
                 work.with(stream);
             } catch (IOException e) {
                 // Killed in mid-sentence, or it did not want its input: its exit code tells.
             }
-        }, "tool");
-        thread.setDaemon(true);
+        });
         thread.start();
         return thread;
     }
@@ -373,48 +347,84 @@ public final class Tool {
     }
 
     /**
-     * The secrets that we know, in pieces of eight letters and digits: whoever breaks one at a line's end, puts colons
-     * between its bytes or encodes it shows pieces all the same. A piece is as rare as the chance of guessing one.
+     * How the next script is started, as this one was: its name made the words that start it, the options that carry
+     * over, by name, what a team or person has set, and what has to be said under the commands.
      */
-    private static final class Secrets {
-        private static final int SHORTEST = 16;
-        private static final int PIECE = 8;
-        // What an address begins with is known to everybody: only the rest of Slack's is secret.
-        private static final Pattern PUBLIC = Pattern.compile("^\\w+://[^/]*/(services/)?");
+    public record Launcher(UnaryOperator<String> script, Map<String, String> options,
+            Function<String, Optional<String>> set, List<String> notes) {
+        private static final String UNKNOWN = "@CATALOG";
 
-        private final Set<String> pieces = ConcurrentHashMap.newKeySet();
-
-        void add(String value) {
-            String secret = PUBLIC.matcher(value.strip()).replaceFirst("");
-            if (secret.length() < SHORTEST) {
-                return; // no key, but a site id, or a placeholder
-            }
-            List<String> forms = new ArrayList<>(List.of(secret, HexFormat.of().formatHex(secret.getBytes(UTF_8))));
-            for (int before = 0; before < 3; before++) {
-                // Inside of a longer text in base64 it begins at any of three places; what is around it makes the ends.
-                byte[] shifted = ("\0".repeat(before) + secret).getBytes(UTF_8);
-                String encoded = Base64.getEncoder().withoutPadding().encodeToString(shifted);
-                forms.add(encoded.substring(before == 0 ? 0 : before + 1, encoded.length() - 1));
-            }
-            for (String form : forms) {
-                String bare = form.replaceAll("[^A-Za-z0-9]", "").toLowerCase(Locale.ROOT);
-                for (int i = 0; i + PIECE <= bare.length(); i++) {
-                    String piece = bare.substring(i, i + PIECE);
-                    pieces.addAll(List.of(piece, new StringBuilder(piece).reverse().toString()));
+        /** As this script was started, with what was given to it about where things are; no login among it. */
+        static Launcher of(Screen.Host host, List<OptionSpec> given, Function<String, Optional<String>> set) {
+            Map<String, String> options = new LinkedHashMap<>();
+            List<String> left = new ArrayList<>();
+            // What says where things are, and not how they are shown.
+            for (OptionSpec option : given.stream().filter(Cli::shared)
+                    .filter(one -> !Cli.heading(one).equals("Output:")).toList()) {
+                String name = Cli.name(option);
+                String value = option.arity().max() == 0 ? "" : option.originalStringValues().get(0);
+                String open = Settings.open(value);
+                if (name.equals("key-command")) {
+                    left.add("--" + name);
+                } else {
+                    options.put(name, "--" + name + (value.isEmpty() ? "" : " " + Text.word(open)));
+                    left.addAll(open.equals(value) ? List.of() : List.of("the login or token in --" + name));
                 }
+            }
+            UnaryOperator<String> script = script(host, set.apply("catalog"));
+            List<String> notes = new ArrayList<>();
+            if (!left.isEmpty()) {
+                notes.add("Left out of these commands, add it again: " + String.join(", ", left));
+            }
+            if (script.apply("").endsWith(UNKNOWN)) {
+                notes.add("CATALOG is where this script came from, which it cannot know. Commands name it after:"
+                        + " export KLAVIYO_RUNBOOK_CATALOG=…");
+            }
+            return new Launcher(script, options, set, notes);
+        }
+
+        /** A clone's wrapper, a catalog, a script in the current folder, an exported jar; or nothing of it is known. */
+        private static UnaryOperator<String> script(Screen.Host host, Optional<String> catalog) {
+            Optional<String> wrapper = host.env("KLAVIYO_RUNBOOK_COMMAND");
+            Path jar = ownJar();
+            if (wrapper.isPresent()) {
+                return name -> Text.word(wrapper.get()) + " " + name;
+            } else if (catalog.isPresent()) {
+                return name -> "jbang " + Text.word(name + "@" + catalog.get());
+            } else if (Files.exists(host.path("triage.java")) && Files.exists(host.path("runbook"))) {
+                return name -> "jbang " + name + ".java";
+            } else if (jar.toString().matches("(?!.*[/\\\\]cache[/\\\\]jars[/\\\\]).*\\.jar")) {
+                return name -> "java -jar " + Text.word(jar.resolveSibling(name + ".jar").toString());
+            }
+            return name -> "jbang " + name + UNKNOWN;
+        }
+
+        private static Path ownJar() {
+            try {
+                return Path.of(Tool.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+            } catch (URISyntaxException | RuntimeException e) {
+                return Path.of("");
             }
         }
 
-        // From the first piece to the last: whatever stands between them is as likely a part of it.
-        String masked(String text) {
-            int[] at = IntStream.range(0, pieces.isEmpty() ? 0 : text.length())
-                    .filter(i -> Character.isLetterOrDigit(text.charAt(i))).toArray();
-            StringBuilder bare = new StringBuilder();
-            IntStream.of(at).forEach(i -> bare.append(Character.toLowerCase(text.charAt(i))));
-            int[] found = IntStream.rangeClosed(0, at.length - PIECE)
-                    .filter(i -> pieces.contains(bare.substring(i, i + PIECE))).toArray();
-            return found.length == 0 ? text : text.substring(0, at[found[0]]) + "[key]"
-                    + text.substring(at[found[found.length - 1] + PIECE - 1] + 1);
+        /** The same with an option's value, given or not. */
+        public Launcher with(String option, String value) {
+            Map<String, String> more = new LinkedHashMap<>(options);
+            more.put(option, "--" + option + " " + Text.word(value));
+            return new Launcher(script, more, set, notes);
+        }
+
+        /** The words that start a script, without options. */
+        public String command(String name) {
+            return script.apply(name);
+        }
+
+        /** A script's whole command line, with those of the options that it has. */
+        public String line(String name, String more) {
+            StringBuilder line = new StringBuilder(command(name)).append(more.isBlank() ? "" : " " + more.strip());
+            List<String> useless = Cli.useless(name + " " + more.strip());
+            options.forEach((option, words) -> line.append(useless.contains(option) ? "" : " " + words));
+            return line.toString();
         }
     }
 }

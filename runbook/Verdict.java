@@ -13,12 +13,12 @@ import java.util.stream.*;
 import runbook.ApiChecks.Probe;
 import runbook.ApiChecks.Symptom;
 import runbook.Checks.Findings;
-import runbook.DecisionTree.Case;
 import runbook.Incident.Event;
 import runbook.Klaviyo.Endpoint;
+import runbook.Message.Form;
 import runbook.Message.Wording;
 import runbook.Screen.Check;
-import runbook.Settings.Form;
+import runbook.Text.Durations;
 import runbook.Text.Json;
 
 /**
@@ -59,10 +59,29 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         }
     }
 
+    /**
+     * A leaf that was reached: the diagnosis by its id, how bad it is (null where that cannot be said), the way there,
+     * and the lines of the tree that it took.
+     */
+    public record Case(String diagnosis, Severity severity, List<DecisionTree.Step> path, List<Integer> lines) {
+        private static final List<Integer> WORST_FIRST = List.of(11, 12, 13, UNDECIDED, 14, 0);
+
+        /** Triage's exit code for it: 0 healthy, 11 to 14 for P1 to P4, 20 when it could not tell. */
+        public int exitCode() {
+            int unknown = diagnosis.equals("healthy") ? 0 : UNDECIDED;
+            return severity == null ? unknown : severity.exitCode();
+        }
+
+        /** How far behind the worst it comes: P1 to P3, then what could not be told, then P4. */
+        public int rank() {
+            return WORST_FIRST.indexOf(exitCode());
+        }
+    }
+
     /** One thing to do: what and why in one sentence, and a command ready to paste, or null. */
     public record Action(String text, String command) {
         private JsonNode json() {
-            return Text.Json.object().put("text", text).put("command", command);
+            return Json.object().put("text", text).put("command", command);
         }
     }
 
@@ -137,7 +156,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         return respondBy().map(by -> {
             Duration late = Duration.between(by, Instant.now());
             String due = late.isNegative() ? "Respond by " + form.apply(by) : "A response was due by " + form.apply(by)
-                    + ", " + Text.Durations.words(late) + " ago";
+                    + ", " + Durations.words(late) + " ago";
             return due + " (" + severity().orElseThrow().words + ")";
         });
     }
@@ -158,7 +177,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
     }
 
     /** What to do next, in order: the diagnosis's steps, then what the statuses that the application gets ask for. */
-    public List<Action> actions(Screen.Launcher launcher) {
+    public List<Action> actions(Tool.Launcher launcher) {
         Map<String, Object> values = values();
         boolean drill = findings.settings().drill().isPresent();
         values.put("store", Stream.of("--to STORE ", "--restart TARGET ").filter(option -> !drill
@@ -203,7 +222,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
     // ---- for scripts, and for the journal
 
     /** The object that {@code triage --json} prints and leaves in the incident's folder. */
-    public ObjectNode json(Screen.Launcher launcher, Optional<Incident> incident) {
+    public ObjectNode json(Tool.Launcher launcher, Optional<Incident> incident) {
         Map<String, Object> json = new LinkedHashMap<>();
         json.put("schema", 1);
         json.put("at", findings.at().truncatedTo(ChronoUnit.MILLIS));
@@ -219,7 +238,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         json.put("advice", Cli.advice(wording.get(diagnosis()).when().orElse("now"), first.text, first.command));
         json.put("requestsSpent", findings.requestsSpent());
         json.put("incident", incident.map(Incident::toString).orElse(null));
-        return (ObjectNode) Text.Json.of(json);
+        return (ObjectNode) Json.of(json);
     }
 
     /**
@@ -233,22 +252,22 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         List<Event> events = new ArrayList<>();
         if (severity().isPresent() && (opened || paged.isPresent())) {
             events.add(event(opened ? since : paged.get(), Event.DETECTED, (paged.isEmpty() ? "" : "paged; ")
-                    + "triage found " + diagnosis(), journalData()));
+                    + "triage found " + diagnosis()));
         }
-        lead.map(name -> Text.safe(name, 60)).ifPresent(name -> events.add(event(Instant.now(), Event.ACKNOWLEDGED,
+        lead.map(name -> Text.safe(name, 60)).ifPresent(name -> events.add(Event.now("triage", Event.ACKNOWLEDGED,
                 name + " leads the incident", Map.of("by", name, "drill", findings.settings().drill().orElse("")))));
         // What cannot be told names no incident anew.
-        events.add(severity().isPresent() ? diagnosed() : event(findings.at(), Event.NOTE, headline(), journalData()));
+        events.add(severity().isPresent() ? diagnosed() : event(findings.at(), Event.NOTE, headline()));
         return events;
     }
 
     /** The event that says what is broken. */
     public Event diagnosed() {
-        return event(findings.at(), Event.DIAGNOSED, headline(), journalData());
+        return event(findings.at(), Event.DIAGNOSED, headline());
     }
 
-    private static Event event(Instant at, String kind, String summary, Map<String, Object> data) {
-        return new Event(at.truncatedTo(ChronoUnit.MILLIS), "triage", kind, summary, Text.Json.of(data));
+    private Event event(Instant at, String kind, String summary) {
+        return new Event(at.truncatedTo(ChronoUnit.MILLIS), "triage", kind, summary, Json.of(journalData()));
     }
 
     /** What the journal's {@code diagnosed} event carries. */

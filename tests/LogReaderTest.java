@@ -23,7 +23,10 @@ class LogReaderTest {
 
     private static Facts read(String log, String zone) {
         LogReader reader = new LogReader(ZoneId.of(zone), null, Instant.parse("2026-11-24T00:00:00Z"), text -> text);
-        LogReader.read("shop-1", new ByteArrayInputStream(log.getBytes(StandardCharsets.UTF_8)), List.of(reader));
+        byte[] bytes = log.getBytes(StandardCharsets.UTF_8);
+        LogReader.Source source = reader.source();
+        source.take(bytes, bytes.length);
+        source.end();
         return reader.facts();
     }
 

@@ -177,8 +177,8 @@ class MessageTest {
         URI nowhere = URI.create("http://127.0.0.1:1");
         Settings settings = new Settings(
                 new Settings.Target(nowhere, nowhere, null, null, null, false), Optional.empty(), "2026-10-15",
-                new Settings.Probing(Duration.ofSeconds(5), 1, List.of()),
-                new Settings.AppErrors(List.of(), ""), Optional.empty(), Map.of(), TEXTS);
+                new Settings.Probing(Duration.ofSeconds(5), 1, List.of(), "", List.of()),
+                Optional.empty(), Map.of(), TEXTS);
         return Slack.post(Http.of(settings), URI.create(webhook), "P1 \"x\"\nStatus: é");
     }
 

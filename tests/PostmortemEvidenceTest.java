@@ -62,9 +62,9 @@ class PostmortemEvidenceTest extends PostmortemJournals {
 
     private Report of(Incident incident, Path bundle, URI status, URI prometheus) {
         Settings settings = new Settings(new Settings.Target(site, status, null, null, prometheus, false),
-                Optional.empty(), "2026-07-15", new Settings.Probing(Duration.ofSeconds(5), 1, List.of()),
-                new Settings.AppErrors(List.of(), "sum by (status) (increase(klaviyo_api_errors_total[15m]))"),
-                Optional.empty(), Map.of(), Templates.builtIn());
+                Optional.empty(), "2026-07-15", new Settings.Probing(Duration.ofSeconds(5), 1, List.of(),
+                        "sum by (status) (increase(klaviyo_api_errors_total[15m]))", List.of()), Optional.empty(),
+                Map.of(), Templates.builtIn());
         return new Report(new Report.Sources(Notebook.of(incident, Optional.empty()),
                 Optional.ofNullable(bundle), Optional.of(settings), WRITTEN, COMMAND, Templates.builtIn()));
     }
@@ -75,7 +75,10 @@ class PostmortemEvidenceTest extends PostmortemJournals {
 
     private static Facts facts(ZoneId zone, String log) {
         LogReader reader = new LogReader(zone, null, WRITTEN, text -> text);
-        LogReader.read("app", new ByteArrayInputStream(log.getBytes(StandardCharsets.UTF_8)), List.of(reader));
+        byte[] bytes = log.getBytes(StandardCharsets.UTF_8);
+        LogReader.Source source = reader.source();
+        source.take(bytes, bytes.length);
+        source.end();
         return reader.facts();
     }
 

@@ -13,7 +13,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Settings.Problem;
 import runbook.Settings.Templates;
-import runbook.Text.Moment;
+import runbook.Settings.Times;
 import runbook.report.*;
 
 /** The script as people run it. Its status page is a port that refuses, so that nothing leaves the machine. */
@@ -49,14 +49,14 @@ class PostmortemTest extends PostmortemJournals {
     @ParameterizedTest(name = "{0}")
     @Cases("postmortem-cases.txt: times")
     void timesAsPeopleSayThem(String said, Instant meant, Instant began) {
-        assertEquals(meant, Moment.past("--at", said, NOW, Optional.ofNullable(began)));
+        assertEquals(meant, Times.past("--at", said, NOW, Optional.ofNullable(began)));
     }
 
     @ParameterizedTest(name = "{0}")
     @Cases("postmortem-cases.txt: no times")
     void nonsenseAndTheFutureAreRefused(String said, String why) {
         String text = Objects.toString(said, "");
-        String wrong = assertThrows(Problem.class, () -> Moment.past("--at", text, NOW, Optional.empty())).getMessage();
+        String wrong = assertThrows(Problem.class, () -> Times.past("--at", text, NOW, Optional.empty())).getMessage();
         String remedy = why.equals("no time") ? "write 10:12, \"10 min ago\"" : "UTC";
         assertSays(wrong, "--at \"" + text + "\" is " + why, remedy);
     }

@@ -24,8 +24,8 @@ class PrometheusTest {
         Settings.Target target = new Settings.Target(Settings.Target.KLAVIYO.api(), Settings.Target.KLAVIYO.status(),
                 null, null, URI.create(base.toString()), false);
         Settings settings = new Settings(target, Optional.empty(), "2026-10-15",
-                new Settings.Probing(PATIENCE, 1, List.of()), new Settings.AppErrors(List.of(), "up"),
-                Optional.empty(), Map.of(), Settings.Templates.builtIn());
+                new Settings.Probing(PATIENCE, 1, List.of(), "up", List.of()), Optional.empty(),
+                Map.of(), Settings.Templates.builtIn());
         return new Prometheus(Http.of(settings));
     }
 

@@ -120,7 +120,7 @@ class RotationTest {
         }
 
         private static String[] arguments(String line) {
-            return line.isEmpty() ? new String[0] : Tool.split("run", line).toArray(String[]::new);
+            return line.isEmpty() ? new String[0] : Text.split("run", line).toArray(String[]::new);
         }
 
         private void said(Run.Result result) {

@@ -85,9 +85,9 @@ final class Session implements AutoCloseable {
             case "env" -> environment.put(words[1], words.length > 2 ? words[2] : null);
             case "in" -> in = Files.createDirectories(work.resolve(rest)).normalize();
             case "type" -> typed = unescaped(rest);
-            case "run" -> ended(words[1], run(Tool.split("case", words[2]), true).run());
-            case "process" -> ended(words[1], underNoUmask(Tool.split("case", words[2])).run());
-            case "start" -> running = run(Tool.split("case", rest), false).start();
+            case "run" -> ended(words[1], run(Text.split("case", words[2]), true).run());
+            case "process" -> ended(words[1], underNoUmask(Text.split("case", words[2])).run());
+            case "start" -> running = run(Text.split("case", rest), false).start();
             case "kill" -> running.kill();
             case "interrupt" -> running.interrupt();
             case "ends" -> ended(words[1], running.await());

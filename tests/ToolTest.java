@@ -164,10 +164,10 @@ class ToolTest {
     @Test
     void aLineIsSplitIntoWordsAndNothingIsExpanded() {
         assertEquals(List.of("notify", "--to", "on call", "a \"b\"", "c d", "", "$HOME", "`id`", "x'y'z"),
-                Tool.split("--exec", " notify --to 'on call' \"a \\\"b\\\"\" c\\ d ''  $HOME `id` x\"'y'\"z"));
+                Text.split("--exec", " notify --to 'on call' \"a \\\"b\\\"\" c\\ d ''  $HOME `id` x\"'y'\"z"));
         Map.of(" ", "there is no command in it", "say 'x", "a ' is never closed", "say \"x", "a \" is never closed")
                 .forEach((line, says) -> assertEquals("--exec: " + says,
-                        assertThrows(Problem.class, () -> Tool.split("--exec", line)).getMessage()));
+                        assertThrows(Problem.class, () -> Text.split("--exec", line)).getMessage()));
     }
 
     private static String reversed(String text) {

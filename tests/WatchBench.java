@@ -60,8 +60,8 @@ final class WatchBench {
             Key key = Key.of(new String(System.in.readAllBytes()));
             Settings settings = new Settings(new Settings.Target(URI.create(args[1]), URI.create(args[2]),
                     URI.create(args[3]), URI.create(args[4]), URI.create(args[5]), false), Optional.of(key),
-                    Revision.NEWEST.toString(), new Settings.Probing(Duration.ofSeconds(5), 1, Endpoint.KNOWN),
-                    new Settings.AppErrors(List.of(), "sum by (status) (increase(klaviyo_api_errors_total[2m]))"),
+                    Revision.NEWEST.toString(), new Settings.Probing(Duration.ofSeconds(5), 1, Endpoint.KNOWN,
+                            "sum by (status) (increase(klaviyo_api_errors_total[2m]))", List.of()),
                     Optional.empty(), Map.of(), Settings.Templates.builtIn());
             Set<String> checks = new LinkedHashSet<>(List.of("status-page", "network", "auth"));
             Endpoint.KNOWN.forEach(endpoint -> checks.add("endpoint:" + endpoint.name()));

@@ -263,7 +263,7 @@ final class Systems {
                 "{from-s}", "" + from.getEpochSecond(), "{to-s}", "" + (to.getEpochSecond() + 1),
                 "{from-ms}", "" + from.toEpochMilli(), "{to-ms}", "" + to.toEpochMilli());
         // Each place is filled once: what was given may look like a place.
-        List<String> command = Tool.split(TABLE + ", " + kind, row.command).stream().map(word -> PLACE.matcher(word)
+        List<String> command = Text.split(TABLE + ", " + kind, row.command).stream().map(word -> PLACE.matcher(word)
                 .replaceAll(place -> Matcher.quoteReplacement(values.getOrDefault(place.group(), place.group()))))
                 .toList();
         if (tool.find(command.get(0)).isEmpty()) {

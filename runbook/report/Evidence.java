@@ -243,7 +243,7 @@ final class Evidence {
         }
         Prometheus prometheus = new Prometheus(Http.of(settings));
         Instant until = ended.plus(AFTER).isBefore(from.now()) ? ended.plus(AFTER) : from.now();
-        String query = settings.app().query();
+        String query = settings.probing().errors();
         Prometheus.Result curve =
                 prometheus.range(AppErrors.over(query, EACH_POINT), noticed.minus(BEFORE), until, POINTS);
         List<Calls> calls = curve.series().stream().flatMap(series -> series.points().stream()

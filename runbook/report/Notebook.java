@@ -19,8 +19,8 @@ import java.util.zip.*;
 import runbook.*;
 import runbook.Incident.Event;
 import runbook.Settings.Problem;
+import runbook.Settings.Times;
 import runbook.Text.Json;
-import runbook.Text.Moment;
 import runbook.redact.*;
 
 /**
@@ -182,7 +182,7 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
     private static Instant at(String time, Instant now) {
         boolean slack = time.matches("\\d{9,11}(\\.\\d+)?");
         String at = slack ? Instant.ofEpochMilli(Math.round(Double.parseDouble(time) * 1_000)).toString() : time;
-        return Moment.past("its time", at, now, Optional.empty());
+        return Times.past("its time", at, now, Optional.empty());
     }
 
     /** The first that there is of these columns, whatever their case, or of these places in a JSON document. */

@@ -11,7 +11,7 @@ import java.util.function.*;
 import java.util.regex.*;
 import java.util.stream.*;
 import runbook.*;
-import runbook.Settings.Form;
+import runbook.Message.Form;
 import runbook.Settings.Problem;
 import runbook.Settings.Templates;
 import runbook.Text.Json;
@@ -128,7 +128,7 @@ public final class Stores {
 
     private static boolean runs(Stream<String> lines) {
         try {
-            return lines.allMatch(line -> !Tool.split("", line).get(0).equals(HERE) || line.matches(OURS));
+            return lines.allMatch(line -> !Text.split("", line).get(0).equals(HERE) || line.matches(OURS));
         } catch (Problem e) {
             return false;
         }
@@ -255,7 +255,7 @@ public final class Stores {
         // Whatever is in the parts, they stay one word, and no option; one that is the whole line is one for the shell.
         private List<String> command(String template, Map<String, String> more) {
             String line = line(template, more);
-            return template.matches(FOR_SHELL) ? tool.shell(line) : Tool.split("stores.json, " + row.id, line);
+            return template.matches(FOR_SHELL) ? tool.shell(line) : Text.split("stores.json, " + row.id, line);
         }
 
         private Tool.Output ended(List<String> command, String input, Optional<Duration> lasting) {

@@ -124,11 +124,7 @@ public class Sandbox implements AutoCloseable {
     private final Consumer<String> seen;
     private final Instant began;
     private final List<HttpServer> servers = new ArrayList<>();
-    private final ExecutorService threads = Executors.newCachedThreadPool(work -> {
-        Thread thread = new Thread(work, "sandbox");
-        thread.setDaemon(true);
-        return thread;
-    });
+    private final ExecutorService threads = Executors.newCachedThreadPool(Cli.daemons("sandbox"));
     private final Settings.Target target;
     volatile Scenario scenario;
     /** The moment at which the scenario began. */

@@ -139,7 +139,7 @@ public final class Rounds {
             return new Condition(PAGE, false, why + " (--no-status-page leaves it out)");
         }
         List<StatusPage.Incident> ours = page.incidents().stream().filter(StatusPage.Incident::matters).toList();
-        Stream<String> incidents = ours.stream().filter(incident -> !incident.monitoring())
+        Stream<String> incidents = ours.stream().filter(incident -> !incident.status().equalsIgnoreCase("monitoring"))
                 .map(incident -> incident.name() + " is " + incident.status());
         Stream<String> components = page.components().entrySet().stream()
                 .filter(one -> !one.getValue().equals("under_maintenance"))

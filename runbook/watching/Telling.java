@@ -38,8 +38,8 @@ public final class Telling implements AutoCloseable {
     private final Http http;
     private final Memory memory;
     private final BiConsumer<String, String> say;
-    private final ExecutorService posting = Executors.newSingleThreadExecutor(Telling::daemon);
-    private final ExecutorService executing = Executors.newSingleThreadExecutor(Telling::daemon);
+    private final ExecutorService posting = Executors.newSingleThreadExecutor(Cli.daemons("telling"));
+    private final ExecutorService executing = Executors.newSingleThreadExecutor(Cli.daemons("telling"));
     /** Messages that Slack has not accepted yet. */
     final AtomicInteger pending = new AtomicInteger();
     /** When people have to be told again. */
@@ -53,12 +53,6 @@ public final class Telling implements AutoCloseable {
         this.http = http;
         this.memory = memory;
         this.say = say;
-    }
-
-    private static Thread daemon(Runnable task) {
-        Thread thread = new Thread(task, "telling");
-        thread.setDaemon(true);
-        return thread;
     }
 
     /** Whether it posts: a second watch does not, whatever it was given. */
