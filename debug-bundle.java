@@ -218,9 +218,8 @@ class DebugBundle implements Callable<Integer> {
 
     private static void show(Bundle.Progress progress, Screen screen) {
         // Collectors are named after paths and queries of any length.
-        String label = progress.what().replaceFirst("(?s)(?<=^.{14}).+(?=.{17}$)", "…");
-        screen.marked(MARKS.get(progress.state()), progress.what().length() <= LABEL ? progress.what() : label, LABEL,
-                progress.words());
+        String label = progress.what().replaceFirst("(?s)(?<=^.{14}).{2,}(?=.{17}$)", "…");
+        screen.marked(MARKS.get(progress.state()), label, LABEL, progress.words());
     }
 
     private void show(Bundle.Made made, Policy policy, Screen screen) {

@@ -273,8 +273,9 @@ final class Archive implements Closeable {
             block.plain += length;
             count(deflated.length, length);
             Files.write(block.file, deflated, StandardOpenOption.APPEND);
+            // The largest gives way; but never by the block that has just come.
             while (Archive.this.packed > most && Archive.this.packed > block.packed) {
-                parts.stream().filter(part -> part.packed > (part == this ? block.packed : 0))
+                parts.stream().filter(part -> !part.blocks.isEmpty() && part.blocks.getFirst() != block)
                         .max(Comparator.comparing(part -> part.packed)).orElseThrow().dropOldest();
             }
         }

@@ -220,9 +220,9 @@ public final class Bundle {
             }
             long bytes = Files.size(half);
             archive.name(half, target);
-            String words =
-                    Archive.words(bytes) + ", " + Text.count(parts.size(), "file") + ", " + unpacked + " unpacked";
-            return Optional.of(new Made(target, bytes, parts.size(), words, Summary.missing(sinks),
+            String size = Archive.words(bytes) + ", " + Text.count(parts.size(), "file") + ", " + unpacked
+                    + " unpacked";
+            return Optional.of(new Made(target, bytes, parts.size(), size, Summary.missing(sinks),
                     Summary.complete(sinks), Summary.redacted(summary.collected), redactor.text(summary.headline()),
                     summary.assumedZone()));
         }
@@ -287,11 +287,11 @@ public final class Bundle {
         private final Pipeline pipeline;
         private final Told told;
         private final Consumer<Sink> ended;
-        /** Why it failed or was skipped, and then what it left out: what follows its name in a line. */
-        private final List<String> said = new CopyOnWriteArrayList<>();
+        /** Why it failed, or has nothing to collect; and what it left out. */
+        private final List<String> troubles = new CopyOnWriteArrayList<>();
+        private final List<String> remarks = new CopyOnWriteArrayList<>();
         private final List<Tool.Running> children = new ArrayList<>();
         private volatile Unsafe unsafe;
-        private volatile boolean failed;
         private volatile boolean closed;
         private volatile boolean expired;
 
@@ -302,7 +302,7 @@ public final class Bundle {
             this.told = told;
             this.ended = ended;
             if (collector.state != State.OK) {
-                said.add(ended() + pipeline.clean(collector.plan.get(0)));
+                troubles.add(pipeline.clean(collector.plan.get(0)));
             }
         }
 
@@ -380,14 +380,13 @@ public final class Bundle {
 
         /** Says that something is missing from an otherwise good collection. */
         void remark(String remark) {
-            said.add(": " + pipeline.clean(remark));
+            remarks.add(pipeline.clean(remark));
         }
 
         /** Says that something went wrong; the rest goes on. */
         void trouble(String trouble) {
             if (!expired) {
-                failed = true;
-                said.add(0, ended() + pipeline.clean(trouble));
+                troubles.add(0, pipeline.clean(trouble));
             }
         }
 
@@ -420,29 +419,29 @@ public final class Bundle {
         // ---- how it ended
 
         State state() {
-            return failed ? State.FAILED : collector.state;
-        }
-
-        private String ended() {
-            return " " + state().name().toLowerCase(Locale.ROOT) + ": ";
+            return collector.state == State.OK && !troubles.isEmpty() ? State.FAILED : collector.state;
         }
 
         /** A line for each thing that is not there; what was cut off its files is known once these are finished. */
         List<String> missing() {
-            return Stream.concat(said.stream().map(collector.name::concat), parts.stream().flatMap(part ->
-                    part.notes.stream().map(note -> part.path + ": " + note))).toList();
+            String ended = collector.name + " " + state().name().toLowerCase(Locale.ROOT) + ": ";
+            List<String> missing = new ArrayList<>();
+            troubles.forEach(trouble -> missing.add(ended + trouble));
+            remarks.forEach(remark -> missing.add(collector.name + ": " + remark));
+            parts.forEach(part -> part.notes.forEach(note -> missing.add(part.path + ": " + note)));
+            return missing;
         }
 
         /** What a person is told about it in one line. */
         String words() {
             long bytes = parts.stream().mapToLong(part -> part.plain).sum();
             String got = parts.isEmpty() ? "nothing" : Text.count(parts.size(), "file") + ", " + Archive.words(bytes);
+            List<String> said = Stream.concat(troubles.stream(), remarks.stream()).toList();
             String more = said.size() > 1 ? ", and " + Text.count(said.size() - 1, "more remark") : "";
-            String lacking = said.isEmpty() ? "" : said.get(0).replaceFirst("^[a-z ]*: ", "") + more;
             if (state() == State.OK) {
-                return said.isEmpty() ? got : got + "; " + lacking;
+                return said.isEmpty() ? got : got + "; " + said.get(0) + more;
             }
-            return parts.isEmpty() ? lacking : lacking + " (" + got + " kept)";
+            return said.get(0) + more + (parts.isEmpty() ? "" : " (" + got + " kept)");
         }
     }
 }

@@ -31,7 +31,6 @@ import runbook.redact.Redactor.Tally;
  * hostile: no pipe is waited for, and an archive's list of files fits into memory.
  */
 public final class Existing implements Closeable {
-    private static final int MOST_FILES = Systems.MOST_FILES;
     private static final int LARGEST_MANIFEST = 16 << 20;
 
     private final Path file;
@@ -144,9 +143,9 @@ public final class Existing implements Closeable {
                 throw new IOException("it is no regular file");
             }
             zip = new ZipFile(file.toFile(), StandardCharsets.UTF_8);
-            if (zip.size() > MOST_FILES) {
+            if (zip.size() > Systems.MOST_FILES) {
                 zip.close();
-                throw new IOException("it has more than " + MOST_FILES + " files");
+                throw new IOException("it has more than " + Systems.MOST_FILES + " files");
             }
         } catch (IOException e) {
             throw unreadable(Incident.why(e));
@@ -219,40 +218,50 @@ public final class Existing implements Closeable {
         found.wrong("it has no", manifest.isMissingNode() ? Summary.MANIFEST + " of a known schema" : "");
         Map<String, String> sums = new HashMap<>();
         manifest.path("files").forEach(one -> sums.put(one.path("path").asText(), one.path("sha256").asText()));
-        Set<String> mayStay = new TreeSet<>();
-        manifest.path("kept").forEach(rule -> mayStay.add(rule.asText()));
-        for (String rule : mayStay) {
-            found.wrong("its manifest says that " + Text.safe(rule, 40), Rules.builtIn().personal().contains(rule) ? ""
-                    : "was kept, which is no personal data that may be kept");
-        }
-        mayStay.retainAll(Rules.builtIn().personal());
+        Set<String> mayStay = mayStay(manifest, found);
         Set<String> seen = new TreeSet<>();
         Archive.Names names = new Archive.Names();
         try (Pipeline judge = new Pipeline(redactor, null)) {
             each((name, unpacked) -> {
                 String named = "the name " + shown(name);
-                byte[] letters = name.getBytes(StandardCharsets.UTF_8);
                 found.wrong(named, names.objection(name));
-                found.found(named, judge.judge(Pipeline.whole(letters)), mayStay);
-                DigestInputStream summed = new DigestInputStream(limit.of(unpacked), Redactor.sha256());
-                Tally inside = new Tally();
-                String trouble = judge.each(new Pieces(summed, Long.MAX_VALUE), () -> false, judge::judge,
-                        counts -> counts.forEach(inside::add));
-                found.found(shown(name), inside.counts(), mayStay);
-                found.wrong(shown(name), trouble.isEmpty() ? "" : "cannot be read: " + trouble);
-                String sum = HexFormat.of().formatHex(summed.getMessageDigest().digest());
+                found.found(named, judge.judge(Pipeline.whole(name.getBytes(StandardCharsets.UTF_8))), mayStay);
+                String sum = judged(name, unpacked, judge, mayStay, found);
                 String listed = seen.add(name) ? sums.remove(name) : null;
-                if (listed != null && !listed.equals(sum)) {
-                    found.wrong(shown(name), "is not what the manifest says: its SHA-256 differs");
-                } else if (listed == null && !name.equals(Summary.MANIFEST)) {
+                if (listed != null) {
+                    found.wrong(shown(name), listed.equals(sum) ? ""
+                            : "is not what the manifest says: its SHA-256 differs");
+                } else if (!name.equals(Summary.MANIFEST)) {
                     found.wrong(shown(name), "is not in the manifest");
                 }
             }).forEach((name, why) -> found.wrong(shown(name), "cannot be read: " + why));
         }
-        sums.keySet().removeAll(seen);
         sums.keySet().forEach(name -> found.wrong(shown(name), "is in the manifest, but not in the archive"));
         return new Verified(found.problems, found.kept, Text.count(seen.size(), "file") + ", "
                 + Archive.words(limit.taken) + " unpacked");
+    }
+
+    // What the manifest says was kept is only believed of personal data.
+    private static Set<String> mayStay(JsonNode manifest, Verified found) {
+        Set<String> kept = new TreeSet<>();
+        manifest.path("kept").forEach(rule -> kept.add(rule.asText()));
+        Set<String> personal = Rules.builtIn().personal();
+        kept.stream().filter(rule -> !personal.contains(rule)).forEach(rule -> found.wrong("its manifest says that "
+                + Text.safe(rule, 40), "was kept, which is no personal data that may be kept"));
+        kept.retainAll(personal);
+        return kept;
+    }
+
+    /** Looks through one of its files, and gives the SHA-256 of what it holds. */
+    private String judged(String name, InputStream unpacked, Pipeline judge, Set<String> mayStay, Verified found)
+            throws IOException {
+        DigestInputStream summed = new DigestInputStream(limit.of(unpacked), Redactor.sha256());
+        Tally inside = new Tally();
+        String trouble = judge.each(new Pieces(summed, Long.MAX_VALUE), () -> false, judge::judge, counts ->
+                counts.forEach(inside::add));
+        found.found(shown(name), inside.counts(), mayStay);
+        found.wrong(shown(name), trouble.isEmpty() ? "" : "cannot be read: " + trouble);
+        return HexFormat.of().formatHex(summed.getMessageDigest().digest());
     }
 
     /** Its manifest, of the schema that is known here; else a missing node. */
@@ -296,8 +305,8 @@ public final class Existing implements Closeable {
                     limit.of(unpacked).transferTo(output);
                 }
             });
-            for (String why : damaged.values()) {
-                throw new Problem(file + " is damaged: " + why);
+            if (!damaged.isEmpty()) {
+                throw new Problem(file + " is damaged: " + damaged.values().iterator().next());
             }
             beside.name(inside, folder);
         }
@@ -343,7 +352,7 @@ public final class Existing implements Closeable {
             Path copy = archive.folder.resolve("copy");
             if (isZip(target)) {
                 Instant now = Instant.now();
-                Map<String, Object> about = Summary.fields("created", now, "kept", policy.keep());
+                Map<String, Object> about = Json.map("created", now, "kept", policy.keep());
                 Archive.write(copy, Summary.withManifest(pages, about, List.of(sink), sink.parts), now);
             } else {
                 boolean several = Files.isDirectory(source) || isZip(source);
@@ -380,8 +389,8 @@ public final class Existing implements Closeable {
     }
 
     private static void clean(String name, InputStream raw, Limit limit, Sink sink) throws IOException {
-        if (sink.parts.size() >= MOST_FILES) {
-            throw new Problem("more than " + MOST_FILES + " files are not cleaned at once: name a folder in it");
+        if (sink.parts.size() >= Systems.MOST_FILES) {
+            throw new Problem("more than " + Systems.MOST_FILES + " files at once: name a folder in it");
         }
         try {
             sink.add(name.replace('\\', '/').replaceFirst("(?i)\\.gz$", ""), limit.of(PlainInput.of(raw)),

@@ -270,8 +270,8 @@ final class Summary {
         List<Part> files = new ArrayList<>(List.of(pages.page("summary.md", markdown),
                 pages.page("report.html", html(markdown, templates)), pages.page("facts.json", facts.json())));
         files.addAll(collected);
-        return withManifest(pages, fields("drill", options.shared.drill().orElse(null), "created", created, "window",
-                fields("from", window.from(), "to", window.to()), "grep", options.words, "kept", kept), sinks, files);
+        return withManifest(pages, Json.map("drill", options.shared.drill().orElse(null), "created", created, "window",
+                Json.map("from", window.from(), "to", window.to()), "grep", options.words, "kept", kept), sinks, files);
     }
 
     /** The files and, before them, a manifest: what is in an archive, where it comes from, and what is missing. */
@@ -282,31 +282,22 @@ final class Summary {
             String sha256 = part.finish();
             // Count and rule, in this order: "secret": 5 reads as a secret, and so does a phone's count behind it.
             List<Object> redacted = new ArrayList<>();
-            part.tally.counts().forEach((rule, count) -> redacted.add(fields("count", count, "rule", rule)));
-            files.add(fields("path", part.path, "bytes", part.plain, "sha256", sha256, "collector", part.collector,
+            part.tally.counts().forEach((rule, count) -> redacted.add(Json.map("count", count, "rule", rule)));
+            files.add(Json.map("path", part.path, "bytes", part.plain, "sha256", sha256, "collector", part.collector,
                     "truncated", part.notes.stream().anyMatch(CUT.asMatchPredicate()), "notes", part.notes, "redacted",
                     redacted));
         }
         List<Object> collectors = new ArrayList<>();
-        sinks.forEach(sink -> collectors.add(fields("name", sink.collector.name(), "state",
+        sinks.forEach(sink -> collectors.add(Json.map("name", sink.collector.name(), "state",
                 sink.state().name().toLowerCase(Locale.ROOT))));
-        Map<String, Object> manifest = fields("schema", SCHEMA, "tool", "klaviyo-runbook debug-bundle", "version",
+        Map<String, Object> manifest = Json.map("schema", SCHEMA, "tool", "klaviyo-runbook debug-bundle", "version",
                 Cli.VERSION);
         manifest.putAll(about);
-        manifest.putAll(fields("complete", complete(sinks), "missing", missing(sinks), "collectors", collectors,
+        manifest.putAll(Json.map("complete", complete(sinks), "missing", missing(sinks), "collectors", collectors,
                 "files", files));
         Part first = pages.page(MANIFEST, Json.pretty(manifest) + "\n");
         first.finish();
         return Stream.concat(Stream.of(first), parts.stream()).toList();
-    }
-
-    /** Names and values, in this order. */
-    static Map<String, Object> fields(Object... namesAndValues) {
-        Map<String, Object> fields = new LinkedHashMap<>();
-        for (int i = 0; i < namesAndValues.length; i += 2) {
-            fields.put((String) namesAndValues[i], namesAndValues[i + 1]);
-        }
-        return fields;
     }
 
     /** Whether no collector failed. */

@@ -15,7 +15,6 @@ import java.util.stream.*;
 import runbook.*;
 import runbook.Checks.Findings;
 import runbook.Http.Answer;
-import runbook.Http.Fault;
 import runbook.Http.Reply;
 import runbook.Settings.Problem;
 import runbook.Text.Json;
@@ -142,7 +141,7 @@ final class Systems {
         if (answer instanceof Reply reply) {
             body("health", reply, sink);
         } else {
-            sink.trouble(((Fault) answer).words());
+            sink.trouble(answer.words());
         }
     }
 

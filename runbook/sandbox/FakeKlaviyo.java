@@ -1,6 +1,6 @@
 package runbook.sandbox;
 
-import static runbook.sandbox.Sandbox.map;
+import static runbook.Text.Json.map;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.time.*;

@@ -1,5 +1,7 @@
 package runbook.sandbox;
 
+import static runbook.Text.Json.map;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import com.sun.net.httpserver.HttpExchange;
@@ -338,15 +340,6 @@ public class Sandbox implements AutoCloseable {
         static Reply json(int status, Object... namesAndValues) {
             return new Reply(status, "application/json", Json.line(map(namesAndValues)));
         }
-    }
-
-    /** A JSON object in the order written; unlike {@link Map#of} it takes nulls. */
-    static Map<String, Object> map(Object... namesAndValues) {
-        Map<String, Object> map = new LinkedHashMap<>();
-        for (int i = 0; i < namesAndValues.length; i += 2) {
-            map.put(namesAndValues[i].toString(), namesAndValues[i + 1]);
-        }
-        return map;
     }
 
     /** Opens one on any free port. */

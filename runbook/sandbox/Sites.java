@@ -1,6 +1,6 @@
 package runbook.sandbox;
 
-import static runbook.sandbox.Sandbox.map;
+import static runbook.Text.Json.map;
 
 import java.time.temporal.*;
 import java.util.*;
