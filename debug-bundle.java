@@ -156,11 +156,9 @@ class DebugBundle implements Callable<Integer> {
 
     private int planned(List<Bundle.Progress> plan, Screen screen) {
         plan.forEach(line -> show(line, screen));
-        if (shared.json()) {
-            List<String> lines = plan.stream().map(line -> line.what() + ": " + line.words()).toList();
-            shared.print(Json.of(Map.of("schema", 1, "plan", lines, "advice", Cli.advice("now",
-                    "The same without --dry-run collects it", null))));
-        }
+        List<String> lines = plan.stream().map(line -> line.what() + ": " + line.words()).toList();
+        shared.print(() -> Json.of(Map.of("schema", 1, "plan", lines, "advice",
+                Cli.advice("now", "The same without --dry-run collects it", null))));
         return plan.stream().anyMatch(line -> line.state() == State.FAILED) ? INCOMPLETE : 0;
     }
 
@@ -247,15 +245,11 @@ class DebugBundle implements Callable<Integer> {
         String open = shared.launcher().command("debug-bundle") + " open " + Text.word(made.file().toString());
         screen.command(2, open);
         shared.launcher().notes().stream().filter(note -> note.startsWith("CATALOG")).forEach(screen::line);
-        if (shared.json()) {
-            ObjectNode json = Json.object().put("schema", 1).put("drill", shared.drill().orElse(null)).put("file",
-                    made.file().toString()).put("bytes", made.bytes()).put("files", made.files()).put("complete",
-                    made.complete());
-            json.set("missing", Json.of(made.missing()));
-            json.set("redacted", Json.of(made.redacted()));
-            json.set("advice", Cli.advice("now", "Look through it before it goes out", open));
-            shared.print(json);
-        }
+        shared.print(() -> Json.object().put("schema", 1).put("drill", shared.drill().orElse(null))
+                .put("file", made.file().toString()).put("bytes", made.bytes()).put("files", made.files())
+                .put("complete", made.complete()).<ObjectNode>set("missing", Json.of(made.missing()))
+                .<ObjectNode>set("redacted", Json.of(made.redacted()))
+                .set("advice", Cli.advice("now", "Look through it before it goes out", open)));
     }
 
     // ---- what can be done with one, and with other evidence

@@ -64,7 +64,6 @@ import runbook.Screen.Mark;
 import runbook.Settings.Problem;
 import runbook.Settings.Times;
 import runbook.Text.Json;
-import runbook.Tool.Launcher;
 import runbook.report.*;
 
 @Command(name = "postmortem",
@@ -105,14 +104,10 @@ class Postmortem extends PostmortemCommand {
         Settings settings = shared.settings();
         // Over nothing, so that a template, table or bundle that cannot be used is refused before anything is written.
         Notebook nothing = new Notebook(new Incident(Path.of("none")), List.of(), List.of(), "");
-        report(nothing, Optional.empty()).markdown(Optional.empty());
+        report(nothing, Optional.ofNullable(bundle), Optional.empty()).markdown(Optional.empty());
         writeWhoLeads(notebook);
-        return write(report(notebook, Optional.of(settings)), notebook, document, existing);
-    }
-
-    private Report report(Notebook notebook, Optional<Settings> settings) {
-        return new Report(new Report.Sources(notebook, Optional.ofNullable(bundle), settings, now,
-                launcher(notebook)::line, shared.templates()));
+        Report report = report(notebook, Optional.ofNullable(bundle), Optional.of(settings));
+        return write(report, notebook, document, existing);
     }
 
     private void writeWhoLeads(Notebook notebook) {
@@ -224,7 +219,7 @@ class Postmortem extends PostmortemCommand {
         public Integer call() throws IOException {
             if (file.toString().endsWith(".zip")) {
                 Notebook.Carried brought = Notebook.bring(file, shared.incidents().base());
-                Launcher there = shared.launcher().with("incident", brought.to().toString());
+                Tool.Launcher there = shared.launcher().with("incident", brought.to().toString());
                 return carried("imported", brought, "See where it stands", there.line("postmortem", "handover"));
             }
             Notebook notebook = notebook();
@@ -264,8 +259,7 @@ class Postmortem extends PostmortemCommand {
             if (notebook.events().isEmpty()) {
                 throw new Problem("--incident " + notebook.incident() + " has no journal: name an incident's folder");
             }
-            Report report = new Report(new Report.Sources(notebook, Optional.empty(), Optional.empty(), now,
-                    launcher(notebook)::line, shared.templates()));
+            Report report = report(notebook, Optional.empty(), Optional.empty());
             String text = report.handover();
             shared.screen().verbatim(text);
             ObjectNode known = report.json().put("incident", notebook.incident().toString());
@@ -348,9 +342,14 @@ abstract class PostmortemCommand implements Callable<Integer> {
     }
 
     /** What starts the next step; a drill's goes on as that drill, also where only the folder says that it is one. */
-    Launcher launcher(Notebook notebook) {
+    Tool.Launcher launcher(Notebook notebook) {
         boolean found = !notebook.drill().isEmpty() && shared.drill().isEmpty();
         return found ? shared.launcher().with("drill", Text.safe(notebook.drill(), 60)) : shared.launcher();
+    }
+
+    Report report(Notebook notebook, Optional<Path> bundle, Optional<Settings> settings) {
+        return new Report(new Report.Sources(notebook, bundle, settings, now, launcher(notebook)::line,
+                shared.templates()));
     }
 
     /** Asks at the terminal, with git's user name to confirm: whoever sits here may be the one. Null for nobody. */
@@ -449,10 +448,8 @@ abstract class PostmortemCommand implements Callable<Integer> {
 
     /** What {@code --json} prints: what is known, and what to do next, by which command; null when there is nothing. */
     int done(ObjectNode known, String next, String command) {
-        if (shared.json()) {
-            shared.print(Json.object().put("schema", 1).<ObjectNode>setAll(known)
-                    .set("advice", Cli.advice(command == null ? "never" : "now", next, command)));
-        }
+        shared.print(() -> Json.object().put("schema", 1).<ObjectNode>setAll(known)
+                .set("advice", Cli.advice(command == null ? "never" : "now", next, command)));
         return 0;
     }
 }

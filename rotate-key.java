@@ -379,10 +379,8 @@ class RotateKey implements Callable<Integer>, Listener {
         if (ending.exit() == 0 || !rotation.why.isEmpty()) {
             next(ending, commands);
         }
-        if (shared.json()) {
-            String command = ending.exit() == 0 || ending == Ending.STUCK ? commands.get(0) : null;
-            shared.print(rotation.json(ending).set("advice", Cli.advice("now", ending.next(), command)));
-        }
+        String command = ending.exit() == 0 || ending == Ending.STUCK ? commands.get(0) : null;
+        shared.print(() -> rotation.json(ending).set("advice", Cli.advice("now", ending.next(), command)));
         return ending.exit();
     }
 

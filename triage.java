@@ -143,9 +143,7 @@ class Triage implements Callable<Integer> {
         if (announce != null || post) {
             announce(verdict);
         }
-        if (shared.json()) {
-            shared.print(verdict.json(launcher, incident));
-        }
+        shared.print(() -> verdict.json(launcher, incident));
         return verdict.worst().exitCode();
     }
 
@@ -159,8 +157,7 @@ class Triage implements Callable<Integer> {
         Settings.Probing all = settings.probing();
         List<Klaviyo.Endpoint> chosen = endpoints.isEmpty() ? all.endpoints()
                 : endpoints.stream().map(Klaviyo.Endpoint::given).toList();
-        return settings.withProbing(
-                new Settings.Probing(all.timeout(), all.samples(), chosen, all.errors(), observed));
+        return settings.withProbing(new Settings.Probing(all.timeout(), all.samples(), chosen, all.errors(), observed));
     }
 
     private Findings look(Settings settings) {
@@ -403,12 +400,12 @@ class Triage implements Callable<Integer> {
         long wrong = verdicts.values().stream().filter(one -> !one.healthy()).count();
         screen.line();
         screen.line(wrong == 0 ? "All healthy" : wrong + " of " + verdicts.size() + " not healthy, the worst first");
-        if (shared.json()) {
+        shared.print(() -> {
             var all = worstFirst.stream()
                     .map(name -> verdicts.get(name).json(launcher, Optional.empty()).put("name", name)).toList();
-            shared.print(Json.of(Map.of("schema", 1, "at", Instant.now().truncatedTo(ChronoUnit.MILLIS),
-                    "accounts", all, "advice", all.get(0).path("advice"))));
-        }
+            return Json.of(Map.of("schema", 1, "at", Instant.now().truncatedTo(ChronoUnit.MILLIS),
+                    "accounts", all, "advice", all.get(0).path("advice")));
+        });
         return verdicts.get(worstFirst.get(0)).worst().exitCode();
     }
 
@@ -423,10 +420,8 @@ class Triage implements Callable<Integer> {
         String words = open == 0 ? "All is there that an incident will need"
                 : open + " of " + lines.size() + " would be missed in an incident";
         screen.verdict(open == 0 ? Mark.OK : Mark.WARN, words + drillWords());
-        if (shared.json()) {
-            shared.print(Json.of(Map.of("schema", 1, "ready", open == 0, "checks", all.stream().map(Check::json)
-                    .toList(), "advice", Cli.advice(open == 0 ? "never" : "now", words, null))));
-        }
+        shared.print(() -> Json.of(Map.of("schema", 1, "ready", open == 0, "checks", all.stream().map(Check::json)
+                .toList(), "advice", Cli.advice(open == 0 ? "never" : "now", words, null))));
         return verdict.healthy() && open > 0 ? 14 : verdict.worst().exitCode();
     }
 
@@ -437,9 +432,7 @@ class Triage implements Callable<Integer> {
         }
         Map<String, String> commands = Klaviyo.curl(settings);
         commands.forEach((check, command) -> screen.verbatim("# " + check + "\n" + command));
-        if (shared.json()) {
-            shared.print(Json.of(Map.of("schema", 1, "commands", commands)));
-        }
+        shared.print(() -> Json.of(Map.of("schema", 1, "commands", commands)));
         return 0;
     }
 }

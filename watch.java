@@ -192,11 +192,10 @@ class Watch implements Callable<Integer> {
     // not shorter than metrics are scraped.
     private Settings settings(Duration pause) {
         Settings settings = shared.settings();
-        Settings.Probing usual = settings.probing();
+        Settings.Probing all = settings.probing();
         long window = drill() ? pause.toSeconds() : Math.max(SCRAPED_TWICE.toSeconds(), 2 * pause.toSeconds());
-        String errors = AppErrors.over(usual.errors(), Duration.ofSeconds(window));
-        return settings.withProbing(
-                new Settings.Probing(usual.timeout(), 1, usual.endpoints(), errors, usual.observed()));
+        String errors = AppErrors.over(all.errors(), Duration.ofSeconds(window));
+        return settings.withProbing(new Settings.Probing(all.timeout(), 1, all.endpoints(), errors, all.observed()));
     }
 
     private Set<String> checks(Settings settings) {
@@ -312,17 +311,13 @@ class Watch implements Callable<Integer> {
             String kind = Memory.kind(event);
             screen.verbatim(event.at().truncatedTo(ChronoUnit.SECONDS) + (drill() ? " DRILL" : "")
                     + String.format("  %-13s  ", kind) + event.summary());
-            if (shared.json()) {
-                ObjectNode json = line("event", event.at()).put("event", kind).put("summary", event.summary());
-                shared.printLine(json.set("data", event.data()));
-            }
+            shared.printLine(() -> line("event", event.at()).put("event", kind).put("summary", event.summary())
+                    .set("data", event.data()));
         }
 
         @Override
         public synchronized void round(Supplier<Shot> shot) {
-            if (shared.json()) {
-                shared.printLine(json(shot.get()));
-            }
+            shared.printLine(() -> json(shot.get()));
         }
 
         private ObjectNode line(String type, Instant at) {

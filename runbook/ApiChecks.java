@@ -278,6 +278,7 @@ public final class ApiChecks {
             return this == SERVER_ERROR || this == NO_ANSWER;
         }
 
+        /** What an answer is a symptom of; only 2xx with a list of data is {@link #NONE}. */
         public static Symptom of(Answer answer) {
             if (answer instanceof Reply reply) {
                 boolean data = reply.status() / 100 == 2 && reply.json().path("data").isArray();

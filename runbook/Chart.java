@@ -106,7 +106,7 @@ public record Chart(String id, String title, Instant from, Instant to, List<Mark
 
     /** A document of its own, with the style that {@code page.html} has for charts. */
     public String svg() {
-        String style = Templates.builtIn().text("page.html").replaceAll("(?s).*(?=/\\* Charts)|</style>.*", "");
+        String style = Templates.BUILT_IN.text("page.html").replaceAll("(?s).*(?=/\\* Charts)|</style>.*", "");
         return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" + new Drawing().whole("<style>" + style + "</style>");
     }
 

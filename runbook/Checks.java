@@ -47,12 +47,12 @@ public final class Checks implements AutoCloseable {
      */
     public static void prepare(String said) {
         if (!said.contains("--help")) {
-            Cli.ahead(() -> {
+            Cli.daemons("ahead").newThread(() -> {
                 Cli.load(LOADED);
                 // Whether the API will be asked over TLS.
                 Http.prepare(!said.contains("http:") && !said.contains("--drill"));
                 Redactor.strict().text("");
-            });
+            }).start();
         }
     }
 
@@ -61,6 +61,7 @@ public final class Checks implements AutoCloseable {
         log = applicationLog;
     }
 
+    /** The client that all of them ask with, with the settings' timeout for each request. */
     public Http http() {
         return http;
     }
@@ -175,6 +176,7 @@ public final class Checks implements AutoCloseable {
      * the key was rotated or that all was well again.
      */
     public record Before(Optional<Instant> replacedAt, Optional<LastGood> good, Optional<Instant> mendedAt) {
+        /** Nothing is known. */
         public static final Before NOTHING = new Before(Optional.empty(), Optional.empty(), Optional.empty());
 
         /** What a journal and, in earnest, the last good state know of these settings' key. */
@@ -232,6 +234,7 @@ public final class Checks implements AutoCloseable {
             return new Findings(at, settings, status, network, auth, endpoints, app, errors, read, webhook, before);
         }
 
+        /** What the answers say about the account's rate limits. */
         public ApiChecks.RateLimits limits() {
             return ApiChecks.RateLimits.of(answers());
         }

@@ -141,7 +141,8 @@ public final class Cli {
      * that was a look at the help, a rehearsal with arguments that need nothing is run too, unseen.
      */
     public static int main(Supplier<?> script, String[] arguments, String... rehearsal) {
-        ahead(() -> loadNested(CommandLine.class));
+        // On another thread, as it will be needed soon.
+        daemons("ahead").newThread(() -> loadNested(CommandLine.class)).start();
         load("Screen Settings Tool");
         int exit = run(script.get(), Host.ofProcess(), arguments);
         boolean looked = Arrays.stream(arguments).anyMatch(Set.of("-h", "--help", "-V", "--version")::contains);
@@ -156,17 +157,13 @@ public final class Cli {
         return exit;
     }
 
+    /** Makes threads of that name, none of which keeps the process from ending. */
     public static ThreadFactory daemons(String name) {
         return work -> {
             Thread thread = new Thread(work, name);
             thread.setDaemon(true);
             return thread;
         };
-    }
-
-    /** Does on another thread what will be needed soon. Nothing comes of it but time. */
-    static void ahead(Runnable work) {
-        daemons("ahead").newThread(work).start();
     }
 
     /** Loads a class's nested ones. JDK 17 has no classes as old as picocli's in its archives, and reads them anew. */
@@ -318,15 +315,19 @@ public final class Cli {
         return given("json", false);
     }
 
-    /** Prints a document on standard output: in UTF-8, as JSON has it, whatever the terminal's character set. */
-    public void print(JsonNode document) {
-        host.print(Json.pretty(document));
-        printed = true;
+    /** Prints a document on standard output, where that was asked for. */
+    public void print(Supplier<? extends JsonNode> document) {
+        if (json()) {
+            host.print(Json.pretty(document.get()));
+            printed = true;
+        }
     }
 
     /** The same on one line: for one of many. */
-    public void printLine(JsonNode document) {
-        host.print(Json.line(document));
+    public void printLine(Supplier<? extends JsonNode> document) {
+        if (json()) {
+            host.print(Json.line(document.get()));
+        }
     }
 
     /** A screen on standard output, or on standard error under {@code --json}. */

@@ -30,6 +30,7 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
         List<Minute> minutes, Map<String, Long> busiest, List<Caller> callers, Failure first, Failure last,
         List<Wait> waits, Customers customers, List<Queue> queue, List<Curve> metrics,
         List<StatusPage.Incident> vendor, List<String> notRead) {
+    /** The schema that is written, and the only one that is read. */
     public static final int SCHEMA = 1;
     /** The status of a call that was not answered: a timeout, a refused connection. */
     public static final int NO_ANSWER = 0;
@@ -74,6 +75,7 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
                 Stream.concat(notRead.stream(), missing.stream()).toList());
     }
 
+    /** The text of {@code facts.json}. */
     public String json() {
         try {
             return Mapped.MAPPER.writeValueAsString(this) + "\n";
@@ -127,10 +129,12 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
      * calls.
      */
     public record Minute(Instant at, String endpoint, SortedMap<Integer, Long> statuses) {
+        /** All its calls. */
         public long calls() {
             return statuses.values().stream().mapToLong(Long::longValue).sum();
         }
 
+        /** Those of them that failed. */
         public long failed() {
             return statuses.entrySet().stream().filter(status -> Facts.failed(status.getKey()))
                     .mapToLong(Map.Entry::getValue).sum();
@@ -140,6 +144,7 @@ public record Facts(int schema, Instant from, Instant to, String zone, boolean z
     /** Who called: its calls, and its share of all (0 to 1). */
     public record Caller(String name, long calls, double share) { }
 
+    /** A call that failed: {@code at} is null where the line names no time, the endpoint may be empty. */
     public record Failure(Instant at, int status, String endpoint) { }
 
     /** A minute's 429s, and the longest wait in seconds that was asked for; 0 where none named one. */

@@ -59,10 +59,12 @@ public record Key(String reveal, boolean token) {
         }
     }
 
+    /** What was given for a private key, not judged. */
     public static Key of(String raw) {
         return new Key(raw, false);
     }
 
+    /** What was given for an access token; a private key all the same where {@code pk_} is in it. */
     public static Key token(String raw) {
         return new Key(raw, !raw.contains("pk_"));
     }
@@ -269,6 +271,7 @@ public record Key(String reveal, boolean token) {
             }
         }
 
+        /** The row of this key; empty when all was never well with it on this machine. */
         public static Optional<LastGood> of(Screen.Host host, Key key) {
             return Optional.ofNullable(read(host).get(key.cleaned().fingerprint()));
         }

@@ -167,7 +167,7 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
 
         /** A team's rows over ours, by the diagnosis's id; of two that are equally bad, the one that is first leads. */
         public static Map<String, Wording> all(Templates templates) {
-            Map<String, Wording> ours = Templates.builtIn().table(FILE, Wording.class);
+            Map<String, Wording> ours = Templates.BUILT_IN.table(FILE, Wording.class);
             if (!templates.own(FILE)) {
                 return ours;
             }
@@ -243,8 +243,10 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
          * print, with the seconds to wait before trying again, when Slack said so.
          */
         public record Posted(boolean accepted, String why, OptionalLong retryAfter) {
+            /** What comes of a message where no webhook is set. */
             public static final Posted NOWHERE = new Posted(false, "set " + VARIABLE, OptionalLong.empty());
 
+            /** {@code posted}, or {@code not posted: } and why. */
             public String words() {
                 return accepted ? "posted" : "not posted: " + why;
             }

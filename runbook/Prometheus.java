@@ -109,10 +109,12 @@ public record Prometheus(Http http) {
         }
     }
 
+    /** A query's value now. */
     public Result instant(String query) {
         return ask("query?query=" + word(query));
     }
 
+    /** Its value at a time. */
     public Result instant(String query, Instant at) {
         return ask("query?query=" + word(query) + "&time=" + seconds(at));
     }

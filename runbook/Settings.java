@@ -146,6 +146,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         return new Settings(target, other, revision, probing, drill, proxies, templates);
     }
 
+    /** The same with something else asked, or less: how watch keeps within its budget. */
     public Settings withProbing(Probing other) {
         return new Settings(target, key, revision, other, drill, proxies, templates);
     }
@@ -184,13 +185,9 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
                 "handover.md", "summary.md", "page.html", "timeline.json", "unfinished.json", "diagnoses.json",
                 "stores.json", "logs.json", "redaction.json", "scenarios.json", "team.properties");
 
-        private static final Templates BUILT_IN = new Templates(null);
-        private static final int LARGEST = 1 << 20;
-
         /** The built-in ones alone. */
-        public static Templates builtIn() {
-            return BUILT_IN;
-        }
+        public static final Templates BUILT_IN = new Templates(null);
+        private static final int LARGEST = 1 << 20;
 
         /** A team's folder, set at {@code source}; none of its files may have nearly the name of a template. */
         public static Templates over(Path folder, String source) {
@@ -312,7 +309,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
                 add(new Templates(host.home()), ".klaviyo-runbook.properties");
             }
             templates = folder.map(given -> new Value(given, "--templates")).or(() -> of("templates"))
-                    .map(set -> Templates.over(host.path(set.text), set.source)).orElse(Templates.builtIn());
+                    .map(set -> Templates.over(host.path(set.text), set.source)).orElse(Templates.BUILT_IN);
             add(templates, "team.properties");
         }
 

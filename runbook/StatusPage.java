@@ -62,6 +62,7 @@ public record StatusPage(Check check, boolean seen, Map<String, String> componen
                     text(node, "shortlink", "", 200), started, posted, time(node, "resolved_at"), updates, matters);
         }
 
+        /** Whether it went on at some moment of that time; what is not told about it does not exclude it. */
         public boolean overlaps(Instant from, Instant to) {
             return (started == null || !started.isAfter(to)) && (resolved == null || !resolved.isBefore(from));
         }

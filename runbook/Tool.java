@@ -58,6 +58,7 @@ public final class Tool {
         return new Tool(host.environment(), host.folder(), timeout, System.getProperty("os.name"));
     }
 
+    /** How long a command may run that is given no other time. */
     public Duration timeout() {
         return timeout;
     }
@@ -86,6 +87,7 @@ public final class Tool {
 
     /** What a tool gave. It may hold a secret, so it has no text of its own. */
     public record Output(int exit, String out, String err) {
+        /** Whether it ended with exit code 0. */
         public boolean ok() {
             return exit == 0;
         }
@@ -205,6 +207,7 @@ public final class Tool {
             return kept;
         }
 
+        /** Its standard output, and its error where they were merged: to be read while it runs, or it waits. */
         public InputStream output() {
             return process.getInputStream();
         }

@@ -45,7 +45,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
             this.within = within;
         }
 
-        public int exitCode() {
+        int exitCode() {
             return 11 + ordinal();
         }
 
@@ -99,6 +99,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         return cases.get(0);
     }
 
+    /** Its id in {@code diagnoses.json}: {@code key-invalid}. */
     public String diagnosis() {
         return worst().diagnosis();
     }
@@ -108,10 +109,12 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         return Optional.ofNullable(worst().severity());
     }
 
+    /** Whether nothing is wrong at all; what could not be told is not healthy. */
     public boolean healthy() {
         return worst().exitCode() == 0;
     }
 
+    /** What it is, in one line for people, as the table has it. */
     public String title() {
         return wording.get(diagnosis()).title();
     }
@@ -126,6 +129,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         return name() + ": " + title();
     }
 
+    /** Why it is thought to be so, from what was found: a few sentences. */
     public String reason() {
         return reason(diagnosis());
     }
@@ -161,6 +165,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         });
     }
 
+    /** How it is marked on a screen: P4 as a warning, what could not be told as skipped. */
     public Screen.Mark mark() {
         return switch (worst().exitCode()) {
             case 0 -> Screen.Mark.OK;

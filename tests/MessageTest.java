@@ -25,7 +25,7 @@ import runbook.Text.Json;
 
 /** The two messages of the runbook, and the post to Slack. */
 class MessageTest {
-    private static final Templates TEXTS = Templates.builtIn();
+    private static final Templates TEXTS = Templates.BUILT_IN;
     private static final Instant AT = Instant.parse("2026-11-23T03:04:05Z");
     private static final Known NOTHING = new Known(Optional.empty(), null, null, null, false);
 

@@ -64,9 +64,9 @@ class PostmortemEvidenceTest extends PostmortemJournals {
         Settings settings = new Settings(new Settings.Target(site, status, null, null, prometheus, false),
                 Optional.empty(), "2026-07-15", new Settings.Probing(Duration.ofSeconds(5), 1, List.of(),
                         "sum by (status) (increase(klaviyo_api_errors_total[15m]))", List.of()), Optional.empty(),
-                Map.of(), Templates.builtIn());
+                Map.of(), Templates.BUILT_IN);
         return new Report(new Report.Sources(Notebook.of(incident, Optional.empty()),
-                Optional.ofNullable(bundle), Optional.of(settings), WRITTEN, COMMAND, Templates.builtIn()));
+                Optional.ofNullable(bundle), Optional.of(settings), WRITTEN, COMMAND, Templates.BUILT_IN));
     }
 
     private static String notes(Report report) {

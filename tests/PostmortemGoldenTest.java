@@ -28,7 +28,7 @@ class PostmortemGoldenTest extends PostmortemJournals {
     static Stream<String> drills() {
         // A runaway loop is told by the application's log alone, which no recording has.
         List<String> none = List.of("healthy", "maintenance", "missing-key", "no-network", "runaway-loop");
-        return Scenario.all(Templates.builtIn()).keySet().stream().filter(id -> !none.contains(id));
+        return Scenario.all(Templates.BUILT_IN).keySet().stream().filter(id -> !none.contains(id));
     }
 
     @Test

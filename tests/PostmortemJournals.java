@@ -49,7 +49,7 @@ abstract class PostmortemJournals {
     static Report report(Incident incident) {
         Notebook notebook = Notebook.of(incident, Optional.empty());
         return new Report(new Report.Sources(notebook, Optional.empty(), Optional.empty(), WRITTEN,
-                COMMAND, Templates.builtIn()));
+                COMMAND, Templates.BUILT_IN));
     }
 
     static String markdown(Incident incident) {

@@ -38,7 +38,7 @@ class PostmortemTest extends PostmortemJournals {
     @Cases("postmortem-cases.txt: unfinished")
     void findsAPlaceAndLeavesCodeAlone(String rule, String line) {
         assertEquals(rule == null ? List.of() : List.of("4 " + rule),
-                Document.unfinished(Templates.builtIn(), "```\n[name] TODO\n```\n" + line).stream()
+                Document.unfinished(Templates.BUILT_IN, "```\n[name] TODO\n```\n" + line).stream()
                         .map(place -> place.line() + " " + place.rule()).toList());
     }
 

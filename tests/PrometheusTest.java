@@ -25,7 +25,7 @@ class PrometheusTest {
                 null, null, URI.create(base.toString()), false);
         Settings settings = new Settings(target, Optional.empty(), "2026-10-15",
                 new Settings.Probing(PATIENCE, 1, List.of(), "up", List.of()), Optional.empty(),
-                Map.of(), Settings.Templates.builtIn());
+                Map.of(), Settings.Templates.BUILT_IN);
         return new Prometheus(Http.of(settings));
     }
 

@@ -123,7 +123,7 @@ class RotationCloudTest {
     @Test
     void everyPrintedCommandIsOneThatTheToolKnows() throws Exception {
         needs("gcloud", "aws", "kubectl");
-        JsonNode table = Json.read(Templates.builtIn().text("stores.json"));
+        JsonNode table = Json.read(Templates.BUILT_IN.text("stores.json"));
         List<String> all = Stream.of("gcp", "aws", "k8s", "k8s-restart", "cloudrun", "ecs")
                 .flatMap(id -> commands(table.path(id))).distinct().toList();
         Path config = Files.writeString(bench.folder.resolve("nowhere"), "apiVersion: v1\nkind: Config\n"

@@ -67,7 +67,7 @@ class RotationStoresTest {
     void whereItsToolWantsAFileAStoreIsRefusedOnWindowsWhichHasNoSuchThatIsNone() {
         Screen.Host host = new Screen.Host(Map.of("PATH", ""), bench.folder, System.in, System.out, System.err);
         Tool tool = new Tool(Map.of("PATH", ""), bench.folder, Duration.ofSeconds(5), "Windows 11");
-        Stores stores = new Stores(Templates.builtIn(), tool, Hands.of(tool));
+        Stores stores = new Stores(Templates.BUILT_IN, tool, Hands.of(tool));
         assertEquals("vault:a#b", stores.places(host, "--to", List.of("vault:a#b")).get(0).name());
         for (String store : List.of("aws:shop/klaviyo", "k8s:shop/klaviyo/key")) {
             Problem problem = assertThrows(Problem.class, () -> stores.places(host, "--to", List.of(store)));

@@ -68,7 +68,7 @@ class TriageTest {
 
     @Test
     void everyScenarioOfTheSandboxIsInTheTableAbove() throws IOException {
-        assertEquals(Scenario.all(Templates.builtIn()).keySet(),
+        assertEquals(Scenario.all(Templates.BUILT_IN).keySet(),
                 Cases.Reader.rows("triage-cases.txt", "drills").map(row -> row[0]).collect(Collectors.toSet()));
     }
 
@@ -104,7 +104,7 @@ class TriageTest {
         Set<String> leaves = Pattern.compile("→ (?:P\\d )?([a-z-]+): ").matcher(run.result().err()).results()
                 .map(one -> one.group(1)).collect(Collectors.toCollection(TreeSet::new));
         leaves.add("unknown");
-        assertEquals(new TreeSet<>(Message.Wording.all(Templates.builtIn()).keySet()), leaves, "a row a diagnosis");
+        assertEquals(new TreeSet<>(Message.Wording.all(Templates.BUILT_IN).keySet()), leaves, "a row a diagnosis");
     }
 
     @ParameterizedTest(name = "at load {0}: {1}")

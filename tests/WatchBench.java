@@ -62,7 +62,7 @@ final class WatchBench {
                     URI.create(args[3]), URI.create(args[4]), URI.create(args[5]), false), Optional.of(key),
                     Revision.NEWEST.toString(), new Settings.Probing(Duration.ofSeconds(5), 1, Endpoint.KNOWN,
                             "sum by (status) (increase(klaviyo_api_errors_total[2m]))", List.of()),
-                    Optional.empty(), Map.of(), Settings.Templates.builtIn());
+                    Optional.empty(), Map.of(), Settings.Templates.BUILT_IN);
             Set<String> checks = new LinkedHashSet<>(List.of("status-page", "network", "auth"));
             Endpoint.KNOWN.forEach(endpoint -> checks.add("endpoint:" + endpoint.name()));
             checks.addAll(List.of("app", "app-errors", "webhook"));

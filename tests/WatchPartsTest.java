@@ -361,7 +361,7 @@ class WatchPartsTest {
         Document document = parse(chart.svg());
         assertEquals(0, document.getElementsByTagName("script").getLength());
         assertEquals(1, document.getElementsByTagName("svg").getLength());
-        String html = Chart.page(Templates.builtIn(), "x", chart.figure());
+        String html = Chart.page(Templates.BUILT_IN, "x", chart.figure());
         assertFalse(html.contains("<script") || html.contains("<svg onload"), html);
     }
 

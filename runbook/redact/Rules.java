@@ -124,7 +124,7 @@ public final class Rules {
     }
 
     private static final int LONGEST_NONE = 2_048;
-    private static final Map<String, Rule> TABLE = Templates.builtIn().table(FILE, Rule.class);
+    private static final Map<String, Rule> TABLE = Templates.BUILT_IN.table(FILE, Rule.class);
     private static final Pattern REFERENCE = Pattern.compile("\\{([a-z-]+)\\}");
     private static final Pattern SET =
             Pattern.compile("(?<=(?:^|[^\\\\])(?:\\\\\\\\){0,9})\\[\\^?(?:\\\\.|[^\\]\\\\])+\\]");
@@ -181,7 +181,7 @@ public final class Rules {
      * @throws Problem for a rule that is malformed, or that fails one of its own samples; for too many starts
      */
     public static Rules of(Templates templates) {
-        if (templates.origin(FILE).equals(Templates.builtIn().origin(FILE))) {
+        if (templates.origin(FILE).equals(Templates.BUILT_IN.origin(FILE))) {
             return BUILT_IN;
         }
         Map<String, Rule> rows = new LinkedHashMap<>(TABLE);

@@ -41,7 +41,7 @@ public final class Stores {
         this.tool = tool;
         this.hands = hands;
         rows = new LinkedHashMap<>(templates.table("stores.json", Row.class));
-        Templates.builtIn().table("stores.json", Row.class).forEach(rows::putIfAbsent);
+        Templates.BUILT_IN.table("stores.json", Row.class).forEach(rows::putIfAbsent);
     }
 
     /** What runs a command to its end: one with {@code lasting} may take so long, and leave something running. */

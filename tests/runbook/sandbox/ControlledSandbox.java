@@ -54,7 +54,7 @@ public final class ControlledSandbox extends Sandbox {
     }
 
     private static Scenario scenario(String id) {
-        return Scenario.all(Templates.builtIn()).get(id);
+        return Scenario.all(Templates.BUILT_IN).get(id);
     }
 
     /** Goes over to another scenario, whose schedule starts now. */
