@@ -74,12 +74,10 @@ public final class ApiChecks {
             case FORBIDDEN, THROTTLED -> Outcome.WARN;
             default -> Outcome.FAIL;
         };
-        Map<String, Object> detail = new TreeMap<>();
-        detail.put("key", Map.of("kind", key.kind(), "length", key.reveal().length(), "fingerprint",
-                key.fingerprint()));
-        detail.put("keyFaults", faults);
-        detail.put("account", account.map(one -> Map.of("id", one.id, "name", one.name, "test", one.test))
-                .orElse(null));
+        Map<String, Object> detail = Json.map(
+                "account", account.map(one -> Map.of("id", one.id, "name", one.name, "test", one.test)).orElse(null),
+                "key", Map.of("kind", key.kind(), "length", key.reveal().length(), "fingerprint", key.fingerprint()),
+                "keyFaults", faults);
         String unfit = "the key is unfit: " + String.join("; ", faults) + ". Tried without that: ";
         Check check = new Check("auth", faults.isEmpty() ? fit : Outcome.FAIL, faults.isEmpty() ? said : unfit + said,
                 answer.millis(), answer.http(), Json.of(detail));

@@ -173,14 +173,11 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
                     .findFirst().map(rate -> words(rate) + caller(", by "));
             String words = byStatus.isEmpty() ? "" : words(byStatus)
                     + allSince(nearlyAll).or(() -> since.map(at -> ", since " + clock(at))).orElse("");
-            Map<String, Object> detail = new LinkedHashMap<>();
-            detail.put("byStatus", byStatus);
-            detail.put("statuses", facts.statuses());
-            detail.put("failingSince", since.orElse(null));
-            detail.put("endpoints", facts.endpoints().stream().limit(10).map(rate -> Map.of("endpoint",
-                    rate.endpoint(), "calls", rate.calls(), "failed", rate.failed(), "perMinute", rate.perMinute()))
-                    .toList());
-            detail.put("loop", loop.orElse(null));
+            Map<String, Object> detail = Json.map("byStatus", byStatus, "statuses", facts.statuses(),
+                    "failingSince", since.orElse(null), "endpoints", facts.endpoints().stream().limit(10)
+                            .map(rate -> Map.of("endpoint", rate.endpoint(), "calls", rate.calls(),
+                                    "failed", rate.failed(), "perMinute", rate.perMinute())).toList(),
+                    "loop", loop.orElse(null));
             boolean passed = byStatus.isEmpty() && facts.last() != null;
             Outcome fine = passed || stale || recent.isEmpty() ? Outcome.WARN : Outcome.OK;
             Check check = new Check("app-log", AppErrors.harmless(byStatus) && loop.isEmpty() ? fine : Outcome.FAIL,

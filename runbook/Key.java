@@ -3,7 +3,6 @@ package runbook;
 import java.io.*;
 import java.nio.charset.*;
 import java.nio.file.*;
-import java.security.*;
 import java.time.*;
 import java.util.*;
 import java.util.concurrent.*;
@@ -11,6 +10,7 @@ import java.util.regex.*;
 import java.util.stream.*;
 import runbook.Settings.Problem;
 import runbook.Text.Json;
+import runbook.redact.*;
 
 /**
  * A Klaviyo private key as somebody gave it, which may not be one, or the access token of an OAuth app, which expires
@@ -113,12 +113,8 @@ public record Key(String reveal, boolean token) {
 
     /** The first 8 hex digits of the SHA-256 of its bytes: enough to tell keys apart, useless to guess one. */
     public String fingerprint() {
-        try {
-            byte[] digest = MessageDigest.getInstance("SHA-256").digest(reveal.getBytes(StandardCharsets.UTF_8));
-            return HexFormat.of().formatHex(digest, 0, 4);
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every Java platform has SHA-256", e);
-        }
+        byte[] digest = Redactor.sha256().digest(reveal.getBytes(StandardCharsets.UTF_8));
+        return HexFormat.of().formatHex(digest, 0, 4);
     }
 
     /** Kind, length and fingerprint: {@code newer form, 44 characters, sha256 3f9a2c1b}. */

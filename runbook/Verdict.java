@@ -79,11 +79,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
     }
 
     /** One thing to do: what and why in one sentence, and a command ready to paste, or null. */
-    public record Action(String text, String command) {
-        private JsonNode json() {
-            return Json.object().put("text", text).put("command", command);
-        }
-    }
+    public record Action(String text, String command) { }
 
     /** The same as part of an incident: the time to respond counts from the page, or from when it was this bad. */
     public Verdict in(List<Event> incident, Optional<Instant> paged) {
@@ -228,21 +224,17 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
 
     /** The object that {@code triage --json} prints and leaves in the incident's folder. */
     public ObjectNode json(Tool.Launcher launcher, Optional<Incident> incident) {
-        Map<String, Object> json = new LinkedHashMap<>();
-        json.put("schema", 1);
-        json.put("at", findings.at().truncatedTo(ChronoUnit.MILLIS));
-        json.put("drill", null);
-        json.put("healthy", healthy());
-        json.putAll(journalData());
-        json.put("consequences", consequences());
-        json.put("respondBy", respondBy().orElse(null));
-        json.put("checks", findings.checks().stream().map(Check::json).toList());
         List<Action> actions = actions(launcher);
         Action first = actions.stream().findFirst().orElse(new Action(title(), null));
-        json.put("actions", actions.stream().map(Action::json).toList());
-        json.put("advice", Cli.advice(wording.get(diagnosis()).when().orElse("now"), first.text, first.command));
-        json.put("requestsSpent", findings.requestsSpent());
-        json.put("incident", incident.map(Incident::toString).orElse(null));
+        Map<String, Object> json = Json.map("schema", 1, "at", findings.at().truncatedTo(ChronoUnit.MILLIS),
+                "drill", null, "healthy", healthy());
+        json.putAll(journalData());
+        json.putAll(Json.map("consequences", consequences(), "respondBy", respondBy().orElse(null),
+                "checks", findings.checks().stream().map(Check::json).toList(),
+                "actions", actions.stream().map(one -> Json.map("text", one.text, "command", one.command)).toList(),
+                "advice", Cli.advice(wording.get(diagnosis()).when().orElse("now"), first.text, first.command),
+                "requestsSpent", findings.requestsSpent(),
+                "incident", incident.map(Incident::toString).orElse(null)));
         return (ObjectNode) Json.of(json);
     }
 
@@ -277,16 +269,12 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
 
     /** What the journal's {@code diagnosed} event carries. */
     private Map<String, Object> journalData() {
-        Map<String, Object> data = new LinkedHashMap<>();
-        data.put("severity", severity().orElse(null));
-        data.put("diagnosis", diagnosis());
-        data.put("also", also());
-        data.put("title", title());
-        data.put("reason", reason());
-        data.put("path", worst().path().stream()
-                .map(step -> Map.of("question", step.question(), "answer", step.answer())).toList());
-        data.put("checks", findings.checks().stream()
-                .filter(check -> check.outcome() != Check.Outcome.SKIPPED).map(Check::inShort).toList());
+        Map<String, Object> data = Json.map("severity", severity().orElse(null), "diagnosis", diagnosis(),
+                "also", also(), "title", title(), "reason", reason(),
+                "path", worst().path().stream()
+                        .map(step -> Map.of("question", step.question(), "answer", step.answer())).toList(),
+                "checks", findings.checks().stream()
+                        .filter(check -> check.outcome() != Check.Outcome.SKIPPED).map(Check::inShort).toList());
         findings.settings().drill().ifPresent(scenario -> data.put("drill", scenario));
         findings.log().failingSince().filter(first -> severity().isPresent())
                 .ifPresent(first -> data.put("firstFailure", first));
