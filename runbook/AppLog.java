@@ -32,15 +32,16 @@ import runbook.redact.*;
  * @param failingSince when the failures began that the log ends with: in what is one trouble, no half hour passes
  *                     without one; empty where it has none, or ended long ago
  * @param loop         the caller that makes nearly all calls and more than the endpoint allows, in words
+ * @param end          the minute of its last call that names a time
  */
 public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearlyAll, String words,
-        Map<Integer, Long> statuses, Optional<Instant> failingSince, Optional<String> loop) {
+        Map<Integer, Long> statuses, Optional<Instant> failingSince, Optional<String> loop, Optional<Instant> end) {
     /** A 5xx, or what clients count when no answer came. */
     static final String SERVER_ERROR = "(?i)5\\d\\d|5xx|0+|.*time.?out.*";
     /** How far back from its end a log tells of now. */
     static final Duration LATELY = Duration.ofMinutes(15);
     static final AppLog UNREAD = new AppLog(Check.skipped("app-log", "not read: --log FILE reads the application's"
-            + " log"), Map.of(), Set.of(), "", Map.of(), Optional.empty(), Optional.empty());
+            + " log"), Map.of(), Set.of(), "", Map.of(), Optional.empty(), Optional.empty(), Optional.empty());
 
     /** The log of that name, - for standard input: opened now, and read when it is asked for. */
     public static Supplier<AppLog> open(Screen.Host host, String name) {
@@ -98,6 +99,16 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
         sources.forEach(LogReader.Source::end);
     }
 
+    /** The same, where something was mended at a time: a log that ends before that tells nothing of now. */
+    AppLog since(Instant mended) {
+        if (end.filter(mended.truncatedTo(ChronoUnit.MINUTES)::isAfter).isEmpty()) {
+            return this;
+        }
+        Check old = new Check(check.name(), Outcome.WARN, "it ends before something was mended at "
+                + Text.minute(mended) + ", and tells nothing of now", check.millis(), null, Json.object(), "old");
+        return new AppLog(old, Map.of(), Set.of(), "", statuses, failingSince, Optional.empty(), end);
+    }
+
     /** Whether it was read, and tells nothing of now: no call to Klaviyo is in it, or none of lately. */
     public boolean mute() {
         return check.state().equals("old");
@@ -142,9 +153,7 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
             // The last minutes, and those before them until there are enough calls to weigh a failure among.
             minutes.stream().filter(one -> !one.at().isBefore(end.minus(LATELY)) || calls(recent) < ENOUGH)
                     .forEach(recent::add);
-            if (untimed != null) {
-                recent.add(new Minute(null, "", untimed));
-            }
+            Optional.ofNullable(untimed).ifPresent(statuses -> recent.add(new Minute(null, "", statuses)));
         }
 
         private static long calls(List<Minute> some) {
@@ -183,7 +192,8 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
             Check check = new Check("app-log", AppErrors.harmless(byStatus) && loop.isEmpty() ? fine : Outcome.FAIL,
                     summary(words, loop), Duration.between(now, Instant.now()).toMillis(), null,
                     Json.of(detail), stale || recent.isEmpty() ? "old" : "recent");
-            return new AppLog(check, byStatus, nearlyAll, words, facts.statuses(), since, loop);
+            return new AppLog(check, byStatus, nearlyAll, words, facts.statuses(), since, loop,
+                    Optional.ofNullable(end));
         }
 
         private static long these(Minute minute, String statuses) {

@@ -98,9 +98,8 @@ public final class Checks implements AutoCloseable {
                 start(names, "webhook", () -> OurSide.webhook(asking), Check.skipped("webhook", UNASKED));
         Before before = known.get();
         Probes probes = asked.get();
-        AppErrors errors = counted.join();
         return new Findings(at, settings, status.join(), network.join(), probes.auth, probes.endpoints, app.join(),
-                before.mendedAt.map(mended -> errors.since(mended, http)).orElse(errors), read.join(),
+                counted.join().since(before.mendedAt, http), read.join().since(before.mendedAt),
                 OurSide.listed(route.join(), probes.endpoints, settings.target().webhook()), before);
     }
 
@@ -172,23 +171,27 @@ public final class Checks implements AutoCloseable {
 
     /**
      * What was known before these checks: when the key used here was replaced by another, as the incident's journal or
-     * the state of the last triage that found nothing wrong has it, that state itself, and when the journal says that
-     * the key was rotated or that all was well again.
+     * the state of the last triage that found nothing wrong has it, that state itself, when the journal says that the
+     * key was rotated or all was well again (else the epoch), and whether a rotation that can be finished has no end.
      */
-    public record Before(Optional<Instant> replacedAt, Optional<LastGood> good, Optional<Instant> mendedAt) {
+    public record Before(Optional<Instant> replacedAt, Optional<LastGood> good, Instant mendedAt, boolean rotating) {
         /** Nothing is known. */
-        public static final Before NOTHING = new Before(Optional.empty(), Optional.empty(), Optional.empty());
+        public static final Before NOTHING = new Before(Optional.empty(), Optional.empty(), Instant.EPOCH, false);
 
         /** What a journal and, in earnest, the last good state know of these settings' key. */
         public static Before of(Screen.Host host, Settings settings, List<Incident.Event> journal) {
-            Optional<Instant> mended = journal.stream()
+            Instant mended = journal.stream()
                     .filter(event -> event.event().matches(Incident.Event.ROTATED + "|" + Incident.Event.RECOVERED))
-                    .map(Incident.Event::at).max(Instant::compareTo);
+                    .map(Incident.Event::at).max(Instant::compareTo).orElse(Instant.EPOCH);
             Optional<LastGood> good = settings.key().filter(key -> settings.drill().isEmpty())
                     .flatMap(key -> LastGood.of(host, key));
+            // Begun, maybe interrupted, and nothing says how it ended; a passing sandbox ends with it.
+            boolean rotating = !settings.target().passing() && journal.stream().map(Incident.Event::summary)
+                    .filter(words -> words.startsWith("key rotat")).reduce((one, later) -> later)
+                    .filter(last -> last.matches("key rotation (begun|interrupted).*")).isPresent();
             return new Before(settings.key().flatMap(key -> Incident.State.of(journal)
                     .replacedAt(key.cleaned().fingerprint())).or(() -> good.flatMap(one -> one.replacedAt(host))), good,
-                    mended);
+                    mended, rotating);
         }
     }
 
@@ -224,9 +227,9 @@ public final class Checks implements AutoCloseable {
                     : check.summary().replaceFirst("^(\\d+) of \\1 failed: ", ""));
         }
 
-        /** The same with the status page as it was read at another time, and what was known before. */
-        public Findings with(StatusPage page, Before known) {
-            return new Findings(at, settings, page, network, auth, endpoints, app, errors, log, webhook, known);
+        /** The same with the status page as it was read at another time. */
+        public Findings with(StatusPage page) {
+            return new Findings(at, settings, page, network, auth, endpoints, app, errors, log, webhook, before);
         }
 
         /** The same with what an application's log says. */
@@ -254,12 +257,6 @@ public final class Checks implements AutoCloseable {
         /** The same in one row. */
         Stream<Answer> all() {
             return answers().values().stream().flatMap(List::stream);
-        }
-
-        /** Who opens TLS on the way, by the words of the fault that names it; or empty. */
-        String interceptor() {
-            return all().filter(answer -> answer instanceof Fault fault && fault.kind() == Http.Kind.TLS_UNTRUSTED)
-                    .map(answer -> answer.words().split("\"")[1]).findFirst().orElse("");
         }
 
         /** Whose key it is, where that was told. */

@@ -152,12 +152,9 @@ public final class OurSide {
             return route;
         }
         String host = "(?i)\\w+://" + Pattern.quote(ours.getHost()) + "([:/?#].*)?";
-        Set<Boolean> enabled = new TreeSet<>();
-        for (JsonNode webhook : listing.get().json().path("data")) {
-            if (webhook.at("/attributes/endpoint_url").asText().matches(host)) {
-                enabled.add(webhook.at("/attributes/enabled").asBoolean());
-            }
-        }
+        Set<Boolean> enabled = listing.get().json().path("data").valueStream()
+                .filter(webhook -> webhook.at("/attributes/endpoint_url").asText().matches(host))
+                .map(webhook -> webhook.at("/attributes/enabled").asBoolean()).collect(Collectors.toSet());
         boolean disabled = enabled.equals(Set.of(false));
         String known = disabled ? "; disabled at Klaviyo" : "; enabled at Klaviyo";
         String summary = route.summary() + (enabled.isEmpty() ? "; Klaviyo lists no webhook of this host" : known);

@@ -49,7 +49,7 @@ public final class Text {
     }
 
     /** A minute in UTC: {@code 2026-11-23T03:04Z}. */
-    static String minute(Instant at) {
+    public static String minute(Instant at) {
         return at.truncatedTo(ChronoUnit.MINUTES).toString().replace(":00Z", "Z");
     }
 

@@ -332,7 +332,10 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         values.put("network", findings.all().map(Symptom::describe).findFirst()
                 .orElse(findings.network().check().summary()));
         values.put("appWorks", tree.onlyOurAppReachesIt());
-        values.put("issuer", findings.interceptor());
+        // Who opens TLS on the way is named by the words of the fault.
+        values.put("issuer", findings.all()
+                .filter(answer -> answer instanceof Http.Fault fault && fault.kind() == Http.Kind.TLS_UNTRUSTED)
+                .map(answer -> answer.words().split("\"")[1]).findFirst().orElse(""));
         values.put("limited", findings.limits().refusal());
         values.put("low", String.join(", ", findings.limits().low()));
     }
@@ -352,6 +355,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         values.put("owner", good.map(Key.LastGood::organisation).orElse(""));
         values.put("lastGood", good.map(one -> Text.minute(one.at())).orElse(""));
         values.put("replacedAt", findings.before().replacedAt().map(Text::minute).orElse(""));
+        values.put("rotating", findings.before().rotating());
         values.put("forbidden", String.join(", ", forbidden));
         values.put("needs", scopes.stream().map(scope -> "+" + scope).collect(Collectors.joining(",")));
         values.put("lost", scopes.stream().filter(scope -> good.filter(one -> one.scopes().contains(scope)).isPresent())

@@ -57,16 +57,11 @@ public final class Memory implements AutoCloseable {
         lead();
     }
 
-    private boolean lead() {
+    boolean lead() {
         return attempt(open -> {
             lock = Incident.lock(open.folder().resolve("watch.lock")).orElse(null);
             leading = lock != null;
         }) && leading;
-    }
-
-    /** Whether this one leads from now on, since the watch that did is gone. */
-    boolean takesOver() {
-        return !leading && lead();
     }
 
     @Override

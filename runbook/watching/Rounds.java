@@ -1,7 +1,6 @@
 package runbook.watching;
 
 import java.time.*;
-import java.time.temporal.*;
 import java.util.*;
 import java.util.function.*;
 import java.util.stream.*;
@@ -40,7 +39,7 @@ public final class Rounds {
     private StatusPage status = StatusPage.UNSEEN;
     private boolean appTold;
 
-    /** Rounds of what a plan asks for. What is known of our key is asked whenever Klaviyo refuses it. */
+    /** Rounds of what a plan asks for. What is known by then is asked each time. */
     Rounds(Watching.Plan plan, Pace pace, Past past, Supplier<Before> known) {
         Settings settings = plan.settings();
         checks = new Checks(settings);
@@ -57,8 +56,8 @@ public final class Rounds {
     Look look(long now) {
         Set<String> due = pace.due(now);
         pace.made(due, now);
-        Findings findings = checks.run(due, () -> Before.NOTHING);
-        Before before = known(findings);
+        Findings findings = checks.run(due, known);
+        refuseReplaced(findings);
         status = due.contains(PAGE) ? findings.status() : status;
         Map<String, Check> made = findings.checks().stream().filter(check -> due.contains(check.name()))
                 .collect(Collectors.toMap(Check::name, check -> check));
@@ -73,18 +72,16 @@ public final class Rounds {
         List<Reading> deciding = readings.stream().filter(reading -> !reading.check().equals(PAGE)).toList();
         Condition page = deciding.size() < readings.size() ? page(status) : null;
         List<Condition> asked = Stream.of(page, backlog.get()).filter(Objects::nonNull).toList();
-        return new Look(new Round(now, deciding, asked), news, findings.with(status, before));
+        return new Look(new Round(now, deciding, asked), news, findings.with(status));
     }
 
-    private Before known(Findings found) {
+    private static void refuseReplaced(Findings found) {
         boolean refused = found.checks().stream().anyMatch(check -> check.outcome() == Check.Outcome.FAIL
                 && Integer.valueOf(401).equals(check.http()));
-        Before before = refused ? known.get() : Before.NOTHING;
-        before.replacedAt().ifPresent(at -> {
-            throw new Problem("this shell's key was replaced at " + at.truncatedTo(ChronoUnit.MINUTES)
+        found.before().replacedAt().filter(any -> refused).ifPresent(at -> {
+            throw new Problem("this shell's key was replaced at " + Text.minute(at)
                     + ", so it tells nothing: load the new one and start watch again");
         });
-        return before;
     }
 
     // ---- what a check came to

@@ -39,8 +39,8 @@ public final class Watching implements AutoCloseable {
     /**
      * What to watch (by triage's names of checks), how often, until when, and when to give up; how many times as fast
      * as real time a drill is (1 in earnest); the query for the retry queue; the incidents, of which one may be open;
-     * what is known of the key beside a journal, asked whenever Klaviyo refuses it; how people are told; and the
-     * command by which a person says that they were.
+     * what is known beside a journal, asked each round; how people are told; and the command by which a person says
+     * that they were.
      */
     public record Plan(Settings settings, Set<String> checks, Goal goal, Duration interval, Duration max, double speed,
                        String backlog, Incident.Choice incidents, Function<List<Event>, Before> known,
@@ -198,7 +198,7 @@ public final class Watching implements AutoCloseable {
 
     /** Where the watch that kept the journal has ended or died, this one does, as if it were started now. */
     private void takeOver() {
-        if (memory.takesOver()) {
+        if (!memory.leading && memory.lead()) {
             past = Past.of(memory.journal(), ticker.millis());
             say("leads", "the other watch is gone: this one keeps the journal and tells people from now on");
             takeUp();
