@@ -55,7 +55,6 @@
 //RUNTIME_OPTIONS -XX:CompileThresholdScaling=3 -XX:FreqInlineSize=60 -Xlog:disable
 //CDS
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.*;
 import java.nio.file.*;
 import java.time.*;
@@ -245,11 +244,10 @@ class DebugBundle implements Callable<Integer> {
         String open = shared.launcher().command("debug-bundle") + " open " + Text.word(made.file().toString());
         screen.command(2, open);
         shared.launcher().notes().stream().filter(note -> note.startsWith("CATALOG")).forEach(screen::line);
-        shared.print(() -> Json.object().put("schema", 1).put("drill", shared.drill().orElse(null))
-                .put("file", made.file().toString()).put("bytes", made.bytes()).put("files", made.files())
-                .put("complete", made.complete()).<ObjectNode>set("missing", Json.of(made.missing()))
-                .<ObjectNode>set("redacted", Json.of(made.redacted()))
-                .set("advice", Cli.advice("now", "Look through it before it goes out", open)));
+        shared.print(() -> Json.of(Json.map("schema", 1, "drill", shared.drill().orElse(null), "file", made.file(),
+                "bytes", made.bytes(), "files", made.files(), "complete", made.complete(), "missing", made.missing(),
+                "redacted", made.redacted(), "advice",
+                Cli.advice("now", "Look through it before it goes out", open))));
     }
 
     // ---- what can be done with one, and with other evidence

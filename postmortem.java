@@ -292,21 +292,22 @@ class Postmortem extends PostmortemCommand {
             Optional<Notebook> here = Optional.of(notebook);
             Judged judged = there && !closed ? judged(document, here) : new Judged(document, here, List.of());
             ObjectNode known = judged.json().put("incident", notebook.incident().toString());
-            if (!closed && !anyway && !(there && judged.finished())) {
+            if (closed) {
+                return done(known.put("closed", true), "it is closed already", null);
+            } else if (!anyway && (!there || !judged.finished())) {
                 String why = "not closed: " + (there ? judged.verdict()
                         : "there is no " + document.markdown() + " yet; postmortem writes it") + " (or --anyway)";
                 shared.screen().verdict(Mark.FAIL, why);
                 doneWith(known.put("closed", false), why,
                         there ? mends(judged) : launcher(notebook).line("postmortem", ""));
                 return UNFINISHED;
-            } else if (!closed) {
-                int left = judged.places().size();
-                String how = there ? "postmortem with " + Text.count(left, "unfinished place") : "without a postmortem";
-                Optional<String> who = Optional.ofNullable(by == null ? confirmed("Who closes it?") : by);
-                notebook.tell(now, Event.CLOSED, how, Json.object().put("unfinished", left), who);
-                say(Mark.OK, "closed", notebook.incident() + ": " + how);
             }
-            return done(known.put("closed", true), closed ? "it is closed already" : "it is closed", null);
+            int left = judged.places().size();
+            String how = there ? "postmortem with " + Text.count(left, "unfinished place") : "without a postmortem";
+            Optional<String> who = Optional.ofNullable(by == null ? confirmed("Who closes it?") : by);
+            notebook.tell(now, Event.CLOSED, how, Json.object().put("unfinished", left), who);
+            say(Mark.OK, "closed", notebook.incident() + ": " + how);
+            return done(known.put("closed", true), "it is closed", null);
         }
     }
 }

@@ -234,10 +234,10 @@ class RotateKey implements Callable<Integer>, Listener {
         // What the postmortem's handover knows by itself, or has no use for, is left out of what is kept.
         Map<String, String> where = new LinkedHashMap<>(shared.launcher().options());
         where.keySet().removeAll(Set.of("incident", "templates", "drill"));
-        String kept = (options() + agreed() + " " + String.join(" ", where.values())).strip();
+        String kept = (options() + yesIfNeeded() + " " + String.join(" ", where.values())).strip();
         return new Rotation.Wishes(shared.host(), shared.settings(), tool, stores,
                 table.places(shared.host(), "--restart", restart), Optional.ofNullable(account), new TreeSet<>(needs),
-                restartWithin, verify, wait, disableOld, kept, () -> again(agreed()));
+                restartWithin, verify, wait, disableOld, kept, () -> again(yesIfNeeded()));
     }
 
     // A drill's store is a dotenv file, which the sandbox's application reads at each restart. What the variant names
@@ -408,7 +408,7 @@ class RotateKey implements Callable<Integer>, Listener {
     private List<String> commands(Ending ending) {
         if (!ending.is(Ending.ROTATED)) {
             // A refused look is to be taken again; what it found well is done in earnest.
-            String how = dryRun && ending.is(Ending.REFUSED) ? " --dry-run" : agreed();
+            String how = dryRun && ending.is(Ending.REFUSED) ? " --dry-run" : yesIfNeeded();
             return List.of(again(rollBack && dryRun ? " --roll-back" + how : how));
         }
         // The file that was given for the key holds the old one.
@@ -426,7 +426,7 @@ class RotateKey implements Callable<Integer>, Listener {
                 + (newKeyCommand == null ? "" : "   # and --new-key-command, which is left out here");
     }
 
-    private String agreed() {
+    private String yesIfNeeded() {
         return cannotAsk() ? " --yes" : "";
     }
 

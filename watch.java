@@ -50,8 +50,6 @@
 //CDS
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.*;
 import java.net.*;
 import java.nio.file.*;
@@ -256,10 +254,11 @@ class Watch implements Callable<Integer> {
     private void end(Shot end, int exit) {
         String drilled = shared.drill().map(scenario -> "DRILL " + scenario + ": ").orElse("");
         Duration watched = end.watched().truncatedTo(ChronoUnit.SECONDS).plusSeconds(1);
-        String state = end.word();
-        String how = Map.of(0, "recovered: every condition holds",
-                Watching.NOT_RECOVERED, "not recovered yet: " + state)
-                .getOrDefault(exit, "left: " + state + ", not called recovered");
+        String how = switch (exit) {
+            case 0 -> "recovered: every condition holds";
+            case Watching.NOT_RECOVERED -> "not recovered yet: " + end.word();
+            default -> "left: " + end.word() + ", not called recovered";
+        };
         screen.verdict(Map.of(0, Mark.OK, Watching.NOT_RECOVERED, Mark.FAIL).getOrDefault(exit, Mark.SKIP),
                 drilled + how + " (watched for " + Durations.words(watched) + ")");
         end.open().forEach(words -> screen.marked(Mark.WARN, "", 0, words));
@@ -311,35 +310,34 @@ class Watch implements Callable<Integer> {
             String kind = Memory.kind(event);
             screen.verbatim(event.at().truncatedTo(ChronoUnit.SECONDS) + (drill() ? " DRILL" : "")
                     + String.format("  %-13s  ", kind) + event.summary());
-            shared.printLine(() -> line("event", event.at()).put("event", kind).put("summary", event.summary())
-                    .set("data", event.data()));
+            shared.printLine(() -> line("event", event.at(),
+                    Json.map("event", kind, "summary", event.summary(), "data", event.data())));
         }
 
         @Override
         public synchronized void round(Supplier<Shot> shot) {
-            shared.printLine(() -> json(shot.get()));
+            shared.printLine(() -> line(shot.get()));
         }
 
-        private ObjectNode line(String type, Instant at) {
-            return Json.object().put("schema", 1).put("type", type)
-                    .put("at", at.truncatedTo(ChronoUnit.MILLIS).toString()).put("drill", shared.drill().orElse(null));
+        private JsonNode line(String type, Instant at, Map<String, Object> more) {
+            Map<String, Object> line = Json.map("schema", 1, "type", type, "at", at.truncatedTo(ChronoUnit.MILLIS),
+                    "drill", shared.drill().orElse(null));
+            line.putAll(more);
+            return Json.of(line);
         }
 
-        private JsonNode json(Shot shot) {
-            ObjectNode json = line("round", shot.now()).put("round", shot.round()).put("state", shot.state().word())
-                    .put("good", shot.good());
-            ArrayNode checks = json.putArray("checks");
-            shot.readings().forEach(reading -> checks.addObject().put("name", reading.check())
-                    .put("result", reading.result().word()).put("fresh", reading.fresh())
-                    .put("millis", reading.millis()).put("summary", reading.words()));
-            ArrayNode conditions = json.putArray("conditions");
-            shot.conditions().forEach(one -> conditions.addObject().put("name", one.name()).put("met", one.met())
-                    .put("words", one.words()));
-            json.put("requestsSpent", shot.requests()).put("nextRoundMillis", shot.next().orElseThrow().toMillis())
-                    .put("incident", shot.folder().map(Incident::toString).orElse(null));
+        private JsonNode line(Shot shot) {
+            List<?> checks = shot.readings().stream().map(reading -> Json.map("name", reading.check(), "result",
+                    reading.result().word(), "fresh", reading.fresh(), "millis", reading.millis(), "summary",
+                    reading.words())).toList();
+            List<?> conditions = shot.conditions().stream().map(one ->
+                    Json.map("name", one.name(), "met", one.met(), "words", one.words())).toList();
             boolean over = shot.state() == State.RECOVERED;
-            return json.set("advice", over ? Cli.advice("now", "Write it up", shared.launcher().line("postmortem", ""))
-                    : Cli.advice("later", "Not recovered yet: the next round tells more", null));
+            return line("round", shot.now(), Json.map("round", shot.round(), "state", shot.state().word(), "good",
+                    shot.good(), "checks", checks, "conditions", conditions, "requestsSpent", shot.requests(),
+                    "nextRoundMillis", shot.next().orElseThrow().toMillis(), "incident", shot.folder().orElse(null),
+                    "advice", over ? Cli.advice("now", "Write it up", shared.launcher().line("postmortem", ""))
+                    : Cli.advice("later", "Not recovered yet: the next round tells more", null)));
         }
     }
 }

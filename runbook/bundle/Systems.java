@@ -1,6 +1,5 @@
 package runbook.bundle;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.*;
 import java.lang.management.*;
 import java.net.*;
@@ -364,19 +363,19 @@ final class Systems {
     }
 
     private void machine(Sink sink) throws IOException {
-        List<ObjectNode> variables = new ArrayList<>();
+        List<Object> variables = new ArrayList<>();
         for (String name : variables()) {
             String value = options.shared.host().environment().get(name);
-            ObjectNode variable = Json.object().put("name", name).put("length", value.length());
             String kind = Key.of(value).cleaned().known() ? "private key" : "text";
-            variables.add(SHOWN.contains(name) ? variable.put("value", value) : variable.put("kind", kind));
+            variables.add(SHOWN.contains(name) ? Json.map("name", name, "length", value.length(), "value", value)
+                    : Json.map("name", name, "length", value.length(), "kind", kind));
         }
         sink.json("variables.json", Json.of(variables));
-        ObjectNode system = Json.object();
+        Map<String, Object> system = Json.map();
         PROPERTIES.forEach(property -> system.put(property, System.getProperty(property)));
         system.put("processors", Runtime.getRuntime().availableProcessors());
         system.put("load", ManagementFactory.getOperatingSystemMXBean().getSystemLoadAverage());
-        sink.json("system.json", system);
+        sink.json("system.json", Json.of(system));
     }
 
     // ---- the incident: its journal and what other steps left; earlier bundles are not bundled again

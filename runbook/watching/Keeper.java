@@ -196,7 +196,8 @@ public final class Keeper {
     // ---- failed rounds
 
     private void fail(Round round) {
-        badSince = badRounds++ == 0 ? round.at() : badSince;
+        badSince = badRounds == 0 ? round.at() : badSince;
+        badRounds++;
         badWords = round.failures();
         anew();
         if (badRounds == goal.failAfter() && up) {
@@ -262,7 +263,8 @@ public final class Keeper {
     }
 
     private void count(Round round) {
-        goodSince = goodRounds++ == 0 ? round.at() : goodSince;
+        goodSince = goodRounds == 0 ? round.at() : goodSince;
+        goodRounds++;
         known = round.readings();
         // What was looked at itself needs no other's word.
         proofs(round).forEach((check, by) -> proven.merge(check, by, (old, now) -> old.equals(check) ? old : now));

@@ -37,7 +37,7 @@ public final class Rounds {
     /** What is known of each check by now. */
     volatile List<Reading> readings;
     private StatusPage status = StatusPage.UNSEEN;
-    private boolean appTold;
+    private boolean appFound;
 
     /** Rounds of what a plan asks for. What is known by then is asked each time. */
     Rounds(Watching.Plan plan, Pace pace, Past past, Supplier<Before> known) {
@@ -61,13 +61,15 @@ public final class Rounds {
         status = due.contains(PAGE) ? findings.status() : status;
         Map<String, Check> made = findings.checks().stream().filter(check -> due.contains(check.name()))
                 .collect(Collectors.toMap(Check::name, check -> check));
+        Check app = made.get("app");
+        appFound |= app != null && (app.outcome() == Check.Outcome.OK || app.state().equals("degraded"));
         // What is not looked at now keeps its last result, and no longer counts as seen.
         readings = readings.stream().map(last -> made.containsKey(last.check()) ? reading(made.get(last.check()))
                 : last.stale()).toList();
         heed(findings, now);
         List<Happening> news = new ArrayList<>(updates());
-        if (made.containsKey("app") && untold(made.get("app")) && told.add("app")) {
-            news.add(Happening.of("left-out", "app is left out: " + made.get("app").summary(), Map.of()));
+        if (app != null && neverFound(app) && told.add("app")) {
+            news.add(Happening.of("left-out", "app is left out: " + app.summary(), Map.of()));
         }
         List<Reading> deciding = readings.stream().filter(reading -> !reading.check().equals(PAGE)).toList();
         Condition page = deciding.size() < readings.size() ? page(status) : null;
@@ -106,7 +108,7 @@ public final class Rounds {
     // Bad where it means slow or unwell; elsewhere it says that something could not be told, or is for later.
     private Result warned(Check check) {
         if (check.name().equals("app") || check.summary().endsWith("which is slow")) {
-            return untold(check) ? Result.UNKNOWN : Result.BAD;
+            return neverFound(check) ? Result.UNKNOWN : Result.BAD;
         }
         boolean open = check.name().startsWith("endpoint:") || check.state().equals("unavailable")
                 || Integer.valueOf(429).equals(check.http());
@@ -114,9 +116,8 @@ public final class Rounds {
     }
 
     // Somebody else answers where a health endpoint was never found; one that is gone is another matter.
-    private boolean untold(Check app) {
-        appTold |= app.outcome() == Check.Outcome.OK || app.state().equals("degraded");
-        return !appTold && app.state().equals("not told");
+    private boolean neverFound(Check app) {
+        return !appFound && app.state().equals("not told");
     }
 
     private void heed(Findings findings, long now) {
@@ -150,12 +151,12 @@ public final class Rounds {
     /** What the vendor wrote about incidents that matter and was not told yet, oldest first. */
     private List<Happening> updates() {
         return status.incidents().stream().filter(StatusPage.Incident::matters)
-                .flatMap(one -> one.updates().stream().map(update -> told(one, update)))
+                .flatMap(one -> one.updates().stream().map(update -> news(one, update)))
                 .sorted(Comparator.comparing(one -> one.facts().get("vendorAt").toString()))
                 .filter(one -> told.add(one.facts().get("update").toString())).toList();
     }
 
-    private static Happening told(StatusPage.Incident incident, StatusPage.Update update) {
+    private static Happening news(StatusPage.Incident incident, StatusPage.Update update) {
         String at = Objects.toString(update.at(), "");
         String words = "Klaviyo" + (at.isEmpty() ? "" : " at " + at) + ": " + incident.name() + ": " + update.status()
                 + (update.body().isBlank() ? "" : ": " + Text.safe(update.body(), 200));

@@ -277,7 +277,8 @@ public final class Watching implements AutoCloseable {
     private void judge() {
         List<Happening> news = keeper.observe(last.round());
         news.stream().filter(one -> one.is(State.DEGRADED)).forEach(memory::open);
-        if (lasting(keeper.state()) && last.round().bad() && (diagnosis.isEmpty() || !last.news().isEmpty())) {
+        boolean lasts = lasting(keeper.state());
+        if (lasts && last.round().bad() && (diagnosis.isEmpty() || !last.news().isEmpty())) {
             Settings settings = last.findings().settings();
             diagnose(DecisionTree.judge(last.findings(), Message.Wording.all(settings.templates())));
         }
@@ -285,7 +286,7 @@ public final class Watching implements AutoCloseable {
         history.add(lastLook, rounds.readings);
         memory.round(lastLook, rounds.readings);
         face.round(() -> shot(Optional.of(Duration.ofMillis(Math.max(0, pace.next() - ticker.millis())))));
-        if (lasting(keeper.state())) {
+        if (lasts) {
             telling.lasts(keeper.state(), ticker.millis());
         }
     }
