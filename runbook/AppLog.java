@@ -109,6 +109,14 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
         return new AppLog(old, Map.of(), Set.of(), "", statuses, failingSince, Optional.empty(), end);
     }
 
+    /** The scopes of what the application fails to write, where it gets 403s: {@code events:write}. */
+    Stream<String> unwritten() {
+        return check.detail().path("endpoints").valueStream()
+                .filter(call -> byStatus.containsKey("403") && call.path("failed").asLong() > 0)
+                .map(call -> call.path("endpoint").asText().replaceFirst("^(POST|PUT|PATCH|DELETE) /api/", ""))
+                .filter(name -> Endpoint.named(name).isPresent()).map(name -> name + ":write").distinct();
+    }
+
     /** Whether it was read, and tells nothing of now: no call to Klaviyo is in it, or none of lately. */
     public boolean mute() {
         return check.state().equals("old");

@@ -342,8 +342,9 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
 
     private void addTheKeys(Map<String, Object> values, List<String> forbidden) {
         Optional<Key.LastGood> good = findings.before().good();
-        List<String> scopes = forbidden.stream().map(Endpoint::named).flatMap(Optional::stream).map(Endpoint::scope)
-                .toList();
+        // Our probes only read: what the application may not write, its log tells.
+        List<String> scopes = Stream.concat(forbidden.stream().map(Endpoint::named).flatMap(Optional::stream)
+                .map(Endpoint::scope), findings.log().unwritten()).toList();
         String newest = Klaviyo.Revision.NEWEST.text();
         String sent = findings.settings().revision();
         values.put("keyFaults", String.join("; ", findings.keyFaults()));
