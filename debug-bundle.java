@@ -176,7 +176,8 @@ class DebugBundle implements Callable<Integer> {
         Path asked = out != null ? shared.host().path(out.toString()) : incident.map(Incident::folder)
                 .orElse(shared.host().path(".")).resolve("bundle-" + now + ".zip").normalize();
         String name = asked.getFileName().toString();
-        Path target = asked.resolveSibling(name.replaceFirst("(?i)(?=\\.zip$)|(?<!\\.zip)$", kept));
+        String bare = name.replaceFirst("(?i)\\.zip$", "");
+        Path target = asked.resolveSibling(bare + kept + name.substring(bare.length()));
         if (Files.exists(target)) {
             throw new Problem("--out " + target + " is there already: name another");
         }

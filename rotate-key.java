@@ -217,8 +217,8 @@ class RotateKey implements Callable<Integer>, Listener {
         if (rollBack && rotation.resumed().isEmpty()) {
             throw new Problem(Rotation.REFUSED, "--roll-back: there is no unfinished rotation in " + incident);
         } else if (stores.isEmpty()) {
-            throw new Problem("--to STORE is missing, where the key is kept: " + table.usages(false)
-                    + ". And --restart TARGET, so that the application reads it anew: " + table.usages(true));
+            throw new Problem("--to STORE is missing, where the key is kept: " + table.usages(false, "")
+                    + ". And --restart TARGET, so that the application reads it anew: " + table.usages(true, ""));
         } else if (!dryRun && cannotAsk()) {
             throw new Problem("--yes is missing: there is no terminal to ask on. Look first with --dry-run");
         }

@@ -41,7 +41,7 @@ final class Archive implements Closeable {
     private final List<Part> parts = new ArrayList<>();
     private final Names names = new Names();
     private long most;
-    private long packed;
+    private long used;
     private int made;
 
     /**
@@ -274,14 +274,14 @@ final class Archive implements Closeable {
             count(deflated.length, length);
             Files.write(block.file, deflated, StandardOpenOption.APPEND);
             // The largest gives way; but never by the block that has just come.
-            while (Archive.this.packed > most && Archive.this.packed > block.packed) {
+            while (used > most && used > block.packed) {
                 parts.stream().filter(part -> !part.blocks.isEmpty() && part.blocks.getFirst() != block)
                         .max(Comparator.comparing(part -> part.packed)).orElseThrow().dropOldest();
             }
         }
 
         private void count(long packedMore, long plainMore) {
-            Archive.this.packed += packedMore;
+            used += packedMore;
             packed += packedMore;
             plain += plainMore;
         }

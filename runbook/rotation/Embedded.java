@@ -54,7 +54,6 @@ record Embedded(String whole, String value, int begin, int end) {
      */
     static Tool.Output run(Tool tool, List<String> command, String input) {
         String name = command.get(4);
-        String folder = Path.of(name).getParent().toString();
         try {
             Path file = Path.of(name).toRealPath();
             Embedded assigned = assignment(file, name, command.get(2));
@@ -66,7 +65,7 @@ record Embedded(String whole, String value, int begin, int end) {
             return new Tool.Output(0, "", "");
         } catch (IOException e) {
             throw new Trouble(name + " cannot be read, or replaced: " + Incident.why(e),
-                    "ls -ld " + Text.word(name) + " " + Text.word(folder));
+                    "ls -ld " + Text.word(name) + " " + Text.word(Path.of(name).getParent().toString()));
         }
     }
 

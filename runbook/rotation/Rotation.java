@@ -168,8 +168,7 @@ public final class Rotation implements AutoCloseable {
         progress.journal(Event.NOTE, "key rotation begun", data());
         holdings.forEach(one -> progress.attempt(
                 new Step("preflight", one.store.name(), one.store.reading(), "", one::inspect)));
-        wishes.targets.forEach(target -> progress.attempt(
-                new Step("preflight", target.name(), "", "", target::reach)));
+        wishes.targets.forEach(target -> progress.attempt(new Step("preflight", target.name(), "", "", target::reach)));
         progress.attempt(new Step("preflight", "app", "", "", probes::appBefore));
         progress.refuseFailed();
         progress.make(new Step("preflight", "old key", "", "", () -> probes.settle(holdings, person)));

@@ -140,9 +140,10 @@ public final class Stores {
         return rows.values().stream().filter(row -> row.restart.isEmpty() != targets).toList();
     }
 
-    /** How stores, or restart targets, are written: {@code gcp:SECRET[@PROJECT], …}. */
-    public String usages(boolean targets) {
-        return rows(targets).stream().map(Row::usage).collect(Collectors.joining(", "));
+    /** How stores, or restart targets, that begin so are written: {@code gcp:SECRET[@PROJECT], …}. */
+    public String usages(boolean targets, String prefix) {
+        return rows(targets).stream().map(Row::usage).filter(usage -> usage.startsWith(prefix))
+                .collect(Collectors.joining(", "));
     }
 
     /**
@@ -156,10 +157,11 @@ public final class Stores {
     }
 
     private Place place(Screen.Host host, String option, String typed) {
-        List<Row> rows = rows(option.equals("--restart"));
-        Place place = rows.stream().flatMap(row -> row.parse(typed).stream().map(parts ->
+        boolean targets = option.equals("--restart");
+        String alike = usages(targets, typed.replaceFirst("(?s):.*", ":"));
+        Place place = rows(targets).stream().flatMap(row -> row.parse(typed).stream().map(parts ->
                 new Place(row, typed, parts, tool, hands))).findFirst().orElseThrow(() -> new Problem(option + " "
-                + Text.safe(typed, 60) + ": write " + usages(option.equals("--restart"))));
+                + Text.safe(typed, 60) + ": write " + (alike.isEmpty() ? usages(targets, "") : alike)));
         if (tool.windows() && place.row.write.orElse("").contains("/dev/stdin")) {
             throw new Problem(Rotation.REFUSED, option + " " + typed + ": Windows has no /dev/stdin, and the key goes"
                     + " no other way into its tool: run this in WSL, or on another machine");
@@ -399,8 +401,7 @@ public final class Stores {
         // ---- as a restart target
 
         private static Map<String, String> times(Duration within) {
-            return Map.of("within", Long.toString(Math.max(1, within.toSeconds())), "now",
-                    Long.toString(Instant.now().getEpochSecond()));
+            return Map.of("within", "" + Math.max(1, within.toSeconds()), "now", "" + Instant.now().getEpochSecond());
         }
 
         String restarting(Duration within) {

@@ -232,8 +232,8 @@ public class Sandbox implements AutoCloseable {
         key.scopes = holds == Holds.UNSCOPED ? FakeKlaviyo.NO_EVENTS : FakeKlaviyo.USUAL_SCOPES;
         if (appKey == null || Stream.of(stale, token, key).anyMatch(one -> one.secret.equals(appKey))) {
             Credential sound = holds == Holds.EXPIRED_TOKEN ? token : key;
-            appKey = next.broken().contains(Part.APP_KEY) ? stale.secret : sound.secret;
-            appKey = holds == Holds.MALFORMED ? account.id() : appKey;
+            String issued = next.broken().contains(Part.APP_KEY) ? stale.secret : sound.secret;
+            appKey = holds == Holds.MALFORMED ? account.id() : issued;
         }
         sites.changed(onset);
     }

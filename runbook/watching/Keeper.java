@@ -148,8 +148,11 @@ public final class Keeper {
     public List<Happening> observe(Round round) {
         news = new ArrayList<>();
         asked = round.asked();
-        round.readings().stream().filter(one -> one.check().equals(KEY) && one.fresh()).forEach(key ->
-                disputed = key.result() == Result.BAD && round.proofOfKey().isPresent());
+        for (Reading one : round.readings()) {
+            if (one.check().equals(KEY) && one.fresh()) {
+                disputed = one.result() == Result.BAD && round.proofOfKey().isPresent();
+            }
+        }
         if (round.bad()) {
             fail(round);
         } else if (good(round)) {
