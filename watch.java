@@ -279,10 +279,10 @@ class Watch implements Callable<Integer> {
         if (over) {
             String tell = end.record().isEmpty() ? "" : "tell people that it is over and put that on record, ";
             screen.line("Next: " + tell + "collect evidence, write it up");
-            end.record().ifPresent(record -> {
-                commands.add(launcher.line("triage", "--announce both"));
-                commands.add(record);
-            });
+            // In a drill's own sandbox, which begins anew with each command, triage would find it broken again.
+            end.record().filter(any -> shared.sandbox().isEmpty())
+                    .ifPresent(any -> commands.add(launcher.line("triage", "--announce both")));
+            end.record().ifPresent(commands::add);
             commands.addAll(List.of(launcher.line("debug-bundle", ""), launcher.line("postmortem", "")));
         } else {
             screen.line("Next: what is wrong now, what the next person must know; watch on, it goes on from here");
