@@ -412,11 +412,8 @@ class RotateKey implements Callable<Integer>, Listener {
             return List.of(again(rollBack && dryRun ? " --roll-back" + how : how));
         }
         // The file that was given for the key holds the old one.
-        Tool.Launcher then = shared.launcher();
-        then.options().remove("key-file");
-        if (newKeyFile != null && !newKeyFile.equals("-")) {
-            then = then.with("key-file", newKeyFile);
-        }
+        boolean kept = newKeyFile != null && !newKeyFile.equals("-");
+        Tool.Launcher then = shared.launcher().with("key-file", kept ? newKeyFile : null);
         return List.of(then.line("triage", ""), then.line("watch", ""));
     }
 

@@ -237,8 +237,8 @@ class Watch implements Callable<Integer> {
         require(!post || webhook.isPresent(),
                 "--post needs " + Slack.VARIABLE + ": the address of a Slack incoming webhook");
         Duration pace = drill() && post && remind == null ? Duration.ofSeconds(20) : remind;
-        Set<String> drafts = announce == Audience.both ? Set.of("internal", "external")
-                : Set.of(String.valueOf(announce));
+        Set<String> one = Optional.ofNullable(announce).map(audience -> Set.of(audience.name())).orElse(Set.of());
+        Set<String> drafts = announce == Audience.both ? Set.of("internal", "external") : one;
         return new Telling.Choice(webhook, Optional.ofNullable(exec).map(line -> Text.split("--exec", line)),
                 Tool.of(shared.host(), Duration.ofSeconds(30)), Optional.ofNullable(pace), drafts,
                 Optional.ofNullable(lead).map(name -> Text.safe(name, 80).replaceFirst("^@+", "")));

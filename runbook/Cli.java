@@ -205,7 +205,7 @@ public final class Cli {
         }
         boolean asJson = List.of(arguments).contains("--json");
         return line.setDefaultValueProvider(argument -> argument instanceof OptionSpec option
-                        && !given(option, arguments) ? values.of(name(option)).map(Value::text).orElse(null) : null)
+                        && !stands(option, arguments) ? values.of(name(option)).map(Value::text).orElse(null) : null)
                 .setUsageHelpWidth(80).setUsageHelpLongOptionsMaxWidth(28).setCaseInsensitiveEnumValuesAllowed(true)
                 .registerConverter(Duration.class, Durations::parse).registerConverter(Path.class, host::path)
                 .registerConverter(URI.class, Settings::address).registerConverter(Revision.class, Revision::parse)
@@ -217,7 +217,7 @@ public final class Cli {
     }
 
     // A flag, also among others behind one dash: picocli takes one that is given for the opposite of what is set.
-    private static boolean given(OptionSpec flag, String... arguments) {
+    private static boolean stands(OptionSpec flag, String... arguments) {
         return flag.arity().max() == 0 && Stream.of(flag.names()).anyMatch(name -> Stream.of(arguments).anyMatch(word ->
                 word.equals(name) || name.length() == 2 && word.matches("-\\w*" + name.charAt(1) + "\\w*")));
     }
@@ -341,7 +341,7 @@ public final class Cli {
             Screen.Level level = quiet ? Screen.Level.ONE_LINE : Screen.Level.SHORT;
             screen = new Screen(host, json() ? host.err() : host.out(), given("no-color", false),
                     verbose ? Screen.Level.ALL : level);
-            List<String> set = verbose ? values.given(spec) : List.of();
+            List<String> set = verbose ? values.elsewhere(spec) : List.of();
             set.forEach(origin -> screen.marked(Screen.Mark.NONE, "set", 0, origin));
         }
         return screen;

@@ -218,9 +218,15 @@ public record Prometheus(Http http) {
 
         /** What somebody told, without asking Prometheus. */
         static AppErrors told(Settings settings) {
-            return !settings.probing().observed().isEmpty() ? of(settings, Map.of(), any -> 0, "", "", null)
-                    : new AppErrors(Check.skipped("app-errors", "unknown: give --prometheus, --log FILE, or --observed"
-                            + " with the statuses in the application's log"), Map.of(), "");
+            Map<String, Long> told = new TreeMap<>();
+            settings.probing().observed().forEach(status -> told.put(status.toString(), 0L));
+            if (told.isEmpty()) {
+                return new AppErrors(Check.skipped("app-errors", "unknown: give --prometheus, --log FILE, or --observed"
+                        + " with the statuses in the application's log"), told, "");
+            }
+            String words = "the application gets " + words(told);
+            return new AppErrors(new Check("app-errors", harmless(told) ? Outcome.OK : Outcome.FAIL, words, 0, null,
+                    Json.of(Map.of("byStatus", told, "over", Map.of())), "told"), told, words);
         }
 
         static AppErrors look(Http http) {
@@ -311,8 +317,8 @@ public record Prometheus(Http http) {
             String past = over.isEmpty() ? "" : "; over," + within(settings.probing().errors()) + ": " + words(over);
             Outcome fine = over.isEmpty() ? Outcome.OK : Outcome.WARN;
             Check check = new Check("app-errors", harmless(still) ? fine : Outcome.FAIL,
-                    (words.isEmpty() ? none : words) + past, answer == null ? 0 : answer.millis(),
-                    answer == null ? null : answer.http(), Json.of(Map.of("byStatus", still, "over", over)), state);
+                    (words.isEmpty() ? none : words) + past, answer.millis(), answer.http(),
+                    Json.of(Map.of("byStatus", still, "over", over)), state);
             return new AppErrors(check, still, words);
         }
     }

@@ -304,9 +304,9 @@ public final class Screen {
         help.commandSpec().options().stream().sorted(Comparator.comparingInt(OptionSpec::order))
                 .collect(Collectors.groupingBy(Cli::heading, LinkedHashMap::new, Collectors.toList()))
                 .forEach((heading, some) -> text.append(String.format("%n%s%n", heading)).append(layout(help, some)));
-        List<String> given = values.given(help.commandSpec());
-        text.append(given.isEmpty() ? "" : String.format("%nSet already:%n"));
-        given.forEach(line -> text.append(String.format("  %s%n", line)));
+        List<String> elsewhere = values.elsewhere(help.commandSpec());
+        text.append(elsewhere.isEmpty() ? "" : String.format("%nSet already:%n"));
+        elsewhere.forEach(line -> text.append(String.format("  %s%n", line)));
         return text.toString();
     }
 

@@ -361,7 +361,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         }
 
         /** A command's options that have a value without being given, each with it, and where that stands. */
-        List<String> given(CommandSpec command) {
+        List<String> elsewhere(CommandSpec command) {
             return command.options().stream().flatMap(option -> of(Cli.name(option)).stream().map(value -> {
                 String shown = Cli.name(option).equals("key-command") ? "…" : Text.safe(open(value.text), 80);
                 return option.longestName() + " " + shown + "   (" + value.source + ")";

@@ -33,7 +33,7 @@ public final class Text {
     private static final int FARTHEST = 4;
     /** A word of a command line, and what of it is quoted or escaped. */
     private static final Pattern WORD = Pattern.compile("(?s)('[^']*'|\"(\\\\.|[^\"\\\\])*\"|\\\\.|[^\\s'\"\\\\])+");
-    private static final Pattern QUOTED = Pattern.compile("(?s)'([^']*)'|\"((?:\\\\.|[^\"\\\\])*)\"|(\\\\.)");
+    private static final Pattern QUOTED = Pattern.compile("(?s)'[^']*'|\"(?:\\\\.|[^\"\\\\])*\"|\\\\.");
 
     private Text() { }
 
@@ -84,9 +84,10 @@ public final class Text {
 
     private static String bare(String word) {
         return QUOTED.matcher(word).replaceAll(quoted -> {
-            String inside = Stream.of(1, 2, 3).map(quoted::group).filter(Objects::nonNull).findFirst().orElseThrow();
-            boolean literal = quoted.group(1) != null;
-            return Matcher.quoteReplacement(literal ? inside : inside.replaceAll("(?s)\\\\(.)", "$1"));
+            String text = quoted.group();
+            String inside = text.startsWith("\\") ? text : text.substring(1, text.length() - 1);
+            return Matcher.quoteReplacement(text.startsWith("'") ? inside
+                    : inside.replaceAll("(?s)\\\\(.)", "$1"));
         });
     }
 

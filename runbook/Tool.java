@@ -410,11 +410,11 @@ public final class Tool {
             }
         }
 
-        /** The same with an option's value, given or not. */
+        /** The same with an option's value in place of what was given for it; null leaves the option away. */
         public Launcher with(String option, String value) {
-            Map<String, String> more = new LinkedHashMap<>(options);
-            more.put(option, "--" + option + " " + Text.word(value));
-            return new Launcher(script, more, set, notes);
+            Map<String, String> others = new LinkedHashMap<>(options);
+            others.compute(option, (name, before) -> value == null ? null : "--" + name + " " + Text.word(value));
+            return new Launcher(script, others, set, notes);
         }
 
         /** The words that start a script, without options. */
