@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.*;
+import java.net.*;
 import java.nio.file.*;
 import java.time.*;
 import java.util.*;
@@ -239,19 +240,36 @@ class WatchTest {
 
     // ---- what an earlier watch left, and time in which nobody looked
 
+    private static void standStill(Run.Running running, long millis) throws InterruptedException {
+        String process = Long.toString(running.process().pid());
+        Run.command("kill", "-STOP", process).run();
+        Thread.sleep(millis);
+        Run.command("kill", "-CONT", process).run();
+    }
+
     @Test
-    void aProcessThatStoodStillHasAGapInsteadOfAStreak() throws Exception {
+    void aProcessThatStoodStillHasAGapInsteadOfAStreakAndStillItsTimeToSeeItRecover() throws Exception {
         begin("healthy");
-        try (Run.Running running = process(NO_PAGE, "--for", "2s", "--json").start()) {
+        try (Run.Running running = process(NO_PAGE, "--for", "2s", "--max", "8s", "--json").start()) {
             running.awaitOut("\"round\":2,");
-            String process = Long.toString(running.process().pid());
-            Run.command("kill", "-STOP", process).run();
-            Thread.sleep(4_000);
-            Run.command("kill", "-CONT", process).run();
+            standStill(running, 9_000);
             Run.Result result = running.awaitOut("\"event\":\"gap\"").await();
             assertEquals(0, result.exit());
             assertFalse(time(event(result, "recovered").path("data"), "goodSince")
                     .isBefore(time(event(result, "gap").path("data"), "to")));
+        }
+    }
+
+    @Test
+    void aProcessThatStoodStillInItsFirstRoundMissedNothingFromBeforeItsStart() throws Exception {
+        begin("healthy");
+        try (ServerSocket silent = new ServerSocket(0); Run.Running running = process(NO_PAGE, "--api-url",
+                "http://127.0.0.1:" + silent.getLocalPort(), "--max", "1ms", "--json").start()) {
+            running.awaitOut("\"event\":\"watching\"");
+            standStill(running, 4_000);
+            Run.Result result = running.awaitOut("\"event\":\"gap\"").await();
+            assertFalse(time(event(result, "gap").path("data"), "from").plusSeconds(1)
+                    .isBefore(time(event(result, "watching"), "at")), result.out());
         }
     }
 

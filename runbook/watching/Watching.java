@@ -107,6 +107,8 @@ public final class Watching implements AutoCloseable {
     private long made;
     private long lastLook;
     private long awake;
+    // When to give up: a machine that slept had no time to see it recover.
+    private long end;
     private Rounds.Look last;
 
     /** A watch that is about to begin, with what the journal tells of the ones before it. */
@@ -118,6 +120,7 @@ public final class Watching implements AutoCloseable {
         pace = new Rounds.Pace(plan.checks(), plan.interval(), plan.speed(), Math::random);
         memory = new Memory(plan.incidents(), words -> say("trouble", words));
         past = Past.of(memory.journal(), start);
+        end = start + plan.max().toMillis();
         rounds = new Rounds(plan, pace, past, () -> plan.known().apply(memory.journal()));
         telling = new Telling(plan, rounds.checks.http(), memory, this::say);
     }
@@ -183,6 +186,7 @@ public final class Watching implements AutoCloseable {
         if (goesOn && start - lastLook > plan.interval().toMillis() + late()) {
             happened(keeper.gap(lastLook, start, "no watch was running"));
         }
+        lastLook = start;
         awake = ticker.millis();
     }
 
@@ -211,7 +215,6 @@ public final class Watching implements AutoCloseable {
     }
 
     private int watch() throws InterruptedException {
-        long end = start + plan.max().toMillis();
         look();
         while (keeper.state() != State.RECOVERED && ticker.millis() < end) {
             long planned = Math.min(pace.next(), end);
@@ -239,6 +242,7 @@ public final class Watching implements AutoCloseable {
         awake = ticker.millis();
         boolean stoodStill = awake - before > late();
         if (stoodStill) {
+            end += awake - before;
             happened(keeper.gap(lastLook, awake, "the machine slept or the process stood still"));
         }
         return stoodStill;
