@@ -100,10 +100,10 @@ public final class Cli {
     private static final String EXPORT = " export-templates";
     private static final String ALL_BUT_TEXTS = SITES + " incident drill json verbose quiet" + EXPORT;
     /** What a command (the first pattern that fits) has no use for; all others it has. */
-    private static final String[][] USELESS = {{"rotate-key", "status-url webhook-url errors-query" + EXPORT},
+    private static final String[][] USELESS = {{"rotate-key", "status-url webhook-url" + EXPORT},
         {"watch", EXPORT}, {"postmortem handover", SITES + EXPORT},
         {"postmortem (event|import|export|close)", SITES + " templates" + EXPORT}, {"postmortem", API},
-        {"debug-bundle (open|verify|redact)|drill|sandbox", ALL_BUT_TEXTS}, {"debug-bundle", "errors-query"},
+        {"debug-bundle (open|verify|redact)|drill|sandbox", ALL_BUT_TEXTS},
         {".*", ""}};
 
     static {

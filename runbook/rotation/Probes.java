@@ -16,6 +16,7 @@ import runbook.Http.Reply;
 import runbook.Key.LastGood;
 import runbook.Klaviyo.ApiError;
 import runbook.Klaviyo.Endpoint;
+import runbook.Prometheus.AppErrors;
 import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.rotation.Progress.*;
@@ -41,7 +42,7 @@ public final class Probes {
     // How long a disabled key may go on is not documented: it is asked until it stops, within this limit.
     private static final Duration DYING = Duration.ofSeconds(60);
     // Short enough to fall soon after a restart; long enough to span Prometheus's usual scrape interval twice.
-    private static final String LAST_MINUTE = "sum by (status) (increase(klaviyo_api_errors_total[1m]))";
+    private static final Duration LATELY = Duration.ofMinutes(1);
 
     private final Progress progress;
     private final Wishes wishes;
@@ -418,7 +419,7 @@ public final class Probes {
     }
 
     private Prometheus.Result errors() {
-        return new Prometheus(http).instant(LAST_MINUTE);
+        return new Prometheus(http).instant(AppErrors.over(settings.probing().errors(), LATELY));
     }
 
     // Rounded, as people see it.
@@ -433,8 +434,8 @@ public final class Probes {
         Progress.pause(watch);
         Prometheus.Result now = Progress.until(this::errors, one -> sum(one) <= most, wishes.verify(), one -> watch);
         if (now.series().isEmpty() || !errors.ok()) {
-            return Done.warn("not compared: Prometheus has no klaviyo_api_errors_total, or gave no answer "
-                    + errors.trouble() + now.trouble());
+            return Done.warn("not compared: Prometheus gives nothing for --errors-query " + errors.trouble()
+                    + now.trouble());
         }
         String seen = sum(now) + " in the last minute, " + sum(errors) + " in the minute before the rotation";
         Trouble.when(sum(now) > most, "its errors rise: " + seen);
