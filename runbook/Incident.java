@@ -15,7 +15,6 @@ import java.time.*;
 import java.time.temporal.*;
 import java.util.*;
 import java.util.function.*;
-import java.util.regex.*;
 import java.util.stream.*;
 import runbook.Text.Json;
 import runbook.redact.*;
@@ -403,8 +402,6 @@ public record Incident(Path folder) {
      * last diagnosis, {@code indeterminate} before there was one; and its severity, {@code P1} to {@code P4}, or empty.
      */
     public record State(List<Event> events, Optional<Instant> failing, String diagnosis, String severity) {
-        private static final Pattern KEYS = Pattern.compile("sha256 ([0-9a-f]{8}) -> sha256 ([0-9a-f]{8})");
-
         /** Folds the events of a journal. */
         public static State of(List<Event> events) {
             Optional<Instant> failing = sinceRecovery(events).filter(Event::failing).map(Event::at).findFirst();
@@ -436,14 +433,9 @@ public record Incident(Path folder) {
 
         /** When the key with this fingerprint was replaced and did not come back; empty when no rotation says so. */
         Optional<Instant> replacedAt(String fingerprint) {
-            Instant at = null;
-            for (Event event : events) {
-                Matcher keys = KEYS.matcher(event.event().equals(Event.ROTATED) ? event.summary() : "");
-                if (keys.find() && keys.group().contains(fingerprint)) {
-                    at = keys.group(1).equals(fingerprint) ? event.at() : null;
-                }
-            }
-            return Optional.ofNullable(at);
+            return events.stream().filter(event -> event.event().equals(Event.ROTATED))
+                    .filter(event -> event.summary().contains("sha256 " + fingerprint)).reduce((one, later) -> later)
+                    .filter(last -> last.summary().contains(fingerprint + " -> ")).map(Event::at);
         }
     }
 }

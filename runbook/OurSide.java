@@ -78,12 +78,6 @@ public final class OurSide {
         }
     }
 
-    /** {@code , certificate until 2027-01-31 (68 days)}; empty without one. */
-    private static String expiry(Instant end) {
-        return end == null ? "" : ", certificate until " + end.toString().substring(0, 10) + " ("
-                + Text.count(Duration.between(Instant.now(), end).toDays(), "day") + ")";
-    }
-
     // ---- our application's health, by its own endpoint: the state is whether it is healthy
 
     static Check health(Http http) {
@@ -136,11 +130,13 @@ public final class OurSide {
         String there = page ? " with a web page: is that the route, or the site's page for everything?"
                 : " to an unsigned request: the route is live";
         Instant end = reply.expires();
+        String until = end == null ? "" : ", certificate until " + end.toString().substring(0, 10) + " ("
+                + Text.count(Duration.between(Instant.now(), end).toDays(), "day") + ")";
         boolean soon = end != null && end.isBefore(Instant.now().plus(EXPIRES_SOON));
         Outcome well = page || soon ? Outcome.WARN : Outcome.OK;
         String arriving = soon ? "yes, but the certificate ends soon" : "yes";
         return new Check("webhook", live ? well : Outcome.FAIL,
-                "HTTP " + reply.status() + (live ? there : dead) + expiry(end), reply.millis(),
+                "HTTP " + reply.status() + (live ? there : dead) + until, reply.millis(),
                 reply.status(), Json.object(), live ? arriving : "no: route");
     }
 
