@@ -250,9 +250,9 @@ class WatchTest {
     @Test
     void aProcessThatStoodStillHasAGapInsteadOfAStreakAndStillItsTimeToSeeItRecover() throws Exception {
         begin("healthy");
-        try (Run.Running running = process(NO_PAGE, "--for", "2s", "--max", "8s", "--json").start()) {
+        try (Run.Running running = process(NO_PAGE, "--for", "2s", "--max", "12s", "--json").start()) {
             running.awaitOut("\"round\":2,");
-            standStill(running, 9_000);
+            standStill(running, 13_000);
             Run.Result result = running.awaitOut("\"event\":\"gap\"").await();
             assertEquals(0, result.exit());
             assertFalse(time(event(result, "recovered").path("data"), "goodSince")
@@ -265,8 +265,9 @@ class WatchTest {
         begin("healthy");
         try (ServerSocket silent = new ServerSocket(0); Run.Running running = process(NO_PAGE, "--api-url",
                 "http://127.0.0.1:" + silent.getLocalPort(), "--max", "1ms", "--json").start()) {
-            running.awaitOut("\"event\":\"watching\"");
-            standStill(running, 4_000);
+            try (Socket asked = silent.accept()) {
+                standStill(running, 4_000);
+            }
             Run.Result result = running.awaitOut("\"event\":\"gap\"").await();
             assertFalse(time(event(result, "gap").path("data"), "from").plusSeconds(1)
                     .isBefore(time(event(result, "watching"), "at")), result.out());
