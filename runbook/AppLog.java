@@ -282,7 +282,7 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
             String window = recent.stream().map(Minute::at).filter(Objects::nonNull).reduce((newer, older) -> older)
                     .map(begin -> " in the log's last " + Durations.words(begin.isBefore(end.minus(LATELY))
                     ? Duration.between(begin, end) : LATELY)).orElse("");
-            String caller = byStatus.containsKey("429") ? caller(", {} % of all calls by ") : "";
+            String caller = byStatus.containsKey("429") ? caller(", most of them by ") : "";
             return AppErrors.words(byStatus) + " of " + Text.count(calls(recent), "call") + window + caller;
         }
 
@@ -327,8 +327,7 @@ public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearly
 
         private String caller(String by) {
             return reader.loudest().filter(caller -> caller.share() >= MOST)
-                    .map(caller -> by.replace("{}", "" + Math.round(caller.share() * 100))
-                            + Text.safe(caller.name(), 60)).orElse("");
+                    .map(caller -> by + Text.safe(caller.name(), 60)).orElse("");
         }
 
         private String words(Rate rate) {
