@@ -155,9 +155,8 @@ class DebugBundle implements Callable<Integer> {
 
     private int planned(List<Bundle.Progress> plan, Screen screen) {
         plan.forEach(line -> show(line, screen));
-        List<String> lines = plan.stream().map(line -> line.what() + ": " + line.words()).toList();
-        shared.print(() -> Json.of(Map.of("schema", 1, "plan", lines, "advice",
-                Cli.advice("now", "The same without --dry-run collects it", null))));
+        shared.print(() -> Json.map("schema", 1, "plan", plan.stream().map(line -> line.what() + ": " + line.words())
+                .toList(), "advice", Cli.advice("now", "The same without --dry-run collects it", null)));
         return plan.stream().anyMatch(line -> line.state() == State.FAILED) ? INCOMPLETE : 0;
     }
 
@@ -201,14 +200,12 @@ class DebugBundle implements Callable<Integer> {
 
     private void record(Incident incident, Bundle.Made made, Screen screen) {
         String name = made.file().getFileName().toString();
-        Map<String, Object> data =
-                new TreeMap<>(Map.of("complete", made.complete(), "missing", made.missing(), "file", name));
-        shared.drill().ifPresent(scenario -> data.put("drill", scenario));
         // A number after the word zip reads as a postal code.
         String evidence = "evidence collected in " + name.replaceFirst("(?i)\\.zip$", "");
         try {
             incident.append(Event.now("debug-bundle", Event.BUNDLED, evidence + (made.complete() ? "" : ", incomplete"),
-                    data));
+                    Map.of("complete", made.complete(), "missing", made.missing(), "file", name))
+                    .in(shared.drill().orElse("")));
         } catch (IOException e) {
             screen.marked(Mark.WARN, "journal", LABEL, "not written: " + Incident.why(e));
         }
@@ -245,10 +242,9 @@ class DebugBundle implements Callable<Integer> {
         String open = shared.launcher().command("debug-bundle") + " open " + Text.word(made.file().toString());
         screen.command(2, open);
         shared.launcher().notes().stream().filter(note -> note.startsWith("CATALOG")).forEach(screen::line);
-        shared.print(() -> Json.of(Json.map("schema", 1, "drill", shared.drill().orElse(null), "file", made.file(),
+        shared.print(() -> Json.map("schema", 1, "drill", shared.drill().orElse(null), "file", made.file(),
                 "bytes", made.bytes(), "files", made.files(), "complete", made.complete(), "missing", made.missing(),
-                "redacted", made.redacted(), "advice",
-                Cli.advice("now", "Look through it before it goes out", open))));
+                "redacted", made.redacted(), "advice", Cli.advice("now", "Look through it before it goes out", open)));
     }
 
     // ---- what can be done with one, and with other evidence

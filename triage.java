@@ -420,8 +420,8 @@ class Triage implements Callable<Integer> {
         String words = open == 0 ? "All is there that an incident will need"
                 : open + " of " + lines.size() + " would be missed in an incident";
         screen.verdict(open == 0 ? Mark.OK : Mark.WARN, words + drillWords());
-        shared.print(() -> Json.of(Map.of("schema", 1, "ready", open == 0, "checks", all.stream().map(Check::json)
-                .toList(), "advice", Cli.advice(open == 0 ? "never" : "now", words, null))));
+        shared.print(() -> Map.of("schema", 1, "ready", open == 0, "checks", all.stream().map(Check::json).toList(),
+                "advice", Cli.advice(open == 0 ? "never" : "now", words, null)));
         return verdict.healthy() && open > 0 ? 14 : verdict.worst().exitCode();
     }
 
@@ -432,7 +432,7 @@ class Triage implements Callable<Integer> {
         }
         Map<String, String> commands = Klaviyo.curl(settings);
         commands.forEach((check, command) -> screen.verbatim("# " + check + "\n" + command));
-        shared.print(() -> Json.of(Map.of("schema", 1, "commands", commands)));
+        shared.print(() -> Map.of("schema", 1, "commands", commands));
         return 0;
     }
 }

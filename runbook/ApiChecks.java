@@ -246,7 +246,7 @@ public final class ApiChecks {
             case RETIRED -> " was " + retired + move;
         };
         Outcome ended = phase == Revision.Phase.DEPRECATED ? Outcome.WARN : Outcome.FAIL;
-        String word = phase.name().toLowerCase(Locale.ROOT);
+        String word = phase.word();
         return new Check("revision", phase == Revision.Phase.STABLE ? Outcome.OK : ended, revision + life, 0, null,
                 Json.of(Map.of("revision", text, "phase", word, "deprecated", revision.deprecated(), "retires",
                         revision.retires())), word.matches("stable|future") ? "yes" : "no: " + word);

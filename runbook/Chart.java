@@ -36,7 +36,7 @@ public record Chart(String id, String title, Instant from, Instant to, List<Mark
         43_200, 86_400, 172_800, 604_800, 2_592_000, 31_536_000};
 
     /** What a stretch stands for: well, in part, broken. */
-    public enum Tone {
+    public enum Tone implements Text.Named {
         GOOD("good", ""), ACTING("failed in part", "M-2,-2l12,12M6,-2l4,4M-2,6l4,4"),
         BAD("failed", "M-2,2l4,-4M-2,10l12,-12M6,10l4,-4");
 
@@ -47,10 +47,6 @@ public record Chart(String id, String title, Instant from, Instant to, List<Mark
         Tone(String words, String path) {
             this.words = words;
             pattern = path;
-        }
-
-        private String word() {
-            return name().toLowerCase(Locale.ROOT);
         }
     }
 

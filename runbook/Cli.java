@@ -315,8 +315,8 @@ public final class Cli {
         return given("json", false);
     }
 
-    /** Prints a document on standard output, where that was asked for. */
-    public void print(Supplier<? extends JsonNode> document) {
+    /** Prints a document, as {@link Json#of} makes it a tree, on standard output, where that was asked for. */
+    public void print(Supplier<?> document) {
         if (json()) {
             host.print(Json.pretty(document.get()));
             printed = true;
@@ -324,7 +324,7 @@ public final class Cli {
     }
 
     /** The same on one line: for one of many. */
-    public void printLine(Supplier<? extends JsonNode> document) {
+    public void printLine(Supplier<?> document) {
         if (json()) {
             host.print(Json.line(document.get()));
         }

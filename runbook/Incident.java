@@ -236,6 +236,12 @@ public record Incident(Path folder) {
             return new Event(Instant.now().truncatedTo(ChronoUnit.MILLIS), step, event, summary, Json.of(data));
         }
 
+        /** The same in that drill; in earnest where it is empty. */
+        public Event in(String drill) {
+            ObjectNode all = data.deepCopy();
+            return new Event(at, step, event, summary, drill.isEmpty() ? all : all.put("drill", drill));
+        }
+
         /** The scenario when this was written in a drill, else empty. */
         public String drill() {
             return data.path("drill").asText("");

@@ -160,7 +160,7 @@ public final class Klaviyo {
         public static final Revision NEWEST = new Revision("2026-10-15", LocalDate.of(2026, 10, 15));
 
         /** Where a revision is in its life. */
-        public enum Phase { FUTURE, STABLE, DEPRECATED, RETIRED }
+        public enum Phase implements Text.Named { FUTURE, STABLE, DEPRECATED, RETIRED }
 
         /** Reads one; empty when it is none. */
         public static Optional<Revision> of(String text) {

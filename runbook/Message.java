@@ -38,7 +38,7 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
     public record Known(Optional<String> drill, String lead, String action, Instant next, boolean working) { }
 
     /** Where an incident stands, in the runbook's words: nothing was done yet; something was; it works again. */
-    public enum State {
+    public enum State implements Text.Named {
         INVESTIGATING, MITIGATING, RESOLVED;
 
         /** The state that a journal's events add up to: what happened last decides. */
@@ -54,11 +54,6 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
                 }
             }
             return state;
-        }
-
-        /** {@code investigating}, {@code mitigating}, {@code resolved}. */
-        public String word() {
-            return name().toLowerCase(Locale.ROOT);
         }
     }
 
@@ -212,13 +207,8 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
          * check of ours; somebody took it; the first thing was done against it; it worked again, for good; the first
          * message was sent; the vendor first wrote of it; somebody closed it.
          */
-        public enum Moment {
-            BEGAN, DETECTED, ACKNOWLEDGED, MITIGATED, RESTORED, TOLD, VENDOR, CLOSED;
-
-            /** As templates and {@code --json} name it. */
-            public String word() {
-                return name().toLowerCase(Locale.ROOT);
-            }
+        public enum Moment implements Text.Named {
+            BEGAN, DETECTED, ACKNOWLEDGED, MITIGATED, RESTORED, TOLD, VENDOR, CLOSED
         }
 
         /**

@@ -373,7 +373,7 @@ public final class Screen {
     public record Check(String name, Outcome outcome, String summary, long millis, Integer http, JsonNode detail,
             String state) {
         /** How a check ends. */
-        public enum Outcome { OK, WARN, FAIL, SKIPPED }
+        public enum Outcome implements Text.Named { OK, WARN, FAIL, SKIPPED }
 
         /** A check of which the tree asks nothing by itself. */
         public Check(String name, Outcome outcome, String summary, long millis, Integer http, JsonNode detail) {
@@ -392,7 +392,7 @@ public final class Screen {
 
         /** The same without its detail, as the journal has it. */
         public ObjectNode inShort() {
-            ObjectNode object = Json.object().put("name", name).put("outcome", outcome.name().toLowerCase(Locale.ROOT))
+            ObjectNode object = Json.object().put("name", name).put("outcome", outcome.word())
                     .put("summary", summary).put("millis", millis);
             return object.set("http", Json.of(http));
         }

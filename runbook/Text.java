@@ -91,6 +91,16 @@ public final class Text {
         });
     }
 
+    /** An enum, whose constants journal, JSON and templates have in lower case. */
+    public interface Named {
+        String name();
+
+        /** {@code degraded} for {@code DEGRADED}. */
+        default String word() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
     // ---- the name that somebody probably meant
 
     /** What a message says of a wrong name: {@code , did you mean outage?}, or nothing where none is near. */

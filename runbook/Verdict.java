@@ -2,7 +2,6 @@ package runbook;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.*;
 import java.net.*;
 import java.time.*;
 import java.time.temporal.*;
@@ -252,7 +251,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
                     + "triage found " + diagnosis()));
         }
         lead.map(name -> Text.safe(name, 60)).ifPresent(name -> events.add(Event.now("triage", Event.ACKNOWLEDGED,
-                name + " leads the incident", Map.of("by", name, "drill", findings.settings().drill().orElse("")))));
+                name + " leads the incident", Map.of("by", name)).in(findings.settings().drill().orElse(""))));
         // What cannot be told names no incident anew.
         events.add(severity().isPresent() ? diagnosed() : event(findings.at(), Event.NOTE, headline()));
         return events;

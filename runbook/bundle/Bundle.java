@@ -179,7 +179,7 @@ public final class Bundle {
     // ---- making it
 
     /** How a collector ended: fine, gave up (perhaps after giving something), or had nothing to do. */
-    public enum State { OK, FAILED, SKIPPED }
+    public enum State implements Text.Named { OK, FAILED, SKIPPED }
 
     /** How far it is, or would come: a collector, or a step of the work on the whole. */
     public record Progress(String what, State state, String words) { }

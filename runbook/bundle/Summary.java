@@ -289,7 +289,7 @@ final class Summary {
         }
         List<Object> collectors = new ArrayList<>();
         sinks.forEach(sink -> collectors.add(Json.map("name", sink.collector.name(), "state",
-                sink.state().name().toLowerCase(Locale.ROOT))));
+                sink.state().word())));
         Map<String, Object> manifest = Json.map("schema", SCHEMA, "tool", "klaviyo-runbook debug-bundle", "version",
                 Cli.VERSION);
         manifest.putAll(about);

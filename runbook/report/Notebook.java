@@ -76,11 +76,7 @@ public record Notebook(Incident incident, List<Event> events, List<String> probl
     }
 
     private void append(Event event) {
-        ObjectNode data = event.data().deepCopy();
-        if (!drill.isEmpty()) {
-            data.put("drill", drill);
-        }
-        Event whole = new Event(event.at(), event.step(), event.event(), event.summary(), data);
+        Event whole = event.in(drill);
         try {
             incident.append(whole);
             events.add(whole);

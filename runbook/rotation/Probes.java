@@ -95,7 +95,7 @@ public final class Probes {
         Http asking = http.withKey(Optional.of(key));
         return Progress.until(() -> asking.api(method, target, revision, bytes),
                 answer -> Symptom.of(answer) != Symptom.THROTTLED, PATIENCE,
-                answer -> Duration.ofSeconds(Math.max(1, ApiError.retryAfter((Reply) answer).orElse(1L))));
+                answer -> Duration.ofSeconds(Math.max(1, ApiError.retryAfter((Reply) answer).orElse(1))));
     }
 
     Standing standing(Key key) {

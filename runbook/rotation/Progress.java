@@ -270,11 +270,10 @@ public final class Progress {
 
     // A journal that cannot be written costs its entry, never the rotation.
     void journal(String event, String summary, Map<String, ?> data) {
-        Map<String, Object> noted = new TreeMap<>(data);
-        wishes.settings().drill().ifPresent(scenario -> noted.put("drill", scenario));
+        String drill = wishes.settings().drill().orElse("");
         try {
             if (!looking) {
-                incident.append(Event.now("rotate-key", event, Text.safe(summary, 300), noted));
+                incident.append(Event.now("rotate-key", event, Text.safe(summary, 300), data).in(drill));
             }
         } catch (IOException e) {
             listener.waiting("the journal could not be written: " + Incident.why(e));

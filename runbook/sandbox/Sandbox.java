@@ -67,7 +67,7 @@ public class Sandbox implements AutoCloseable {
                           List<Failing> fails) { }
 
     /** How bad it is by the status page. */
-    public enum Impact { NONE, MINOR, MAJOR, CRITICAL, MAINTENANCE }
+    public enum Impact implements Text.Named { NONE, MINOR, MAJOR, CRITICAL, MAINTENANCE }
 
     /** An incident or maintenance on the status page, and what it touches; oldest update first. */
     public record Page(String name, Impact impact, List<String> components, List<Update> updates) { }

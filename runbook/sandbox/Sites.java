@@ -195,7 +195,7 @@ final class Sites {
         }
         Impact impact = open ? page.get().impact() : Impact.NONE;
         return Reply.json(200, "page", site,
-                "status", map("indicator", word(impact), "description", ROLL_UP.get(impact.ordinal())),
+                "status", map("indicator", impact.word(), "description", ROLL_UP.get(impact.ordinal())),
                 "components", COMPONENTS.stream().map(name -> map("id", id(name), "name", name, "status",
                         latest.filter(update -> page.get().components().contains(name)).map(Update::components)
                                 .orElse("operational"))).toList(),
@@ -209,7 +209,7 @@ final class Sites {
         told.forEach(update -> newestFirst.add(0, map("id", id(page.name() + update), "status", update.status(),
                 "body", update.body(), "display_at", stamp(update))));
         return map("id", id(page.name()), "name", page.name(), "status", latest.status(),
-                "impact", word(page.impact()), "created_at", began, "started_at", began, "updated_at", stamp(latest),
+                "impact", page.impact().word(), "created_at", began, "started_at", began, "updated_at", stamp(latest),
                 "resolved_at", latest.status().equals("resolved") ? stamp(latest) : null,
                 "shortlink", sandbox.target().status() + "/incidents/" + id(page.name()),
                 "incident_updates", newestFirst,
@@ -222,10 +222,6 @@ final class Sites {
 
     private String stamp(Update update) {
         return sandbox.at(moment(update)).truncatedTo(ChronoUnit.SECONDS).toString();
-    }
-
-    private static String word(Impact impact) {
-        return impact.name().toLowerCase(Locale.ROOT);
     }
 
     private static String id(String name) {

@@ -22,13 +22,8 @@ public final class Keeper {
      * --fail-after} rounds in a row failed; good again, but not everything is there that recovery asks for; it came
      * back and fell again, more than once in a short time; every condition holds, which ends a watch.
      */
-    public enum State {
+    public enum State implements Text.Named {
         STARTING, HEALTHY, DEGRADED, RECOVERING, FLAPPING, RECOVERED;
-
-        /** {@code degraded}: how options, journal and JSON call it. */
-        public String word() {
-            return name().toLowerCase(Locale.ROOT);
-        }
 
         /** The state of that word; {@link #STARTING} when there is none. */
         static State of(String word) {
@@ -50,13 +45,7 @@ public final class Keeper {
     public record Condition(String name, boolean met, String words) { }
 
     /** What a look can give; unknown is one that was not made (nothing to ask, or not yet). */
-    public enum Result {
-        GOOD, BAD, UNKNOWN;
-
-        public String word() {
-            return name().toLowerCase(Locale.ROOT);
-        }
-    }
+    public enum Result implements Text.Named { GOOD, BAD, UNKNOWN }
 
     /**
      * What is known of one check in a round, how long the look took, and why, in one line that is safe to print. It is

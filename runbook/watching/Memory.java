@@ -1,6 +1,5 @@
 package runbook.watching;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.*;
 import java.nio.channels.*;
 import java.nio.charset.*;
@@ -139,10 +138,7 @@ public final class Memory implements AutoCloseable {
 
     /** Puts something else into the journal, if there is one that can be written to. */
     Event append(String name, String summary, Map<String, ?> data) {
-        Event event = Event.now(STEP, name, summary, data);
-        if (!incidents.drill().isEmpty()) {
-            ((ObjectNode) event.data()).put("drill", incidents.drill());
-        }
+        Event event = Event.now(STEP, name, summary, data).in(incidents.drill());
         keep(open -> open.append(event));
         return event;
     }
