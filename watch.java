@@ -239,8 +239,11 @@ class Watch implements Callable<Integer> {
         Duration pace = drill() && post && remind == null ? Duration.ofSeconds(20) : remind;
         Set<String> one = Optional.ofNullable(announce).map(audience -> Set.of(audience.name())).orElse(Set.of());
         Set<String> drafts = announce == Audience.both ? Set.of("internal", "external") : one;
-        return new Telling.Choice(webhook, Optional.ofNullable(exec).map(line -> Text.split("--exec", line)),
-                Tool.of(shared.host(), Duration.ofSeconds(30)), Optional.ofNullable(pace), drafts,
+        Tool tool = Tool.of(shared.host(), Duration.ofSeconds(30));
+        Optional<List<String>> command = Optional.ofNullable(exec).map(line -> Text.split("--exec", line));
+        command.ifPresent(words -> require(tool.find(words.get(0)).isPresent(),
+                "--exec " + Tool.name(words) + ": there is no such program"));
+        return new Telling.Choice(webhook, command, tool, Optional.ofNullable(pace), drafts,
                 Optional.ofNullable(lead).map(name -> Text.safe(name, 80).replaceFirst("^@+", "")));
     }
 
@@ -317,6 +320,15 @@ class Watch implements Callable<Integer> {
         @Override
         public synchronized void round(Supplier<Shot> shot) {
             shared.printLine(() -> line(shot.get()));
+        }
+
+        // Where nobody reads it any more (watch | head), it goes on only for whom it tells, by --post or --exec.
+        @Override
+        public void idle(Duration most, Supplier<Shot> shot) throws InterruptedException {
+            if (shared.host().out().checkError() && !post && exec == null) {
+                throw new InterruptedException();
+            }
+            Face.super.idle(most, shot);
         }
 
         private JsonNode line(String type, Instant at, Map<String, Object> more) {

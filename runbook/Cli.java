@@ -124,16 +124,18 @@ public final class Cli {
     /** Parses, runs a picocli command that is a {@code Callable<Integer>}, and gives the exit code. */
     public static int run(Object command, Host host, String... arguments) {
         CommandLine line = new CommandLine(command);
+        int exit;
         try {
             Key.refuseIn(arguments);
-            return prepare(line, host, arguments).execute(arguments);
+            exit = prepare(line, host, arguments).execute(arguments);
         } catch (Problem problem) {
-            return Screen.failure(problem, host, List.of(arguments).contains("--json"));
+            exit = Screen.failure(problem, host, List.of(arguments).contains("--json"));
         } finally {
             commands(line).map(Cli::of).filter(cli -> cli.sandbox != null).forEach(cli -> cli.sandbox.close());
-            host.out().flush();
-            host.err().flush();
         }
+        // Whoever takes the exit code for a verdict has to have got it.
+        return !host.out().checkError() ? exit : Screen.failure(new Problem(1, "standard output was not taken to its"
+                + " end (a full disk, or nobody reads it): this would have ended with exit code " + exit), host, false);
     }
 
     /**
@@ -205,7 +207,7 @@ public final class Cli {
         }
         boolean asJson = List.of(arguments).contains("--json");
         return line.setDefaultValueProvider(argument -> argument instanceof OptionSpec option
-                        && !stands(option, arguments) ? values.of(name(option)).map(Value::text).orElse(null) : null)
+                        ? values.of(name(option)).map(Value::text).orElse(null) : null)
                 .setUsageHelpWidth(80).setUsageHelpLongOptionsMaxWidth(28).setCaseInsensitiveEnumValuesAllowed(true)
                 .registerConverter(Duration.class, Durations::parse).registerConverter(Path.class, host::path)
                 .registerConverter(URI.class, Settings::address).registerConverter(Revision.class, Revision::parse)
@@ -216,12 +218,6 @@ public final class Cli {
                 .setExecutionExceptionHandler((e, one, parsed) -> Screen.failure(e, host, asJson && !of(one).printed));
     }
 
-    // A flag, also among others behind one dash: picocli takes one that is given for the opposite of what is set.
-    private static boolean stands(OptionSpec flag, String... arguments) {
-        return flag.arity().max() == 0 && Stream.of(flag.names()).anyMatch(name -> Stream.of(arguments).anyMatch(word ->
-                word.equals(name) || name.length() == 2 && word.matches("-\\w*" + name.charAt(1) + "\\w*")));
-    }
-
     private void begin(CommandLine line, Host around, Values set) {
         spec = line.getCommandSpec();
         host = around;
@@ -229,6 +225,11 @@ public final class Cli {
         List<String> useless = useless(spec.qualifiedName());
         Shared.ALL.values().stream().filter(row -> !useless.contains(row.name))
                 .forEach(row -> spec.addOption(option(row)));
+        // A flag that is given is true: picocli takes it for the opposite of what is set.
+        spec.options().stream().filter(option -> option.arity().max() == 0).toList().forEach(flag -> {
+            spec.remove(flag);
+            spec.addOption(flag.toBuilder().fallbackValue("true").build());
+        });
         line.getHelpSectionMap().put("optionList", help -> Screen.options(help, values));
     }
 

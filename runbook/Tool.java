@@ -168,8 +168,8 @@ public final class Tool {
     private Running start(List<String> command, String input, Consumer<ProcessBuilder> more) throws Failure {
         standStill(0);
         List<String> words = new ArrayList<>(command);
-        words.set(0, find(words.get(0)).orElseThrow(() ->
-                new Failure(true, name(command) + " is not installed (not on the PATH)")));
+        words.set(0, find(command.get(0)).orElseThrow(() -> new Failure(true, name(command)
+                + (command.get(0).contains("/") ? " is not there" : " is not installed (not on the PATH)"))));
         File where = folder.toString().isEmpty() ? null : folder.toFile();
         ProcessBuilder builder = new ProcessBuilder(words).directory(where);
         builder.environment().clear();
@@ -309,13 +309,12 @@ public final class Tool {
         Stream.concat(Stream.of(child), child.descendants()).toList().forEach(ProcessHandle::destroyForcibly);
     }
 
-    /** Where a program is; empty when it is not installed. One with a folder in its name is not looked for. */
+    /** Where a program is; empty when it is not there. One with a folder in its name is not looked for elsewhere. */
     public Optional<String> find(String program) {
-        if (program.contains("/") || windows && program.contains("\\")) {
-            return Optional.of(program);
-        }
         String endings = windows ? ";" + variable("PATHEXT", ".COM;.EXE;.BAT;.CMD") : "";
-        return Stream.of(variable("PATH", "").split(windows ? ";" : ":"))
+        boolean placed = program.contains("/") || windows && program.contains("\\");
+        String places = placed ? "." : variable("PATH", "");
+        return Stream.of(places.split(windows ? ";" : ":"))
                 .map(place -> folder.resolve(place.isEmpty() ? "." : place))
                 .flatMap(place -> Stream.of(endings.split(";")).map(ending -> place.resolve(program + ending)))
                 .filter(file -> Files.isRegularFile(file) && (windows || Files.isExecutable(file)))

@@ -86,7 +86,9 @@ final class Session implements AutoCloseable {
             case "in" -> in = Files.createDirectories(work.resolve(rest)).normalize();
             case "type" -> typed = unescaped(rest);
             case "run" -> ended(words[1], run(Text.split("case", words[2]), true).run());
-            case "process" -> ended(words[1], underNoUmask(Text.split("case", words[2])).run());
+            case "process" -> ended(words[1], shell("umask 000; exec \"$@\"", words[2]));
+            case "full" -> ended(words[1], shell("exec \"$@\" > /dev/full", words[2]));
+            case "head" -> ended(words[1], shell("{ \"$@\"; echo $? > code; } | head -1; exit $(cat code)", words[2]));
             case "start" -> running = run(Text.split("case", rest), false).start();
             case "kill" -> running.kill();
             case "interrupt" -> running.interrupt();
@@ -104,12 +106,13 @@ final class Session implements AutoCloseable {
         Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwxr-xr-x"));
     }
 
-    private Run underNoUmask(List<String> words) {
-        Run run = Run.command("sh", "-c", "umask 000; exec \"$@\"", "sh").cwd(in)
+    private Run.Result shell(String line, String step) {
+        List<String> words = Text.split("case", step);
+        Run run = Run.command("sh", "-c", line, "sh").cwd(in)
                 .args(Run.process(words.get(0)).words().toArray(String[]::new))
                 .args(words.subList(1, words.size()).toArray(String[]::new));
         environment.forEach(run::env);
-        return run;
+        return run.run();
     }
 
     private Run run(List<String> words, boolean here) {

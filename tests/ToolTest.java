@@ -146,7 +146,7 @@ class ToolTest {
         assertTrue(missing.missing());
         assertEquals("no-such-tool is not installed (not on the PATH)", missing.getMessage());
         Failure broken = assertThrows(Failure.class, () -> tool().run(List.of("./broken-not-there", KEY)));
-        assertFalse(broken.getMessage().contains(HEX), broken.getMessage());
+        assertEquals("broken-not-there is not there", broken.getMessage());
     }
 
     @Test
@@ -156,7 +156,8 @@ class ToolTest {
         Tool windows = new Tool(Map.of("Path", "C;" + tools, "PathExt", ".EXE;.CMD"), folder, PATIENCE, "Windows 11");
         assertAll(() -> assertEquals(Optional.of(tools.resolve("aws.CMD").toString()), windows.find("aws")),
                 () -> assertEquals(Optional.empty(), windows.find("gcloud")),
-                () -> assertEquals(Optional.of("C:\\x\\az.exe"), windows.find("C:\\x\\az.exe")),
+                () -> assertEquals(Optional.empty(), windows.find("C:\\x\\az.exe")),
+                () -> assertTrue(windows.find("tools/aws").orElse("").endsWith("/tools/aws.CMD")),
                 () -> assertEquals(List.of("cmd.exe", "/c", "vault read"), windows.shell("vault read")),
                 () -> assertTrue(windows.windows() && !tool().windows()));
     }
