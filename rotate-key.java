@@ -172,7 +172,7 @@ class RotateKey implements Callable<Integer>, Listener {
 
     private Ending rotate(Incident incident) {
         try {
-            rotation.begin(incident, dryRun || cannotAsk() || stores.isEmpty());
+            rotation.begin(incident, dryRun || cannotAsk() || stores.isEmpty(), rollBack);
             refuseWrongUsage(incident);
             rotation.resumed().ifPresent(words ->
                     screen.verdict(Mark.WARN, "Going on with the rotation begun at " + words));
@@ -237,7 +237,7 @@ class RotateKey implements Callable<Integer>, Listener {
         String kept = (options() + yesIfNeeded() + " " + String.join(" ", where.values())).strip();
         return new Rotation.Wishes(shared.host(), shared.settings(), tool, stores,
                 table.places(shared.host(), "--restart", restart), Optional.ofNullable(account), new TreeSet<>(needs),
-                restartWithin, verify, wait, disableOld, kept, () -> again(yesIfNeeded()));
+                restartWithin, verify, wait, disableOld, kept, back -> again(back, yesIfNeeded()));
     }
 
     // A drill's store is a dotenv file, which the sandbox's application reads at each restart. What the variant names
@@ -409,7 +409,7 @@ class RotateKey implements Callable<Integer>, Listener {
         if (!ending.is(Ending.ROTATED)) {
             // A refused look is to be taken again; what it found well is done in earnest.
             String how = dryRun && ending.is(Ending.REFUSED) ? " --dry-run" : yesIfNeeded();
-            return List.of(again(rollBack && dryRun ? " --roll-back" + how : how));
+            return List.of(again(rollBack && !ending.name().equals("rolled-back"), how));
         }
         // The file that was given for the key holds the old one.
         boolean kept = newKeyFile != null && !newKeyFile.equals("-");
@@ -417,9 +417,9 @@ class RotateKey implements Callable<Integer>, Listener {
         return List.of(then.line("triage", ""), then.line("watch", ""));
     }
 
-    // The command line that does this, or goes on with it, in earnest.
-    private String again(String more) {
-        return shared.launcher().line("rotate-key", options() + rotation.missing + more)
+    // The command line that does this, or goes on with it, forward or back, in earnest.
+    private String again(boolean back, String more) {
+        return shared.launcher().line("rotate-key", options() + rotation.missing + (back ? " --roll-back" : "") + more)
                 + (newKeyCommand == null ? "" : "   # and --new-key-command, which is left out here");
     }
 

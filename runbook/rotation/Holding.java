@@ -198,7 +198,7 @@ final class Holding {
         return held.or(() -> store.held(kept.version).filter(was -> was.mark().equals(kept.before)).flatMap(Held::key))
                 .orElseThrow(() -> new Trouble("its old value, " + words(kept.before) + ", is at hand nowhere:"
                         + " finishing is the way, unless you have it and give it (--key-file)",
-                        progress.wishes.again().get()));
+                        progress.wishes.again().apply(false)));
     }
 
     /** The way back in words, for a person with the command for that. */

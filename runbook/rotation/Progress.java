@@ -1,5 +1,8 @@
 package runbook.rotation;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.annotation.JsonSetter;
+import com.fasterxml.jackson.annotation.Nulls;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
@@ -158,10 +161,12 @@ public final class Progress {
 
     static final String FILE = "rotation.json";
 
-    /** Made when a rotation first keeps where it stands: to look and to be shown the help take less without it. */
+    /** Made when first needed: to look takes less without. It writes no null and takes none, which tells nothing. */
     private static final class Mapped {
         static final ObjectMapper MAPPER = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT)
-                .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES);
+                .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+                .setDefaultPropertyInclusion(JsonInclude.Include.NON_NULL)
+                .setDefaultSetterInfo(JsonSetter.Value.construct(Nulls.FAIL, Nulls.FAIL));
     }
 
     final Wishes wishes;
@@ -192,8 +197,8 @@ public final class Progress {
 
     private static Kept read(Path file) {
         try {
-            return Mapped.MAPPER.readValue(Files.readAllBytes(file), Kept.class);
-        } catch (IOException e) {
+            return Objects.requireNonNull(Mapped.MAPPER.readValue(Files.readAllBytes(file), Kept.class));
+        } catch (IOException | NullPointerException e) {
             throw new Problem(Rotation.REFUSED, file + " cannot be read, and may tell of an unfinished rotation: see"
                     + " what the stores hold, then move it away");
         }

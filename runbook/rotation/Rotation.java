@@ -30,10 +30,10 @@ public final class Rotation implements AutoCloseable {
     /** The exit code of a rotation that was refused before anything changed. */
     public static final int REFUSED = 21;
 
-    /** What is asked for, by the options of that name; all of them in words; and the command line that goes on. */
+    /** What is asked for, by the options of that name; all of them in words; and the command that goes on, or back. */
     public record Wishes(Screen.Host host, Settings settings, Tool tool, List<Place> stores, List<Place> targets,
             Optional<String> account, Set<String> needs, Duration restart, Duration verify, Duration grace,
-            boolean disableOld, String options, Supplier<String> again) { }
+            boolean disableOld, String options, Function<Boolean, String> again) { }
 
     /** How a rotation ends, by the name that files have; its exit code, the verdict, and what comes next. */
     public record Ending(String name, int exit, Mark mark, String verdict, String next) {
@@ -88,11 +88,12 @@ public final class Rotation implements AutoCloseable {
 
     /**
      * Takes the locks of this incident and of the stores on this machine, and reads what an earlier run left unfinished
-     * here. Where it is only {@code looking}, no process is touched, and nothing written.
+     * here. Where it is only {@code looking}, no process is touched, and nothing written. It goes on, or {@code back}.
      *
      * @throws Trouble when one that is unfinished is about more stores or targets, and Problem when another one runs
      */
-    public void begin(Incident where, boolean looking) {
+    public void begin(Incident where, boolean looking, boolean back) {
+        way = back ? Way.BACK : Way.FORWARD;
         if (wishes.settings.key().filter(Key::token).isPresent()) {
             throw new Problem(REFUSED, "an OAuth access token is not rotated: it expires by itself. Refresh it with the"
                     + " app's refresh token (POST https://a.klaviyo.com/oauth/token); where that says invalid_grant,"
@@ -114,7 +115,7 @@ public final class Rotation implements AutoCloseable {
         Set<String> targets = wishes.targets.isEmpty() ? kept.targets : Set.of();
         targets.forEach(name -> missing += " --restart " + Text.word(name));
         Trouble.when(!missing.isEmpty(), "the unfinished rotation in " + where + " is about more than was given:"
-                + missing, wishes.again.get());
+                + missing, wishes.again.apply(back));
     }
 
     private void lock(Path file, String what) {
@@ -149,8 +150,9 @@ public final class Rotation implements AutoCloseable {
         holdings.forEach(Holding::tidy);
         progress.journal(Event.NOTE, "key rotation interrupted: " + state(), data());
         boolean unfinished = kept.changed() && !wishes.settings.target().passing();
-        return state() + (unfinished ? ". This finishes it, or with --roll-back rolls it back:\n  "
-                + wishes.again.get() : "");
+        String what = way == Way.BACK ? "rolls it back, or without --roll-back finishes it"
+                : "finishes it, or with --roll-back rolls it back";
+        return state() + (unfinished ? ". This " + what + ":\n  " + wishes.again.apply(way == Way.BACK) : "");
     }
 
     // ---- steps 1 and 2
