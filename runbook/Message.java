@@ -339,6 +339,11 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
     /**
      * A line as {@code stores.json} writes addresses and commands: {@code {part}} is where a value stands, and {@code
      * [… {part} …]} is left away where that has none.
+        /** What was typed as one address, or as several with a comma between them, as a settings file may have it. */
+        public static Stream<String> each(String typed) {
+            return Stream.of(typed.split(typed.startsWith("exec:") ? "$" : "\\s*,\\s*(?=[a-z0-9-]+:\\S)"));
+        }
+
      */
     public record Form(String text) {
         private static final Pattern PART = Pattern.compile("\\{([a-z]\\w*(?::\\w+)?)}");

@@ -247,9 +247,16 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             return new Template(origin(name), text(name));
         }
 
-        /** A JSON table: rows by their ids, each a record, as {@link Json#table} reads them. */
-        public <T extends Record> Map<String, T> table(String name, Class<T> row) {
+        /** A JSON table: rows by their ids, each a record or a tree, as {@link Json#table} reads them. */
+        public <T> Map<String, T> table(String name, Class<T> row) {
             return Json.table(origin(name), bytes(name), own(name), row);
+        }
+
+        /** The same, a team's own rows first, and in place of ours. */
+        public <T> Map<String, T> laid(String name, Class<T> row) {
+            Map<String, T> rows = new LinkedHashMap<>(table(name, row));
+            BUILT_IN.table(name, row).forEach(rows::putIfAbsent);
+            return rows;
         }
 
         /** Whether every file is in a folder. */

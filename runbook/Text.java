@@ -279,8 +279,8 @@ public final class Text {
         }
 
         /**
-         * Reads a table: an object whose fields are rows' ids. A row becomes a record, its fields the record's
-         * components by name; a component {@code id} gets the row's id. Components are texts, numbers, booleans, enums
+         * Reads a table: an object whose fields are rows' ids. A row becomes a record (or stays a tree): its fields
+         * are components by name, and one named {@code id} gets the row's id. These are texts, numbers, booleans, enums
          * (by name, whatever the case, {@code -} for {@code _}), {@link Duration}, {@link Pattern}, {@link Instant},
          * {@link JsonPointer}, trees ({@link JsonNode}), Mustache templates ({@link Template}), records, and lists and
          * maps (by name) of those. An {@link Optional} may be missing; a missing list or map is empty; anything else
@@ -288,7 +288,7 @@ public final class Text {
          * whose message says what to write. What a team wrote is checked at once; of ours a row is read when it is
          * asked for, which takes less time. A {@link Problem} is one line that names file ({@code origin}), id, field.
          */
-        public static <T extends Record> Map<String, T> table(String origin, byte[] file, boolean team, Class<T> type) {
+        public static <T> Map<String, T> table(String origin, byte[] file, boolean team, Class<T> type) {
             Set<Map.Entry<String, T>> rows = new LinkedHashSet<>();
             try {
                 JsonNode table = read(file);
@@ -325,7 +325,7 @@ public final class Text {
     }
 
     /** One row of a table: its id, and the record that it is read into when somebody first asks for it. */
-    private static final class Row<T extends Record> extends AbstractMap.SimpleEntry<String, T> {
+    private static final class Row<T> extends AbstractMap.SimpleEntry<String, T> {
         private static final long serialVersionUID = 1;
         private static final Map<Class<?>, Shape> SHAPES = new ConcurrentHashMap<>();
         private static final Map<Class<?>, Function<String, Object>> TEXTS = Map.of(String.class, text -> text,
@@ -347,7 +347,7 @@ public final class Text {
         @Override
         public synchronized T getValue() {
             if (super.getValue() == null) {
-                setValue(type.cast(record("", row, type)));
+                setValue(type.cast(value("", row, type)));
             }
             return super.getValue();
         }

@@ -183,8 +183,9 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         values.put("store", Stream.of("--to STORE ", "--restart TARGET ").filter(option -> !drill
                 && launcher.set().apply("rotate-key." + option.substring(2).split(" ")[0]).isEmpty())
                 .collect(Collectors.joining()));
-        values.put("restart", launcher.set().apply("rotate-key.restart")
-                .map(target -> restart(findings.settings().templates(), target)).orElse(""));
+        Optional<String> targets = launcher.set().apply("rotate-key.restart");
+        values.put("restartUnset", targets.isEmpty());
+        values.put("restart", targets.map(set -> restart(findings.settings().templates(), set)).orElse(""));
         List<Action> actions = new ArrayList<>();
         for (Wording.Next next : wording.get(diagnosis()).next()) {
             Optional<String> ours = next.run().map(run -> (run.fill(values) + " ").split(" ", 2))
@@ -199,24 +200,27 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         return actions;
     }
 
-    // A team's restart target, k8s:shop/deployment/web, as the command that stores.json has for it, where the step
-    // carries that. What is wrong with the table, rotate-key says.
-    private static String restart(Settings.Templates templates, String target) {
+    // A team's restart targets, k8s:shop/deployment/web, as the commands that stores.json has for them, where the step
+    // carries that; nothing where one is not known. What is wrong with the table, rotate-key says.
+    private static String restart(Settings.Templates templates, String targets) {
         try {
-            for (JsonNode row : Json.read(templates.carries("stores.json") ? templates.text("stores.json") : "{}")) {
-                Map<String, Pattern> patterns = new TreeMap<>();
-                row.path("parts").properties().forEach(part ->
-                        patterns.put(part.getKey(), Pattern.compile(part.getValue().asText())));
-                Optional<Map<String, String>> parts = new Form(row.at("/address/0").asText()).read(target, patterns);
-                if (row.has("restart") && parts.isPresent()) {
-                    parts.get().put("now", "by-hand");
-                    return new Form(row.at("/restart/0").asText()).filled(parts.get(), part -> part);
-                }
-            }
-        } catch (IOException | PatternSyntaxException e) {
-            // It is no JSON, or has no pattern.
+            Collection<JsonNode> rows = Settings.Templates.BUILT_IN.carries("stores.json")
+                    ? templates.laid("stores.json", JsonNode.class).values() : List.of();
+            return Form.each(targets).map(target -> rows.stream().flatMap(row -> restart(row, target)).findFirst()
+                    .orElseThrow()).collect(Collectors.joining(" && "));
+        } catch (Settings.Problem | PatternSyntaxException | NoSuchElementException e) {
+            return "";
         }
-        return "";
+    }
+
+    private static Stream<String> restart(JsonNode row, String target) {
+        Map<String, Pattern> patterns = row.path("parts").properties().stream().collect(Collectors.toMap(
+                Map.Entry::getKey, part -> Pattern.compile(part.getValue().asText())));
+        Stream<JsonNode> forms = row.has("restart") ? row.path("address").valueStream() : Stream.empty();
+        return forms.flatMap(form -> new Form(form.asText()).read(target, patterns).stream()).map(parts -> {
+            parts.put("now", "by-hand");
+            return new Form(row.at("/restart/0").asText()).filled(parts, part -> part);
+        });
     }
 
     // ---- for scripts, and for the journal

@@ -40,8 +40,7 @@ public final class Stores {
     public Stores(Templates templates, Tool tool, Hands hands) {
         this.tool = tool;
         this.hands = hands;
-        rows = new LinkedHashMap<>(templates.table("stores.json", Row.class));
-        Templates.BUILT_IN.table("stores.json", Row.class).forEach(rows::putIfAbsent);
+        rows = templates.laid("stores.json", Row.class);
     }
 
     /** What runs a command to its end: one with {@code lasting} may take so long, and leave something running. */
@@ -146,14 +145,9 @@ public final class Stores {
                 .collect(Collectors.joining(", "));
     }
 
-    /**
-     * What was typed after {@code --to} or {@code --restart}, where a settings file may have several with a comma
-     * between them; a {@link Problem} shows how one is written.
-     */
+    /** What was typed after {@code --to} or {@code --restart}; a {@link Problem} shows how one is written. */
     public List<Place> places(Screen.Host host, String option, List<String> typed) {
-        return typed.stream().flatMap(one -> one.startsWith("exec:") ? Stream.of(one)
-                : Stream.of(one.split("\\s*,\\s*(?=[a-z0-9-]+:\\S)")))
-                .map(one -> place(host, option, one)).distinct().toList();
+        return typed.stream().flatMap(Form::each).map(one -> place(host, option, one)).distinct().toList();
     }
 
     private Place place(Screen.Host host, String option, String typed) {
