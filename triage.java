@@ -150,8 +150,9 @@ class Triage implements Callable<Integer> {
     // ---- what to look at
 
     private Settings settings() {
-        observed.stream().filter(status -> status < 100 || status > 599).findFirst().ifPresent(status -> {
-            throw new Problem("--observed " + status + " is no HTTP status: give statuses such as 400,429");
+        // A 202 says accepted, not processed: there is advice on that.
+        observed.stream().filter(status -> status < 400 && status != 202 || status > 599).findAny().ifPresent(wrong -> {
+            throw new Problem("--observed " + wrong + " is no status of a failure: give statuses such as 400,429");
         });
         Settings settings = shared.settings();
         Settings.Probing all = settings.probing();
@@ -349,6 +350,9 @@ class Triage implements Callable<Integer> {
         if (customers && external.isEmpty()) {
             screen.line("Nothing to tell customers yet: nothing is drafted that nobody knows");
         }
+        if (screen.quiet() && (colleagues || external.isPresent())) {
+            warn("-q leaves the drafts out: they are shown without it");
+        }
         if (colleagues) {
             draft("Internal message", message.internal());
         }
@@ -370,16 +374,19 @@ class Triage implements Callable<Integer> {
         Slack.Posted posted = shared.sandbox().map(one -> one.slackUrl())
                 .or(() -> Slack.webhook(shared.host().environment()))
                 .map(webhook -> Slack.post(http, webhook, message.forSlack())).orElse(Slack.Posted.NOWHERE);
-        // With -q too: nothing else tells it.
-        screen.verdict(posted.accepted() ? Mark.OK : Mark.FAIL, "slack  " + posted.words());
-        if (posted.accepted() && incident.isPresent()) {
-            try {
-                incident.get().append(message.posted(shared.drill().orElse("")));
-            } catch (IOException e) {
-                notWritten(e);
-            }
+        if (!posted.accepted()) {
+            warn("--post: not posted: " + posted.why());
+            return false;
         }
-        return posted.accepted();
+        screen.verdict(Mark.OK, "slack  posted");
+        try {
+            if (incident.isPresent()) {
+                incident.get().append(message.posted(shared.drill().orElse("")));
+            }
+        } catch (IOException e) {
+            notWritten(e);
+        }
+        return true;
     }
 
     // ---- many accounts

@@ -188,7 +188,7 @@ public final class ApiChecks {
                 for (Answer answer : answers.get(name)) {
                     if (Symptom.THROTTLED.is(answer)) {
                         throttled.add(name);
-                        seconds = Math.max(seconds, ApiError.retryAfter((Reply) answer).orElse(-1L));
+                        seconds = Math.max(seconds, ApiError.retryAfter((Reply) answer).orElse(-1));
                     } else if (answer instanceof Reply reply && reply.number("ratelimit-limit").isPresent()) {
                         windows.merge(name, Window.of(reply), (one, other) ->
                                 other.remaining < one.remaining ? other : one);
@@ -374,9 +374,9 @@ public final class ApiChecks {
             return garbled(reply) || SO_SO.matcher(field(reply)).matches() ? DEGRADED : HEALTHY;
         }
 
-        /** Whether somebody else may have answered: a login page, a wall or a wrong path. */
-        static boolean foreign(Reply reply) {
-            return Set.of(401, 403, 404, 405).contains(reply.status()) || reply.status() < 400 && reply.html();
+        /** Whether nothing is told: somebody else answers (a login page, a wall), or it was asked too often. */
+        static boolean untold(Reply reply) {
+            return Set.of(401, 403, 404, 405, 429).contains(reply.status()) || reply.status() < 400 && reply.html();
         }
 
         /** The reply in one line, for every step alike: its status, how long it took, and what it says. */
@@ -385,9 +385,10 @@ public final class ApiChecks {
             if (garbled(reply)) {
                 return http + ", " + Redactor.strict().text(reply.notJson());
             }
-            String form = foreign(reply) ? ", which is no health endpoint's answer (is the address right?)" : "";
+            String why = reply.status() == 429 ? ", which tells nothing of its health"
+                    : ", which is no health endpoint's answer (is the address right?)";
             String body = body(reply);
-            return http + form + (body.isEmpty() ? "" : ": " + body);
+            return http + (untold(reply) ? why : "") + (body.isEmpty() ? "" : ": " + body);
         }
 
         static String body(Reply reply) {

@@ -112,7 +112,7 @@ public final class DecisionTree {
         ├── no, as Klaviyo fails it → a consequence: mend the rest first, then look again
         ├── no → P1 app-unhealthy: our infrastructure: check pods, memory, network
         ├── degraded → P2 app-unhealthy: our infrastructure: check pods, memory, network
-        ├── not told → P4 monitoring-gap: no health endpoint answers there: mend the address
+        ├── not told → P4 monitoring-gap: nothing there tells its health: mend the address
         └── not seen from here → where nothing is reached, this says nothing
         Which errors does our app get from Klaviyo?
         ├── 401, and the key is refused here too → see THE KEY

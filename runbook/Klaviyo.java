@@ -228,14 +228,11 @@ public final class Klaviyo {
          * Seconds until a throttled request may be sent again: {@code Retry-After}, else the number in the detail
          * (a 429 without the header has been seen: klaviyo-api-python issue 15). What nobody can wait for is none.
          */
-        public static Optional<Long> retryAfter(Http.Reply reply) {
-            if (reply.status() != 429) {
-                return Optional.empty();
-            }
-            long told = reply.number("retry-after").orElse(-1);
-            return told >= 0 && told <= Duration.ofDays(1).toSeconds() ? Optional.of(told)
-                    : of(reply).map(error -> EXPECTED_IN.matcher(error.detail)).filter(Matcher::find)
-                            .map(found -> Long.parseLong(found.group(1)));
+        public static OptionalLong retryAfter(Http.Reply reply) {
+            LongStream said = EXPECTED_IN.matcher(of(reply).map(ApiError::detail).orElse("")).results()
+                    .mapToLong(found -> Long.parseLong(found.group(1)));
+            return LongStream.concat(reply.number("retry-after").stream(), said).filter(wait -> reply.status() == 429
+                    && wait >= 0 && wait <= Duration.ofDays(1).toSeconds()).findFirst();
         }
 
         /**

@@ -167,12 +167,9 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
                 return ours;
             }
             Map<String, Wording> all = new LinkedHashMap<>(ours);
-            Map<String, Wording> own = templates.table(FILE, Wording.class);
-            own.keySet().stream().filter(id -> !all.containsKey(id)).findFirst().ifPresent(id -> {
-                throw new Problem(templates.origin(FILE) + ", " + id + ": there is no such diagnosis"
-                        + Text.hint(id, all.keySet()));
-            });
-            all.putAll(own);
+            templates.table(FILE, Wording.class).forEach((id, own) -> Optional.ofNullable(all.replace(id, own))
+                    .orElseThrow(() -> new Problem(templates.origin(FILE) + ", " + id + ": there is no such diagnosis"
+                            + Text.hint(id, all.keySet()))));
             return all;
         }
 
@@ -230,16 +227,11 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
 
         /**
          * What became of a message: Slack said {@code ok}, or what came back and what to do, in words that are safe to
-         * print, with the seconds to wait before trying again, when Slack said so.
+         * print, with the seconds to wait before trying again, when Slack asked for a few minutes.
          */
         public record Posted(boolean accepted, String why, OptionalLong retryAfter) {
             /** What comes of a message where no webhook is set. */
             public static final Posted NOWHERE = new Posted(false, "set " + VARIABLE, OptionalLong.empty());
-
-            /** {@code posted}, or {@code not posted: } and why. */
-            public String words() {
-                return accepted ? "posted" : "not posted: " + why;
-            }
         }
 
         private Slack() { }
@@ -272,7 +264,8 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
             // Slack's own word says whether the webhook, its channel or its workspace is gone.
             String mend = Set.of(403, 404, 410).contains(reply.status()) ? ": make a new webhook" : "";
             String why = "Slack refused it: HTTP " + reply.status() + " " + said + mend;
-            return new Posted(accepted, accepted ? "" : why, reply.number("retry-after"));
+            return new Posted(accepted, accepted ? "" : why, reply.number("retry-after").stream()
+                    .filter(seconds -> seconds <= Duration.ofMinutes(10).toSeconds()).findFirst());
         }
     }
 
@@ -339,17 +332,17 @@ public record Message(Templates templates, State state, Optional<Instant> next, 
     /**
      * A line as {@code stores.json} writes addresses and commands: {@code {part}} is where a value stands, and {@code
      * [… {part} …]} is left away where that has none.
-        /** What was typed as one address, or as several with a comma between them, as a settings file may have it. */
-        public static Stream<String> each(String typed) {
-            return Stream.of(typed.split(typed.startsWith("exec:") ? "$" : "\\s*,\\s*(?=[a-z0-9-]+:\\S)"));
-        }
-
      */
     public record Form(String text) {
         private static final Pattern PART = Pattern.compile("\\{([a-z]\\w*(?::\\w+)?)}");
         private static final Pattern OPTIONAL = Pattern.compile("( ?)\\[([^\\[\\]{}]*\\{\\w+}[^\\[\\]{}]*)]");
         /** Never starts with a dash: no tool can take it for an option. */
         private static final Pattern PLAIN = Pattern.compile("[A-Za-z0-9_][A-Za-z0-9_.-]*");
+
+        /** What was typed as one address, or as several with a comma between them, as a settings file may have it. */
+        public static Stream<String> each(String typed) {
+            return Stream.of(typed.split(typed.startsWith("exec:") ? "$" : "\\s*,\\s*(?=[a-z0-9-]+:\\S)"));
+        }
 
         /** The names of its parts, in their order. */
         public List<String> parts() {

@@ -89,7 +89,7 @@ public final class OurSide {
         if (!(answer instanceof Reply reply)) {
             return new Check("app", Outcome.FAIL, answer.words(), answer.millis(), null, Json.object(), "no");
         }
-        String state = Health.foreign(reply) ? "not told" : switch (Health.of(reply)) {
+        String state = Health.untold(reply) ? "not told" : switch (Health.of(reply)) {
             case HEALTHY -> "yes";
             case DEGRADED -> "degraded";
             case DOWN, UNREACHABLE -> "no";

@@ -184,20 +184,21 @@ class MessageTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = ';', value = {
-        "404;no_service;no_service: make a new webhook",
-        "403;invalid_token;make a new webhook",
-        "410;channel_is_archived;archived",
-        "200;<html>Log in</html>;HTTP 200",
-        "429;rate_limited;HTTP 429",
-        "500;'';HTTP 500",
-        "302;'';HTTP 302",
-        "404;/services/T000/B000/s3cr3tPart not found;[masked]"})
-    void slackThatSaysAnythingButOkHasNotAccepted(int status, String answer, String why) {
+        "404;no_service;no_service: make a new webhook;7",
+        "403;invalid_token;make a new webhook;7",
+        "410;channel_is_archived;archived;7",
+        "200;<html>Log in</html>;HTTP 200;7",
+        "429;rate_limited;HTTP 429;7",
+        "429;rate_limited;HTTP 429;86400",
+        "500;'';HTTP 500;7",
+        "302;'';HTTP 302;7",
+        "404;/services/T000/B000/s3cr3tPart not found;[masked];7"})
+    void slackThatSaysAnythingButOkHasNotAccepted(int status, String answer, String why, int wait) {
         try (LoopbackServer server = new LoopbackServer(
-                request -> new LoopbackServer.Response(status, answer, "Retry-After: 7"))) {
+                request -> new LoopbackServer.Response(status, answer, "Retry-After: " + wait))) {
             Slack.Posted posted = post(server.url() + SECRET_PATH);
             assertFalse(posted.accepted());
-            assertEquals(7, posted.retryAfter().orElse(0));
+            assertEquals(wait == 7 ? 7 : 0, posted.retryAfter().orElse(0));
             assertSays(posted.why(), why);
             assertHides(posted.why(), "s3cr3t");
         }

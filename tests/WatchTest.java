@@ -339,6 +339,19 @@ class WatchTest {
                 <= fresh.get(1) + 1, "a look that was not made is not shown as one: " + asked + fresh);
     }
 
+    @Test
+    void aHealthEndpointThatIsAskedTooOftenTellsNothingOfTheApplication() {
+        begin("healthy");
+        Iterator<Integer> statuses = List.of(200).iterator();
+        try (LoopbackServer app = new LoopbackServer(request ->
+                new LoopbackServer.Response(statuses.hasNext() ? statuses.next() : 429, "{\"status\":\"ok\"}"))) {
+            Run.Result result = watch(Run.script("watch"), NO_PAGE, "--check", "app", "--app-url", app.url(), "--max",
+                    "3s", "--json").run().ends(31);
+            assertEquals(List.of("good", "unknown"), json(result, "round").stream()
+                    .map(round -> round.at("/checks/0/result").asText()).distinct().toList());
+        }
+    }
+
     // ---- output and usage
 
     @Test

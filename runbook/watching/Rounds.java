@@ -107,11 +107,11 @@ public final class Rounds {
 
     // Bad where it means slow or unwell; elsewhere it says that something could not be told, or is for later.
     private Result warned(Check check) {
-        if (check.name().equals("app") || check.summary().endsWith("which is slow")) {
+        boolean limited = Integer.valueOf(429).equals(check.http());
+        if (check.name().equals("app") && !limited || check.summary().endsWith("which is slow")) {
             return neverFound(check) ? Result.UNKNOWN : Result.BAD;
         }
-        boolean open = check.name().startsWith("endpoint:") || check.state().equals("unavailable")
-                || Integer.valueOf(429).equals(check.http());
+        boolean open = limited || check.name().startsWith("endpoint:") || check.state().equals("unavailable");
         return open ? Result.UNKNOWN : Result.GOOD;
     }
 
@@ -125,7 +125,7 @@ public final class Rounds {
         findings.answers().forEach((endpoint, samples) -> samples.stream()
                 .filter(Reply.class::isInstance).map(Reply.class::cast).filter(reply -> reply.status() == 429)
                 .forEach(reply -> pace.hold(endpoint, now + reply.millis() + 1_000 * Math.max(1,
-                        ApiError.retryAfter(reply).orElse(60L)))));
+                        ApiError.retryAfter(reply).orElse(60)))));
     }
 
     // ---- the vendor's page
