@@ -310,7 +310,6 @@ class Triage implements Callable<Integer> {
         screen.line();
         verdict.worst().path().forEach(step -> screen.item("  ", step.question() + " " + screen.either("→", "->") + " "
                 + step.answer()));
-        screen.line();
         verdict.also().forEach(also -> screen.marked(Mark.WARN, also, 0, verdict.reason(also)));
         verdict.consequences().forEach(one -> screen.marked(Mark.WARN, "consequence", 0, one));
     }

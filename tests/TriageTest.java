@@ -85,6 +85,7 @@ class TriageTest {
     void moreOrLessIsShownWhenAskedFor(String scenario, String options, String expected) {
         Run.Result result = drill(scenario).args(options == null ? new String[0] : options.split(" ")).run();
         assertTrue(Pattern.compile(expected).matcher(result.out().replaceAll("\\s+", " ")).find(), result.toString());
+        assertFalse(result.out().contains("\n\n\n"), "an empty line too many: " + result);
     }
 
     @ParameterizedTest
