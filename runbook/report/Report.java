@@ -113,6 +113,7 @@ public final class Report {
                 .filter(rotation -> rotation.path("outcome").asText().matches("unfinished|stuck")).findFirst();
         values.put("last", rows.subList(Math.max(0, rows.size() - MOST_HANDED), rows.size()));
         values.put("due", due);
+        values.put("urgent", urgent());
         values.put("overdue", due.filter(sources.now()::isAfter).isPresent());
         values.put("incident", incident.toString());
         values.put("bundle", Evidence.files(incident, "bundle-.*\\.zip").findFirst().map(Path::getFileName));
@@ -145,15 +146,21 @@ public final class Report {
                 new Next(action.path("text").asText(), Text.safe(action.path("command").textValue(), 400))).toList();
         Next watch = new Next("whether it works again", command("watch", ""));
         Next tell = new Next("what to tell people: nobody was told on record", command("triage", "--announce both"));
-        List<Next> usual = timeline.moment(Moment.TOLD).isPresent() ? List.of(watch) : List.of(watch, tell);
+        List<Next> usual = !urgent() || timeline.moment(Moment.TOLD).isPresent() ? List.of(watch) : List.of(watch, tell);
         return advised.stream().allMatch(next -> next.command.isEmpty()) ? usual : advised;
+    }
+
+    // Triage advises no message for a minor impact.
+    private boolean urgent() {
+        return !severity.matches("P[34]");
     }
 
     /** When the next message is due, as the last one said; the first is due with what failed first. */
     private Optional<Instant> due() {
         Comparator<Event> time = Comparator.comparing(Event::at);
         Optional<Event> told = Incident.State.of(evidence.events).told().stream().max(time);
-        Optional<Event> last = told.or(() -> evidence.events.stream().filter(Event::failing).min(time));
+        Optional<Event> last = told.or(() -> evidence.events.stream().filter(Event::failing)
+                .filter(event -> urgent()).min(time));
         return told.flatMap(message -> message.time("next"))
                 .or(() -> last.map(event -> Message.due(evidence.events, event.at())));
     }
