@@ -86,8 +86,7 @@ public final class Text {
         return QUOTED.matcher(word).replaceAll(quoted -> {
             String text = quoted.group();
             String inside = text.startsWith("\\") ? text : text.substring(1, text.length() - 1);
-            return Matcher.quoteReplacement(text.startsWith("'") ? inside
-                    : inside.replaceAll("(?s)\\\\(.)", "$1"));
+            return Matcher.quoteReplacement(text.startsWith("'") ? inside : inside.replaceAll("(?s)\\\\(.)", "$1"));
         });
     }
 

@@ -21,14 +21,14 @@ class FormTest {
     void theScriptsAndTheirHelperStaySmall() {
         List<Path> sources = java("").filter(file -> !file.startsWith(Repository.file("tests"))).toList();
         assertAtMost(57, sources.size(), "Java files outside tests/");
-        assertAtMost(20_385, lines(sources), "lines of Java outside tests/");
+        assertAtMost(20_392, lines(sources), "lines of Java outside tests/");
         assertAtMost(9_000, lines(java("tests").toList()), "lines in tests/");
         assertAtMost(110, lines(List.of(Repository.file("jbang"))), "lines of ./jbang");
         assertAtMost(450, lines(List.of(Repository.file("README.md"))), "lines of README.md");
     }
 
     @ParameterizedTest
-    @CsvSource({"rotation, 1930", "watching, 1722", "redact, 1831", "bundle, 2337", "report, 1439", "sandbox, 1040"})
+    @CsvSource({"rotation, 1930", "watching, 1722", "redact, 1831", "bundle, 2337", "report, 1443", "sandbox, 1040"})
     void aRoomStaysSmall(String room, int most) {
         assertAtMost(most, lines(files("runbook/" + room).toList()), "lines of runbook/" + room);
     }

@@ -146,7 +146,8 @@ public final class Report {
                 new Next(action.path("text").asText(), Text.safe(action.path("command").textValue(), 400))).toList();
         Next watch = new Next("whether it works again", command("watch", ""));
         Next tell = new Next("what to tell people: nobody was told on record", command("triage", "--announce both"));
-        List<Next> usual = !urgent() || timeline.moment(Moment.TOLD).isPresent() ? List.of(watch) : List.of(watch, tell);
+        boolean told = timeline.moment(Moment.TOLD).isPresent();
+        List<Next> usual = urgent() && !told ? List.of(watch, tell) : List.of(watch);
         return advised.stream().allMatch(next -> next.command.isEmpty()) ? usual : advised;
     }
 
