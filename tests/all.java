@@ -62,7 +62,13 @@ class AllTests {
     private static int inOwnProcess(String... args) throws Exception {
         Run run = Run.command(Run.JAVA.toString(), "-XX:+UseSerialGC", "-Xmx1g", "-D" + INSIDE + "=true", "-cp",
                 System.getProperty("java.class.path"), "AllTests").args(args);
-        return new ProcessBuilder(run.words()).inheritIO().start().waitFor();
+        List<String> words = new ArrayList<>(run.words());
+        // In the background of a script Ctrl-C is ignored, and so it is by every child: tests of it need it back.
+        List<String> heeding = List.of("env", "--default-signal=INT");
+        if (new ProcessBuilder("sh", "-c", String.join(" ", heeding) + " true 2>&1").start().waitFor() == 0) {
+            words.addAll(0, heeding);
+        }
+        return new ProcessBuilder(words).inheritIO().start().waitFor();
     }
 
     /** Words are test classes; without any selection the tests in this script's own jar are all meant. */
