@@ -103,8 +103,7 @@ public final class Cli {
     private static final String[][] USELESS = {{"rotate-key", "status-url webhook-url" + EXPORT},
         {"watch", EXPORT}, {"postmortem handover", SITES + EXPORT},
         {"postmortem (event|import|export|close)", SITES + " templates" + EXPORT}, {"postmortem", API},
-        {"debug-bundle (open|verify|redact)|drill|sandbox", ALL_BUT_TEXTS},
-        {".*", ""}};
+        {"debug-bundle (open|verify|redact)|drill|sandbox", ALL_BUT_TEXTS}, {".*", ""}};
 
     static {
         // No option has a type of these packages or is Groovy's: to look for those takes a twentieth of a start.

@@ -302,8 +302,7 @@ public record Prometheus(Http http) {
         // What was told and counted, and how much of each status came lately: none of what is over.
         private static AppErrors of(Settings settings, Map<String, Long> counted, ToLongFunction<String> lately,
                 String window, String later, Answer answer) {
-            Map<String, Long> still = new TreeMap<>();
-            settings.probing().observed().forEach(status -> still.put(status.toString(), 0L));
+            Map<String, Long> still = new TreeMap<>(told(settings).byStatus);
             Map<String, Long> over = new TreeMap<>();
             counted.keySet().stream().filter(status -> counted.get(status) > 0).forEach(status -> {
                 long now = lately.applyAsLong(status);

@@ -160,8 +160,8 @@ public final class Report {
     private Optional<Instant> due() {
         Comparator<Event> time = Comparator.comparing(Event::at);
         Optional<Event> told = Incident.State.of(evidence.events).told().stream().max(time);
-        Optional<Event> last = told.or(() -> evidence.events.stream().filter(Event::failing)
-                .filter(event -> urgent()).min(time));
+        Stream<Event> failing = urgent() ? evidence.events.stream().filter(Event::failing) : Stream.of();
+        Optional<Event> last = told.or(() -> failing.min(time));
         return told.flatMap(message -> message.time("next"))
                 .or(() -> last.map(event -> Message.due(evidence.events, event.at())));
     }
